@@ -1,0 +1,5 @@
+"""`python -m puna` is the `puna` command."""
+
+from puna.cli import main
+
+main()

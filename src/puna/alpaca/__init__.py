@@ -1,0 +1,1 @@
+"""The client of Alpaca's REST API and streams."""

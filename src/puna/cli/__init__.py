@@ -1,0 +1,1 @@
+"""The `puna` command: one file a verb family, heavy imports inside the verbs."""

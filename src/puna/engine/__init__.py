@@ -1,0 +1,1 @@
+"""What makes it a trading system: strategy, journal, gateway, reconciliation, trader."""
