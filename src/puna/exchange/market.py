@@ -64,7 +64,7 @@ class Market(Protocol):
     def trade(self, symbol: str) -> TradeMessage | None:
         """The last print; None before the first."""
 
-    def bars(
+    def bars(  # noqa: PLR0917 - what, which, from, to, as of: the order in which one says it
         self, symbol: str, timeframe: str, start: int | None, end: int | None, now: int, adjustment: str = "raw"
     ) -> list[Bar]:
         """Bars whose left edge lies in [start, end], as far as they are known at `now`, oldest first.
