@@ -1,0 +1,176 @@
+"""What one run leaves behind: a `RunRecord`, the single input of every report, JSON in and out.
+
+Money and quantity are Decimal (strings in JSON), times whole nanoseconds UTC. Lists are in the order of their time.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from puna.core.types import ZERO
+
+__all__ = [
+    "BookRow",
+    "Books",
+    "DropRow",
+    "EquityPoint",
+    "FillRow",
+    "NoteRow",
+    "OrderRow",
+    "PositionRow",
+    "PricePoint",
+    "RunRecord",
+    "read_record",
+    "write_record",
+]
+
+
+class EquityPoint(msgspec.Struct, frozen=True, array_like=True):
+    """Equity (cash plus positions at their marks) at a time."""
+
+    ts: int
+    equity: Decimal
+
+
+class PricePoint(msgspec.Struct, frozen=True, array_like=True):
+    """A bar's close, at the time the bar was known."""
+
+    ts: int
+    close: float
+
+
+class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One order, from decision to end. `refusal_*` is set when risk (R...) or the broker (its own code) said no."""
+
+    client_order_id: str
+    strategy: str
+    symbol: str
+    side: str
+    qty: Decimal
+    type: str
+    tif: str
+    status: str
+    ts_decision: int
+    broker_id: str | None = None
+    limit: Decimal | None = None
+    stop: Decimal | None = None
+    filled_qty: Decimal = ZERO
+    avg_price: Decimal | None = None
+    ts_final: int | None = None
+    because: str = ""
+    arrival_mid: float | None = None
+    refusal_code: str | None = None
+    refusal_text: str | None = None
+    replaces: str | None = None
+
+
+class FillRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One booked step of one order's filled quantity; `mid` is the quote's middle when it was booked."""
+
+    ts: int
+    symbol: str
+    side: str
+    qty: Decimal
+    price: Decimal
+    cid: str
+    strategy: str = ""
+    mid: float | None = None
+
+
+class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is held at the end; `cost` is signed."""
+
+    symbol: str
+    qty: Decimal
+    cost: Decimal
+    mark: Decimal | None = None
+
+
+class DropRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream that was down; `ts_up` is None when it never came back; `bars` were fetched to close the gap."""
+
+    stream: str
+    ts_down: int
+    ts_up: int | None = None
+    bars: int = 0
+    fills_lost: int = 0
+
+
+class NoteRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a person should know: a strategy stopped, a state changed, an order was adopted."""
+
+    ts: int
+    code: str
+    text: str
+
+
+class BookRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the comparison of our books with the broker's: cash, or the quantity of a symbol."""
+
+    item: str
+    ours: Decimal
+    broker: Decimal
+
+    @property
+    def equal(self) -> bool:
+        return self.ours == self.broker
+
+
+class Books(msgspec.Struct, frozen=True, kw_only=True):
+    """Our books against the broker's, to the cent."""
+
+    equal: bool
+    rows: list[BookRow] = []
+
+
+class RunRecord(msgspec.Struct, kw_only=True):
+    """A whole run.
+
+    `prices` are closes of the bars that the strategies saw, by symbol. `refusals` is the number of orders that risk
+    refused (each is also a row of `orders`, status "refused"). `outcome` is "completed", "stopped" or "halted".
+    """
+
+    mode: str
+    run_id: str = ""
+    seed: int | None = None
+    day: str = ""
+    symbols: list[str] = []
+    strategies: list[str] = []
+    started_ts: int = 0
+    ended_ts: int = 0
+    elapsed_seconds: float = 0.0
+    outcome: str = "completed"
+    state: str = "active"
+    start_cash: Decimal = ZERO
+    start_equity: Decimal = ZERO
+    cash: Decimal = ZERO
+    equity_end: Decimal = ZERO
+    fees: Decimal = ZERO
+    realised: Decimal = ZERO
+    equity: list[EquityPoint] = []
+    prices: dict[str, list[PricePoint]] = {}
+    orders: list[OrderRow] = []
+    fills: list[FillRow] = []
+    positions: list[PositionRow] = []
+    drops: list[DropRow] = []
+    notes: list[NoteRow] = []
+    refusals: int = 0
+    event_log_hash: str | None = None
+    journal_hash: str | None = None
+    books: Books | None = None
+    config: str = ""
+    versions: dict[str, str] = {}
+
+
+_READER = msgspec.json.Decoder(RunRecord)
+_WRITER = msgspec.json.Encoder(decimal_format="string")
+
+
+def write_record(record: RunRecord) -> bytes:
+    """The record as JSON, one document, indented for people."""
+    return msgspec.json.format(_WRITER.encode(record))
+
+
+def read_record(body: bytes) -> RunRecord:
+    """The record that `write_record` wrote."""
+    return _READER.decode(body)
