@@ -1,0 +1,89 @@
+"""How an exchange is set up: what it replays, how its time passes, who may talk to it, what goes wrong on purpose."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+from puna.exchange.faults import Fault
+
+__all__ = ["DEFAULT_DAY", "Books", "ExchangeConfig", "Lockstep", "Speed"]
+
+DEFAULT_DAY = date(2012, 9, 19)
+
+
+@dataclass(frozen=True)
+class Lockstep:
+    """Market time moves on only after every live socket has answered the ping that follows its last frame."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Market time runs `factor` times as fast as the wall's.
+
+    Args:
+        factor: 1 is real time; thousands are fine.
+        nights: False leaps from the end of one session to just before the next one.
+    """
+
+    factor: float = 1.0
+    nights: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeConfig:
+    """Everything an exchange needs to know before it starts.
+
+    Args:
+        seed: of prices, ids and chance: the same seed and the same commands give the same event log.
+        day: first day to replay; a day without a session means the next one that has one.
+        days: how many sessions.
+        symbols: what is traded; None: all that the market has data for.
+        cash: what the account starts with.
+        keys: key id -> secret. None accepts any credentials, but never none at all. All keys share one account.
+        pacing: how market time passes.
+        faults: what goes wrong on purpose.
+        log_path: the event log is appended to this file, flushed after each line.
+        host: where to listen. Anything but loopback needs `keys`.
+        port: 0 finds a free one.
+        wait_for: kinds of sockets ("data", "trading") that must have subscribed or listened before time starts.
+        lead_seconds: how long before the first open market time begins.
+        rate_limit: requests in any 60 s of market time, for each key and API; 0 is no limit. Alpaca's is 200.
+        data_auth_status: 401 or 403, what the data API answers to bad credentials (sources differ).
+        auth_seconds: how long a data socket may stay unauthenticated (wall time).
+        binary_updates: the trading stream sends its JSON in binary frames, as paper does; False: text.
+        ping_seconds: how often a socket is pinged when time runs free (wall time); no pong for 6 s closes it.
+        backlog: frames that may wait for a slow reader before it gets 407 and is closed.
+        step_seconds: market time between two quotes of a symbol.
+    """
+
+    seed: int = 7
+    day: date = DEFAULT_DAY
+    days: int = 1
+    symbols: tuple[str, ...] | None = None
+    cash: Decimal = Decimal(100_000)
+    keys: Mapping[str, str] | None = None
+    pacing: Lockstep | Speed = field(default_factory=Lockstep)
+    faults: tuple[Fault, ...] = ()
+    log_path: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    wait_for: tuple[str, ...] = ("data", "trading")
+    lead_seconds: int = 60
+    rate_limit: int = 0
+    data_auth_status: int = 401
+    auth_seconds: float = 10.0
+    binary_updates: bool = True
+    ping_seconds: float = 54.0
+    backlog: int = 10_000
+    step_seconds: int = 15
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the exchange's ledger says: cash, positions as symbol -> (quantity, average entry price), fees paid."""
+
+    cash: Decimal
+    positions: Mapping[str, tuple[Decimal, Decimal]]
+    fees: Decimal
