@@ -51,7 +51,6 @@ def _line(year: int, hours: dict[str, tuple[str, str]]) -> str:
 
 
 def _weekdays(year: int) -> list[str]:
-
     days = (date(year, 1, 1) + timedelta(days=n) for n in range(366))
     return [f"{day:%Y-%m-%d}" for day in days if day.year == year and day.weekday() < 5]
 
