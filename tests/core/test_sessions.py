@@ -173,12 +173,12 @@ def test_settlement(traded: str, settles: str) -> None:
 
 
 def test_settlement_never_goes_back() -> None:
-    """Over all years, later trades never settle earlier, and always on a later trading day."""
+    """Later trades never settle earlier, always on a later trading day; the longest wait is that of September 2001."""
     days = [found.date for found in sessions.trading_days(sessions.FIRST_DATE, date(2030, 12, 20))]
     settled = [sessions.settlement_date(traded) for traded in days]
     assert all(day(settles) for settles in settled)
     assert all(earlier <= later for earlier, later in pairwise(settled))
-    assert all(traded < settles <= traded + timedelta(days=9) for traded, settles in zip(days, settled, strict=True))
+    assert all(traded < settles <= traded + timedelta(days=11) for traded, settles in zip(days, settled, strict=True))
 
 
 def test_walking_over_a_weekend() -> None:
