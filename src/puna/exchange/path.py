@@ -166,7 +166,7 @@ def _spreads(steps: int, day: DailyBar, rng: Rng) -> Iterator[int]:
 
 
 def _prints(bids: list[int], asks: list[int], day: DailyBar, rng: Rng) -> list[int]:
-    """Where each step trades: at the bid or the ask, or, one time in eight, between them (there mostly in the middle)."""
+    """Where each step trades: at the bid or the ask or, one time in eight, between them, mostly in the middle."""
     low, high = day.low * _CENT, day.high * _CENT
     prices = []
     for bid, ask in zip(bids, asks, strict=True):
