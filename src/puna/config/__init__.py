@@ -1,0 +1,1 @@
+"""One TOML file, the environment and flags -> one frozen Config."""
