@@ -1,9 +1,9 @@
 """The domain's nouns, frozen: orders, fills, positions, quotes, trades, bars.
 
 Money and quantity are Decimal. Prices of market data are float64, as the data API sends them; where such a price
-becomes money it passes through `exact`, which gives back the decimal that was printed (a float's shortest representation is
-exact for up to 15 significant digits, and Alpaca prints fewer). Times are whole nanoseconds since the epoch, UTC:
-`ts_event` when it happened, `ts_init` when it reached us.
+becomes money it passes through `exact`, which gives back the decimal that was printed (a float's shortest
+representation is exact for up to 15 significant digits, and Alpaca prints fewer). Times are whole nanoseconds since the
+epoch, UTC: `ts_event` when it happened, `ts_init` when it reached us.
 """
 
 from decimal import Decimal
@@ -193,7 +193,9 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A step in an order's cumulative filled quantity, as booked: `qty` more at `price`.
 
-    The key that merges every source is (order, `cum_qty`); `price` is the average over this step.
+    The key that merges every source is (order, `cum_qty`); `price` is the average over this step, rounded to nine
+    decimals, and `adjustment` is what the rounding left over, so that `notional` is exact. A bust has a negative `qty`.
+    A later, better knowledge of earlier prices is a step of `qty` 0 whose `adjustment` carries the difference.
     """
 
     client_order_id: str
@@ -206,6 +208,12 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ts_event: int
     execution_id: str = ""
     fee: Decimal = ZERO
+    adjustment: Decimal = ZERO
+
+    @property
+    def notional(self) -> Decimal:
+        """What the step was worth: positive for more filled, negative for a bust, without the multiplier."""
+        return self.qty * self.price + self.adjustment
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
