@@ -1,1 +1,95 @@
-"""The `puna` command: one file a verb family, heavy imports inside the verbs."""
+"""The `puna` command: one file a verb family, loaded when the verb is called, so that `--help` stays fast.
+
+A verb `name` is the click command `name` in its module. The first line of its docstring stands here as well (a test
+compares the two); a verb whose module is not installed does not show up. Every error leaves through `main`: what
+happened, why, in which state you are, what to do, on stderr, with a documented exit code.
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 config, 4 not running, 5 broker refused, 6 risk refused, 7 timeout or in doubt,
+8 needs a permit, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NoReturn
+
+import click
+
+from puna import __version__
+
+__all__ = ["VERBS", "main", "puna"]
+
+VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("puna.cli.demo", "A whole trading day on the simulated exchange: no account, no keys, no network."),
+    "run": ("puna.cli.run", "Run the strategies of a config; its [account] mode decides where orders go."),
+    "exchange": ("puna.cli.exchange", "Start the Alpaca-compatible exchange, for any Alpaca client."),
+    "account": ("puna.cli.account", "What the account holds and what it may spend."),
+    "positions": ("puna.cli.account", "What is held, at which price, with which profit."),
+    "orders": ("puna.cli.account", "Open orders; with --status, closed ones too."),
+    "config": ("puna.cli.config", "Show, explain and describe the configuration."),
+    "doctor": ("puna.cli.doctor", "Check this machine, the configuration, the keys and the journal."),
+    "explain": ("puna.cli.explain", "The long text of an error or refusal code, offline."),
+}
+_EPILOG = (
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 config, 4 not running, 5 broker refused, 6 risk refused, "
+    "7 timeout or in doubt, 8 needs a permit. Start with: puna demo"
+)
+_INTERRUPTED = 130
+
+
+class _Lazy(click.Group):
+    """A group that imports a verb's module when the verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return [name for name, (module, _) in VERBS.items() if find_spec(module)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = getattr(import_module(VERBS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - a programming mistake, not an input
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, VERBS[name][1]) for name in names] or [("-", "none installed")])
+
+
+@click.group(cls=_Lazy, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="puna %(version)s")
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
+def puna(verbose: bool) -> None:  # noqa: FBT001 - `main` reads the flag, before any parsing
+    """Algorithmic trading on Alpaca, offline first. Unofficial, not affiliated with Alpaca."""
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and exits."""
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        sys.exit(_code(puna(words, prog_name="puna", standalone_mode=False)))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        _forget_stdout()
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last stop of every error
+        from puna.cli.errors import report
+
+        sys.exit(report(error, words))
+
+
+def _code(result: Any) -> int:
+    """A verb may return its exit code; `--help` and `--version` return 0 themselves."""
+    return result if isinstance(result, int) else 0
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output has gone; the interpreter must not complain about that while it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

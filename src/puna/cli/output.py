@@ -1,0 +1,82 @@
+"""What the verbs share: options, JSON, plain tables, and the line that says what to do next."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["config_option", "json_option", "money", "print_json", "print_next", "print_rows", "verbose_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_CONFIG = Path("puna.toml")
+
+
+def json_option(verb: F) -> F:
+    """`--json`, as the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(verb)
+
+
+def verbose_option(verb: F) -> F:
+    """`-v` behind a verb; `main` reads it."""
+    return click.option("-v", "--verbose", is_flag=True, expose_value=False, help="Show the traceback of an error.")(
+        verb
+    )
+
+
+def config_option(verb: F) -> F:
+    """`--config FILE`, as the argument `config`; puna.toml when there is one here."""
+    return click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=lambda: DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None,
+        help="The TOML file; ./puna.toml when there is one.",
+    )(verb)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout; money as strings."""
+    click.echo(json.dumps(value, default=_plain, indent=2))
+
+
+def print_next(text: str, *, as_json: bool = False) -> None:
+    """The next useful command, on stderr: it is talk, not output."""
+    if not as_json:
+        click.echo(f"next: {text}", err=True)
+
+
+def print_rows(rows: Sequence[Mapping[str, str]], *, right: frozenset[str] = frozenset()) -> None:
+    """A table with its column names; columns in `right` are numbers."""
+    names = list(rows[0])
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
+
+    def line(cells: Mapping[str, str]) -> str:
+        return "  ".join(
+            cells[name].rjust(widths[name]) if name in right else cells[name].ljust(widths[name]) for name in names
+        ).rstrip()
+
+    for cells in ({name: name for name in names}, *rows):
+        click.echo(line(cells))
+
+
+def money(value: Decimal | None, *, places: int = 2) -> str:
+    """1,234.50; a dash when it is not known."""
+    return "-" if value is None else f"{value:,.{places}f}"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, (tuple, frozenset, set)):
+        return list(value)
+    return str(value)
