@@ -29,6 +29,7 @@ MarketMessage: TypeAlias = QuoteMessage | TradeMessage | BarMessage
 BAR_DELAY = 500_000_000
 """A minute's bar is known, on the stream and over REST, half a second after the minute (facts.md 7, OBS)."""
 
+_AS_KEPT = {Timeframe(1, "Min"), Timeframe(1, "Day")}
 _PLAYBACKS_KEPT = 64  # a symbol's day is about half a megabyte, and quick to make again
 
 
@@ -179,7 +180,7 @@ class ReplayMarket:
             known = (candles.split_adjusted(each, splits, today) for each in known)
         return [
             candles.wire_bar(each)
-            for each in candles.fold(known, frame)
+            for each in (known if frame in _AS_KEPT else candles.fold(known, frame))
             if (start is None or start <= each.start)
             and (end is None or each.start <= end)
             and self._told(each, frame, now)
