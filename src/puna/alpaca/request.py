@@ -1,0 +1,155 @@
+"""A call is a value: what to send, how to read the answer, whether it may be repeated, and how urgent it is.
+
+`AsyncAlpaca` and `Alpaca` (puna.alpaca.http) are two drivers of the same values. A `Paged` call is read through a
+`Paging`, which refuses to take a part for the whole: a page that repeats, or never ends, is an error.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from puna.errors import ProtocolError
+from puna.wire.codec import decode
+
+__all__ = ["Api", "Lane", "Page", "Paged", "Paging", "Request", "nothing", "query_string", "reading", "segment"]
+
+T = TypeVar("T")
+Api = Literal["trading", "data"]
+
+PAGE_CAP = 10_000
+
+
+class Lane(IntEnum):
+    """Who goes first when the rate budget is short: the smaller, the sooner."""
+
+    CANCEL = 0
+    ORDER = 1
+    READ = 2
+    BACKFILL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[T]):
+    """One HTTP request, ready to be sent, and the reader of its answer.
+
+    Args:
+        method: GET, POST, PATCH or DELETE.
+        target: path and query, percent-encoded.
+        read: makes a T of the body of a 2xx answer; raises ProtocolError.
+        api: which host it goes to.
+        body: JSON bytes.
+        repeatable: sending it twice has the effect of sending it once.
+        lane: its place in the rate budget.
+    """
+
+    method: str
+    target: str
+    read: Callable[[bytes], T]
+    api: Api = "trading"
+    body: bytes | None = None
+    repeatable: bool = False
+    lane: Lane = Lane.READ
+
+    @property
+    def mutating(self) -> bool:
+        """It may change something at the broker, so no answer means doubt."""
+        return self.method != "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page: its items, and the token of the next page, or None when this is the last.
+
+    `key` names an item where pages overlap: the second of two items with one key is dropped.
+    """
+
+    items: Sequence[T]
+    token: str | None
+    key: Callable[[T], Hashable] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paged(Generic[T]):
+    """A list that comes in pages: `page(None)` asks for the first one."""
+
+    page: Callable[[str | None], Request[Page[T]]]
+    cap: int = PAGE_CAP
+
+
+class Paging(Generic[T]):
+    """Reads a `Paged` without a socket: send `request`, hand what it answers to `take`, until `request` is None."""
+
+    def __init__(self, paged: Paged[T]) -> None:
+        self.request: Request[Page[T]] | None = paged.page(None)
+        self._paged = paged
+        self._tokens: set[str] = set()
+        self._keys: set[Hashable] = set()
+
+    def take(self, page: Page[T]) -> Sequence[T]:
+        """The items of this page that were not on an earlier one.
+
+        Raises:
+            ProtocolError: the pages go round in a circle, or never end.
+        """
+        self.request = None if page.token is None else self._next(page.token)
+        return page.items if page.key is None else list(self._fresh(page.items, page.key))
+
+    def _next(self, token: str) -> Request[Page[T]]:
+        if token in self._tokens or len(self._tokens) + 1 >= self._paged.cap:
+            raise ProtocolError(
+                "The broker's pages do not come to an end.",
+                why=f"the token of page {len(self._tokens) + 2} came before, or there are {self._paged.cap} pages",
+                state="The list is incomplete and must not be taken for whole.",
+                remedy="Ask for a shorter span; if it happens again, report it.",
+            )
+        self._tokens.add(token)
+        return self._paged.page(token)
+
+    def _fresh(self, items: Iterable[T], key: Callable[[T], Hashable]) -> Iterable[T]:
+        for item in items:
+            if (name := key(item)) not in self._keys:
+                self._keys.add(name)
+                yield item
+
+
+def segment(name: str) -> str:
+    """A symbol or id as one path segment: `BTC/USD` becomes `BTC%2FUSD`, and nothing can leave its place.
+
+    Raises:
+        ValueError: an empty or dotted name, which would address another resource (all orders instead of one).
+    """
+    if not name or not name.strip("."):
+        raise ValueError(f"not a symbol or an id: {name!r}")
+    return quote(name, safe="")
+
+
+def query_string(**parameters: str | float | None) -> str:
+    """`?a=1&b=x` of what is not None; a leading underscore is not needed for Alpaca's names."""
+    given = {name: str(value) for name, value in parameters.items() if value is not None}
+    return f"?{urlencode(given, quote_via=quote, safe=',')}" if given else ""
+
+
+def reading(decoder: "msgspec.json.Decoder[T]") -> Callable[[bytes], T]:
+    """A reader that decodes JSON strictly."""
+
+    def read(body: bytes) -> T:
+        return decode(decoder, body)
+
+    return read
+
+
+def nothing(body: bytes) -> None:
+    """The reader of a 204: whatever the body holds means nothing."""
+
+
+def mapped(read: Callable[[bytes], Any], change: Callable[[Any], T]) -> Callable[[bytes], T]:
+    """A reader that changes what another one read."""
+
+    def read_and_change(body: bytes) -> T:
+        return change(read(body))
+
+    return read_and_change
