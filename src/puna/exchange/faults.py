@@ -209,7 +209,7 @@ def load_faults(path: Path, *, day: date) -> tuple[Fault, ...]:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The fault script {path} cannot be read.", why=str(error)) from error
+        raise ConfigError(f"The fault script {path} cannot be read.", why=str(error), code="E032") from error
     return read_faults(text, day=day, name=str(path))
 
 
@@ -270,4 +270,5 @@ def _bad(name: str, why: str) -> ConfigError:
         why=why,
         state="Nothing was started.",
         remedy="docs/exchange.md lists the actions and what they go with.",
+        code="E032",
     )

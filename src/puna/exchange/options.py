@@ -54,6 +54,7 @@ class ExchangeConfig:
         auth_seconds: how long a data socket may stay unauthenticated (wall time).
         binary_updates: the trading stream sends its JSON in binary frames, as paper does; False: text.
         ping_seconds: how often a socket is pinged when time runs free (wall time); no pong for 6 s closes it.
+        symbol_limit: how many symbols trades and quotes of one socket may hold; 0 is no limit. Alpaca's Basic: 30.
         backlog: frames that may wait for a slow reader before it gets 407 and is closed.
         step_seconds: market time between two quotes of a symbol.
     """
@@ -76,6 +77,7 @@ class ExchangeConfig:
     auth_seconds: float = 10.0
     binary_updates: bool = True
     ping_seconds: float = 54.0
+    symbol_limit: int = 0
     backlog: int = 10_000
     step_seconds: int = 15
 

@@ -1,0 +1,174 @@
+"""`puna exchange`: the Alpaca-compatible exchange in the foreground, for any Alpaca client."""
+
+import asyncio
+import json
+import signal
+import sys
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from puna.cli.output import json_option, money, print_rows, verbose_option
+from puna.core import sessions
+from puna.exchange.faults import load_faults
+from puna.exchange.options import DEFAULT_DAY
+from puna.exchange.server import ExchangeConfig, ExchangeServer, Lockstep, Speed
+from puna.seams import SystemClock
+
+__all__ = ["exchange"]
+
+_PROGRESS_SECONDS = 1.0
+
+
+@click.command
+@click.option("--port", default=0, show_default="a free one", help="The TCP port.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Where to listen; others than loopback need --key."
+)
+@click.option("--seed", default=7, show_default=True, help="Of prices, ids and chance.")
+@click.option("--speed", type=click.FloatRange(0, min_open=True), help="Market seconds in a second.  [default: 1]")
+@click.option("--lockstep", is_flag=True, help="Go on when every client has answered; no wall time.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), default=DEFAULT_DAY.isoformat(), show_default=True)
+@click.option("--days", type=click.IntRange(1), default=1, show_default=True, help="How many sessions.")
+@click.option("--symbols", default="", help="A comma list; all when not given.")
+@click.option("--cash", type=Decimal, default=Decimal(100_000), show_default=True, help="What the account starts with.")
+@click.option("--key", "keys", multiple=True, metavar="ID:SECRET", help="Accept only these; without it, any.")
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(0),
+    default=None,
+    help="Requests a minute; 0: no limit.  [default: 200, lockstep 0]",
+)
+@click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="A fault script (TOML).")
+@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Append the event log to this file.")
+@json_option
+@verbose_option
+def exchange(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - click's flag
+    """Start the Alpaca-compatible exchange, for any Alpaca client."""
+    return asyncio.run(_serve(_config(options), as_json=as_json))
+
+
+def _config(options: dict[str, Any]) -> ExchangeConfig:
+    if options["lockstep"] and options["speed"]:
+        raise click.UsageError("--lockstep and --speed exclude each other")
+    day: date = options["day"].date()
+    lockstep: bool = options["lockstep"]
+    faults = load_faults(options["faults"], day=day) if options["faults"] else ()
+    symbols = tuple(part.strip().upper() for part in options["symbols"].split(",") if part.strip())
+    limit = options["rate_limit"]
+    return ExchangeConfig(
+        seed=options["seed"],
+        day=day,
+        days=options["days"],
+        symbols=symbols or None,
+        cash=options["cash"],
+        keys=_keys(options["keys"]),
+        pacing=Lockstep() if lockstep else Speed(options["speed"] or 1.0),
+        faults=faults,
+        log_path=options["log"],
+        host=options["host"],
+        port=options["port"],
+        wait_for=("data", "trading") if lockstep else (),
+        lead_seconds=60 if lockstep else 5,
+        rate_limit=(0 if lockstep else 200) if limit is None else limit,
+    )
+
+
+def _keys(pairs: tuple[str, ...]) -> dict[str, str] | None:
+    if not all(0 < pair.find(":") < len(pair) - 1 for pair in pairs):
+        raise click.UsageError("--key takes ID:SECRET")
+    return {key: secret for key, _, secret in (pair.partition(":") for pair in pairs)} or None
+
+
+async def _serve(config: ExchangeConfig, *, as_json: bool) -> int:
+    interrupted = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+    async with ExchangeServer(config) as server:
+        _greet(server, as_json=as_json)
+        progress = asyncio.create_task(_show_progress(server)) if _is_watched(as_json=as_json) else None
+        await _first(server.done, interrupted)
+        if progress is not None:
+            progress.cancel()
+        _sum_up(server, over=server.done.is_set(), as_json=as_json)
+    return 0
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+
+
+def _is_watched(*, as_json: bool) -> bool:
+    return not as_json and sys.stderr.isatty()
+
+
+def _greet(server: ExchangeServer, *, as_json: bool) -> None:
+    """Where to point a client."""
+    urls = {"rest": server.url, "data_stream": server.data_stream_url, "trading_stream": server.trading_stream_url}
+    if as_json:
+        _print_line({"event": "listening", **urls, **_what(server.config)})
+        return
+    what = _what(server.config)
+    click.echo(
+        f"SIMULATED EXCHANGE  not Alpaca, not affiliated with it; {what['day']}, seed {what['seed']}, {what['pacing']}"
+    )
+    for name, url in urls.items():
+        click.echo(f"  {name.replace('_', ' '):15} {url}")
+    key = next(iter(server.config.keys or {}), "any")
+    secret = "<its secret>" if server.config.keys else "any"
+    click.echo("\nalpaca-py:")
+    click.echo("  from alpaca.trading.client import TradingClient")
+    click.echo(f'  client = TradingClient("{key}", "{secret}", url_override="{server.url}")')
+    click.echo("  print(client.get_account().cash)")
+    if isinstance(server.config.pacing, Lockstep):
+        click.echo("\nTime starts when a data socket has subscribed and a trading socket listens.")
+    click.echo("\nCtrl-C ends it.")
+
+
+def _what(config: ExchangeConfig) -> dict[str, str]:
+    pacing = "lockstep" if isinstance(config.pacing, Lockstep) else f"{config.pacing.factor:g} x real time"
+    return {"day": config.day.isoformat(), "seed": str(config.seed), "pacing": pacing}
+
+
+async def _show_progress(server: ExchangeServer) -> None:
+    clock = SystemClock()
+    while True:
+        here = server.progress()
+        now, day = _wall(here.now), max(1, here.close - here.open)
+        done = min(100, max(0, 100 * (here.now - here.open) // day))
+        click.echo(f"\r{now:%Y-%m-%d %H:%M:%S} New York  {done:3d} %", nl=False, err=True)
+        await clock.sleep(_PROGRESS_SECONDS)
+
+
+def _wall(ts: int) -> datetime:
+    return sessions.new_york(ts)
+
+
+def _sum_up(server: ExchangeServer, *, over: bool, as_json: bool) -> None:
+    """What the exchange's own books say at the end."""
+    books = server.books()
+    ended = "day over" if over else "interrupted"
+    rows = [
+        {"symbol": symbol, "qty": f"{qty:f}", "average": money(average, places=4)}
+        for symbol, (qty, average) in sorted(books.positions.items())
+    ]
+    if as_json:
+        tail = {"event": "ended", "ended": ended, "cash": books.cash, "fees": books.fees, "positions": rows}
+        _print_line({**tail, "market_time": _wall(server.progress().now), "event_log_hash": server.event_log_hash()})
+        return
+    click.echo(f"\n{ended} at {_wall(server.progress().now):%Y-%m-%d %H:%M:%S} New York")
+    click.echo(f"cash {money(books.cash)}, fees {money(books.fees)}")
+    if rows:
+        print_rows(rows, right=frozenset({"qty", "average"}))
+    click.echo(f"event log {server.event_log_hash()}")
+
+
+def _print_line(value: dict[str, object]) -> None:
+    """One JSON object on one line: the exchange prints one when it listens and one at its end."""
+    click.echo(json.dumps(value, default=str))
