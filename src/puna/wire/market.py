@@ -6,7 +6,7 @@ Sizes are shares since 2025-11-03. Source: SPEC-D in the fact sheet, section 6.
 
 import msgspec
 
-from puna.wire.codec import Nanos
+from puna.wire.codec import Nanos, Price
 
 __all__ = ["Bar", "BarsPage", "LatestBars", "LatestQuotes", "LatestTrades", "Quote", "Trade"]
 
@@ -15,23 +15,23 @@ class Bar(msgspec.Struct, kw_only=True):
     """A bar; `t` is its left edge."""
 
     t: Nanos
-    o: float
-    h: float
-    l: float  # noqa: E741 - Alpaca's key
-    c: float
-    v: float
+    o: Price
+    h: Price
+    l: Price  # noqa: E741 - Alpaca's key
+    c: Price
+    v: Price
     n: int = 0
-    vw: float = 0.0
+    vw: Price = 0.0
 
 
 class Quote(msgspec.Struct, kw_only=True):
     """A quote: prices `bp` and `ap`, sizes `bs` and `as`, exchanges `bx` and `ax`, conditions `c`, tape `z`."""
 
     t: Nanos
-    bp: float = 0.0
-    bs: float = 0.0
-    ap: float = 0.0
-    as_: float = msgspec.field(default=0.0, name="as")
+    bp: Price = 0.0
+    bs: Price = 0.0
+    ap: Price = 0.0
+    as_: Price = msgspec.field(default=0.0, name="as")
     bx: str = ""
     ax: str = ""
     c: list[str] | str | None = None
@@ -42,8 +42,8 @@ class Trade(msgspec.Struct, kw_only=True):
     """A trade: price `p`, size `s`, id `i`, exchange `x`, conditions `c`, tape `z`."""
 
     t: Nanos
-    p: float
-    s: float
+    p: Price
+    s: Price
     i: int | str = 0
     x: str = ""
     c: list[str] | str | None = None

@@ -1,28 +1,36 @@
 """Messages of both WebSockets as tagged unions: market data (tag `T`), and the trading stream (key `stream`).
 
-Source: fact sheet, sections 7 and 8. A data frame is always an array.
+Source: fact sheet, sections 7 and 8. A data frame is always an array. `puna.wire.frames` reads whole frames, and
+keeps what is not in the unions as an `UnknownMessage`.
 """
 
 from typing import TypeAlias
 
 import msgspec
 
-from puna.wire.codec import Nanos
+from puna.wire.codec import Nanos, Price
 from puna.wire.trading import TradeUpdate
 
 __all__ = [
+    "ActionError",
     "Authorization",
     "BarMessage",
+    "CancelErrorMessage",
+    "CorrectionMessage",
     "DailyBarMessage",
     "DataMessage",
     "ErrorMessage",
+    "ImbalanceMessage",
     "Listening",
+    "LuldMessage",
     "QuoteMessage",
+    "StatusMessage",
     "Subscription",
     "SuccessMessage",
     "TradeMessage",
     "TradeUpdateMessage",
     "TradingMessage",
+    "UnknownMessage",
     "UpdatedBarMessage",
 ]
 
@@ -66,8 +74,8 @@ class TradeMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="t"):
 
     S: str
     t: Nanos
-    p: float
-    s: float
+    p: Price
+    s: Price
     i: int | str = 0
     x: str = ""
     c: list[str] | str | None = None
@@ -79,36 +87,108 @@ class QuoteMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="q"):
 
     S: str
     t: Nanos
-    bp: float = 0.0
-    bs: float = 0.0
-    ap: float = 0.0
-    as_: float = msgspec.field(default=0.0, name="as")
+    bp: Price = 0.0
+    bs: Price = 0.0
+    ap: Price = 0.0
+    as_: Price = msgspec.field(default=0.0, name="as")
     bx: str = ""
     ax: str = ""
     c: list[str] | str | None = None
     z: str = ""
 
 
-class BarMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="b"):
-    """A minute bar, sent about half a second after its minute."""
-
+class _BarFields(msgspec.Struct, kw_only=True):
     S: str
     t: Nanos
-    o: float
-    h: float
-    l: float  # noqa: E741 - Alpaca's key
-    c: float
-    v: float
+    o: Price
+    h: Price
+    l: Price  # noqa: E741 - Alpaca's key
+    c: Price
+    v: Price
     n: int = 0
-    vw: float = 0.0
+    vw: Price = 0.0
 
 
-class UpdatedBarMessage(BarMessage, kw_only=True, tag_field="T", tag="u"):
+# Siblings, not parent and child: nobody who asks for minute bars may get a daily bar for one.
+class BarMessage(_BarFields, kw_only=True, tag_field="T", tag="b"):
+    """A minute bar, sent about half a second after its minute."""
+
+
+class UpdatedBarMessage(_BarFields, kw_only=True, tag_field="T", tag="u"):
     """A minute bar again, after late trades."""
 
 
-class DailyBarMessage(BarMessage, kw_only=True, tag_field="T", tag="d"):
+class DailyBarMessage(_BarFields, kw_only=True, tag_field="T", tag="d"):
     """The day so far."""
+
+
+class CorrectionMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="c"):
+    """A trade that was corrected: what it was (`o...`) and what it is (`c...`)."""
+
+    S: str
+    t: Nanos
+    x: str = ""
+    oi: int | str = 0
+    op: Price = 0.0
+    os: Price = 0.0
+    oc: list[str] | str | None = None
+    ci: int | str = 0
+    cp: Price = 0.0
+    cs: Price = 0.0
+    cc: list[str] | str | None = None
+    z: str = ""
+
+
+class CancelErrorMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="x"):
+    """A trade that is void: action `a` is C for cancelled, E for an error."""
+
+    S: str
+    t: Nanos
+    i: int | str = 0
+    x: str = ""
+    p: Price = 0.0
+    s: Price = 0.0
+    a: str = ""
+    z: str = ""
+
+
+class StatusMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="s"):
+    """Trading status: code and text `sc`, `sm`, reason `rc`, `rm`. H is a halt."""
+
+    S: str
+    t: Nanos
+    sc: str = ""
+    sm: str = ""
+    rc: str = ""
+    rm: str = ""
+    z: str = ""
+
+
+class LuldMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="l"):
+    """Limit up, limit down: the band `u` and `d`, and the indicator `i`."""
+
+    S: str
+    t: Nanos
+    u: Price = 0.0
+    d: Price = 0.0
+    i: str = ""
+    z: str = ""
+
+
+class ImbalanceMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="i"):
+    """An auction's imbalance."""
+
+    S: str
+    t: Nanos
+    p: Price = 0.0
+    z: str = ""
+
+
+class UnknownMessage(msgspec.Struct, kw_only=True, frozen=True):
+    """An element of a frame that could not be read as any known message, as it came, and why."""
+
+    raw: bytes
+    why: str = ""
 
 
 DataMessage: TypeAlias = (
@@ -120,6 +200,11 @@ DataMessage: TypeAlias = (
     | BarMessage
     | UpdatedBarMessage
     | DailyBarMessage
+    | CorrectionMessage
+    | CancelErrorMessage
+    | StatusMessage
+    | LuldMessage
+    | ImbalanceMessage
 )
 
 
@@ -153,6 +238,18 @@ class TradeUpdateMessage(msgspec.Struct, kw_only=True, tag_field="stream", tag="
     """Something happened to an order."""
 
     data: TradeUpdate
+
+
+class ActionErrorData(msgspec.Struct, kw_only=True):
+    """What went wrong."""
+
+    error_message: str = ""
+
+
+class ActionError(msgspec.Struct, kw_only=True, tag_field="action", tag="error"):
+    """Sent before the trading stream closes the connection; it has no `stream` key."""
+
+    data: ActionErrorData
 
 
 TradingMessage: TypeAlias = Authorization | Listening | TradeUpdateMessage

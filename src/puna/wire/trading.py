@@ -7,7 +7,7 @@ Enumerations stay strings: Alpaca adds values without notice.
 
 import msgspec
 
-from puna.wire.codec import Amount, Nanos
+from puna.wire.codec import Amount, Nanos, Ratio
 
 __all__ = [
     "Account",
@@ -176,12 +176,12 @@ class Position(msgspec.Struct, kw_only=True):
     market_value: Amount | None = None
     cost_basis: Amount | None = None
     unrealized_pl: Amount | None = None
-    unrealized_plpc: Amount | None = None
+    unrealized_plpc: Ratio | None = None
     unrealized_intraday_pl: Amount | None = None
-    unrealized_intraday_plpc: Amount | None = None
+    unrealized_intraday_plpc: Ratio | None = None
     current_price: Amount | None = None
     lastday_price: Amount | None = None
-    change_today: Amount | None = None
+    change_today: Ratio | None = None
 
 
 class Asset(msgspec.Struct, kw_only=True, rename={"asset_class": "class"}):

@@ -1,0 +1,153 @@
+"""WebSocket frames as messages: JSON or msgpack in, the same message objects out; what is unknown is kept, not lost.
+
+A frame is read by the strict union first, which is fast. Only when that fails it is taken apart, and each element that
+is still not readable (a new type, a missing field, NaN where a price belongs) becomes an `UnknownMessage` that holds
+its bytes.
+
+In msgpack, times are timestamp extensions (type -1). msgspec would read them as `datetime` and lose the nanoseconds, so
+each message type has a packed double, made from it at import, whose times stay raw bytes until `_nanos` reads them.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Any, TypeAlias, Union, get_args
+
+import msgspec
+
+from puna.wire.codec import UNREADABLE, Nanos, decode, decoder, parse_time, unreadable
+from puna.wire.stream import ActionError, DataMessage, TradingMessage, UnknownMessage
+
+__all__ = ["pack", "read_data", "read_packed_data", "read_trading"]
+
+Known: TypeAlias = DataMessage | UnknownMessage
+
+_frame = decoder(list[DataMessage])
+_elements = decoder(list[msgspec.Raw])
+_message: msgspec.json.Decoder[DataMessage] = decoder(DataMessage)
+_trading: msgspec.json.Decoder[TradingMessage] = decoder(TradingMessage)
+_action = decoder(ActionError)
+
+
+def read_data(frame: bytes | str) -> Sequence[Known]:
+    """The messages of a JSON frame of a data stream.
+
+    Raises:
+        ProtocolError: the frame is not a JSON array at all.
+    """
+    try:
+        return _frame.decode(frame)
+    except (msgspec.ValidationError, UnicodeDecodeError):
+        return [_element(bytes(raw)) for raw in decode(_elements, frame)]
+    except UNREADABLE as error:
+        raise unreadable(error) from error
+
+
+def read_trading(frame: bytes | str) -> TradingMessage | ActionError | UnknownMessage:
+    """The message of a JSON frame of the trading stream, text or binary.
+
+    Raises:
+        ProtocolError: the frame is not JSON at all.
+    """
+    try:
+        return _trading.decode(frame)
+    except (msgspec.ValidationError, UnicodeDecodeError) as error:
+        try:
+            return _action.decode(frame)
+        except UNREADABLE:
+            raw = frame.encode() if isinstance(frame, str) else bytes(frame)
+            return UnknownMessage(raw=raw, why=str(error)[:200])
+    except UNREADABLE as error:
+        raise unreadable(error) from error
+
+
+def _element(raw: bytes) -> Known:
+    try:
+        return _message.decode(raw)
+    except UNREADABLE as error:
+        return UnknownMessage(raw=raw, why=str(error)[:200])
+
+
+def read_packed_data(frame: bytes) -> Sequence[Known]:
+    """The messages of a msgpack frame of a data stream: what `read_data` gives for the same frame in JSON.
+
+    Raises:
+        ProtocolError: the frame is not a msgpack array at all.
+    """
+    try:
+        return [_unpacked(message) for message in _packed_frame.decode(frame)]
+    except UNREADABLE:
+        pass
+    try:
+        raws = _packed_elements.decode(frame)
+    except UNREADABLE as error:
+        raise unreadable(error) from error
+    return [_packed_element(bytes(raw)) for raw in raws]
+
+
+def pack(message: object) -> bytes:
+    """What a client says, in msgpack."""
+    return msgspec.msgpack.encode(message)
+
+
+def _packed_element(raw: bytes) -> Known:
+    try:
+        known: Known = _unpacked(_packed_message.decode(raw))
+    except UNREADABLE as error:
+        return UnknownMessage(raw=raw, why=str(error)[:200])
+    return known
+
+
+def _unpacked(packed: Any) -> Any:
+    kind, times = _KINDS[type(packed)]
+    fields = {name: getattr(packed, name) for name in packed.__struct_fields__}
+    for name in times:
+        fields[name] = _nanos(bytes(fields[name]))
+    return kind(**fields)
+
+
+def _nanos(raw: bytes) -> int:
+    """A timestamp extension (32, 64 or 96 bits) or a text, as nanoseconds."""
+    match raw[:2], len(raw):
+        case b"\xd6\xff", 6:
+            return Nanos(int.from_bytes(raw[2:]) * 1_000_000_000)
+        case b"\xd7\xff", 10:
+            both = int.from_bytes(raw[2:])
+            return _moment(both & 0x3FFFFFFFF, both >> 34)
+        case b"\xc7\x0c", 15 if raw[2] == 0xFF:
+            nanos, seconds = struct.unpack(">Iq", raw[3:])
+            return _moment(seconds, nanos)
+    return Nanos(parse_time(_packed_text.decode(raw)))
+
+
+def _moment(seconds: int, nanos: int) -> int:
+    if nanos > 999_999_999 or not 0 <= seconds < 1 << 34:
+        raise ValueError(f"not a timestamp: {seconds} s and {nanos} ns")
+    return Nanos(seconds * 1_000_000_000 + nanos)
+
+
+def _double(kind: Any) -> Any:
+    """The packed double of a message type: the same fields and tag, times left raw."""
+    again: Any = msgspec.field  # its overloads do not know that a FieldInfo has one default at most
+    fields = [
+        (
+            field.name,
+            msgspec.Raw if field.type is Nanos else field.type,
+            again(default=field.default, default_factory=field.default_factory, name=field.encode_name),
+        )
+        for field in msgspec.structs.fields(kind)
+    ]
+    config = kind.__struct_config__
+    name = f"Packed{kind.__name__}"
+    return msgspec.defstruct(name, fields, kw_only=True, tag_field=config.tag_field, tag=config.tag)
+
+
+def _times(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in msgspec.structs.fields(kind) if field.type is Nanos)
+
+
+_KINDS = {_double(kind): (kind, _times(kind)) for kind in get_args(DataMessage)}
+_PACKED: Any = Union[tuple(_KINDS)]  # noqa: UP007 - made at run time
+_packed_frame = msgspec.msgpack.Decoder(list[_PACKED])
+_packed_elements = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_packed_message = msgspec.msgpack.Decoder(_PACKED)
+_packed_text = msgspec.msgpack.Decoder(str)
