@@ -342,7 +342,7 @@ def _uncovered_inside(legs: Sequence[OptionPosition], *, calendars: bool) -> lis
     return ["mleg uncovered short contracts not allowed"] if any(n < 0 for n in balance.values()) else []
 
 
-def _fits(  # noqa: PLR0917 - bound by partial, called with the quantity alone
+def _fits(
     legs: Sequence[OptionPosition],
     net_price: Decimal,
     buying_power: Decimal,
