@@ -15,7 +15,7 @@ from puna.core.decimals import exactly
 from puna.core.orders import Order, Status
 from puna.core.types import ZERO, OrderIntent, Side
 
-__all__ = ["Lineage", "Pending", "lineage", "open_orders", "pending", "worst_case"]
+__all__ = ["Lineage", "Pending", "lineage", "open_orders", "pending", "roots", "worst_case"]
 
 
 def open_orders(orders: Iterable[Order]) -> tuple[Order, ...]:
@@ -45,17 +45,29 @@ def pending(orders: Iterable[Order]) -> dict[str, Pending]:
 def worst_case(leaves: Iterable[tuple[OrderIntent, Decimal]]) -> dict[str, Pending]:
     """Total leaves by symbol and side. Of an order and its replacement the larger counts, as at the broker (5.4)."""
     known = {intent.client_order_id: (intent, left) for intent, left in leaves}
-    parents = {key: up for key, (intent, _) in known.items() if (up := intent.replaces) is not None and up in known}
     most: dict[str, Decimal] = {}
-    for key, (_, left) in known.items():
-        root = _root(parents, key)
-        most[root] = max(left, most.get(root, ZERO))
+    for key, root in roots(intent for intent, _ in known.values()).items():
+        most[root] = max(known[key][1], most.get(root, ZERO))
     total: dict[str, Pending] = {}
     for root, left in most.items():
         intent = known[root][0]
         have = total.get(intent.symbol, Pending())
         total[intent.symbol] = have.plus(intent.side, left)
     return total
+
+
+def roots(intents: Iterable[OrderIntent]) -> dict[str, str]:
+    """For every client_order_id the oldest one among these that it goes back to by replaces.
+
+    A replacement is of the same symbol and side; whatever claims otherwise stands alone.
+    """
+    known = {intent.client_order_id: intent for intent in intents}
+    parents = {
+        key: up.client_order_id
+        for key, intent in known.items()
+        if (up := known.get(intent.replaces or "")) and (up.symbol, up.side) == (intent.symbol, intent.side)
+    }
+    return {key: _root(parents, key) for key in known}
 
 
 class Lineage(NamedTuple):

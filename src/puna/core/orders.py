@@ -115,6 +115,7 @@ _BROKER = {str(status): status for status, stage in LIFE.items() if stage.rank >
 _LOCAL = frozenset({"pending", "sent", "in_doubt", "refused", "absent", "abandoned"})
 _CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
 _EVENTS = frozenset(_BROKER) | _CORRECTIONS | {"", "fill", "partial_fill", "order_replace_rejected", "order_cancel_rejected"}  # fmt: skip # noqa: E501
+_AMOUNTS = ("qty", "limit_price", "stop_price")
 _FRESH = frozenset({Status.PENDING_NEW, Status.ACCEPTED, Status.NEW})
 
 
@@ -293,8 +294,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def from_intent(intent: OrderIntent) -> Order:
-    """An order without any evidence: PENDING."""
-    return Order(intent=intent)
+    """An order without any evidence: PENDING. Amounts get their one spelling, so that the journal can hold them."""
+    amounts = {name: plain(value) for name in _AMOUNTS if (value := getattr(intent, name)) is not None}
+    return Order(intent=replace(intent, ts=int(intent.ts), **amounts))
 
 
 def noted(client_order_id: str, word: str, ts: int, reason: str = "") -> Update:
