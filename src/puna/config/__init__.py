@@ -1,1 +1,30 @@
-"""One TOML file, the environment and flags -> one frozen Config."""
+"""One TOML file, the environment and flags -> one frozen Config that knows where each value came from."""
+
+from puna.config.environment import Keys, Mode
+from puna.config.load import load
+from puna.config.model import (
+    AccountSection,
+    Config,
+    DataSection,
+    JournalSection,
+    ServerSection,
+    SimSection,
+    StrategySection,
+)
+from puna.config.secret import Secret
+from puna.core.risk import RiskLimits
+
+__all__ = [
+    "AccountSection",
+    "Config",
+    "DataSection",
+    "JournalSection",
+    "Keys",
+    "Mode",
+    "RiskLimits",
+    "Secret",
+    "ServerSection",
+    "SimSection",
+    "StrategySection",
+    "load",
+]
