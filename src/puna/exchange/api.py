@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from puna.core import sessions
 from puna.errors import DataError, ProtocolError
@@ -91,7 +91,7 @@ class Doors:
             return bool(key and secret)
         return self._config.keys.get(key) == secret
 
-    def middlewares(self) -> Sequence[web.Middleware]:
+    def middlewares(self) -> Sequence[Middleware]:
         return (self._name, self._break, self._allow)
 
     @web.middleware

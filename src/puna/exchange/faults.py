@@ -16,13 +16,14 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import msgspec
 
+from puna.core import sessions
 from puna.errors import ConfigError
 from puna.seams import Rng
 from puna.wire.codec import parse_time
@@ -53,7 +54,7 @@ EVENT_ACTIONS = {name: text for name, text in SOCKET_ACTIONS.items() if name != 
 
 _UNPROMPTED = {"drop_socket", "ghost", "mute"}
 _SOCKETS = ("socket:data", "socket:trading")
-_NEW_YORK = ZoneInfo("America/New_York")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +192,7 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     on: str
     action: str
     nth: int | None = None
-    at: datetime | time | str | int | None = None
+    at: Any = None
     probability: float | None = None
     times: int | None = None
     seconds: float = 0.0
@@ -241,15 +242,19 @@ def _fault(row: object, index: int, text: str, day: date, name: str) -> Fault:
         raise _bad(name, f"line {_table_line(text, index)}: {error}") from error
 
 
-def _at(when: datetime | time | str | int | None, day: date) -> int | None:
-    if isinstance(when, str):
-        return parse_time(when)
-    if isinstance(when, time):
-        when = datetime.combine(day, when)
-    if isinstance(when, datetime):
-        moment = when if when.tzinfo else when.replace(tzinfo=_NEW_YORK)
-        return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1_000
-    return when
+def _at(when: object, day: date) -> int | None:
+    match when:
+        case None | int() if not isinstance(when, bool):
+            return when
+        case str():
+            return parse_time(when)
+        case time():
+            return sessions.at(day, when)
+        case datetime(tzinfo=None):
+            return sessions.at(when.date(), when.time())
+        case datetime():
+            return (when - _EPOCH) // timedelta(microseconds=1) * 1_000
+    raise ValueError(f"at is a time, not {when!r}")
 
 
 def _line(text: str, key: str) -> int:

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from puna.errors import ConfigError
 from puna.exchange.api import Doors, TradingApi
+from puna.exchange.data import SYMBOLS
 from puna.exchange.faults import Fault, FaultScript
 from puna.exchange.floor import NANOS, Batch, Cut, Floor, seconds
 from puna.exchange.log import EventLog
@@ -389,9 +390,12 @@ class ExchangeThread:
 
 def _floor(config: ExchangeConfig, log: EventLog) -> Floor:
     """The venue, its market and its script, as the config says."""
-    symbols = {} if config.symbols is None else {"symbols": config.symbols}
     market = ReplayMarket(
-        first=config.day, days=config.days, seed=config.seed, step_seconds=config.step_seconds, **symbols
+        first=config.day,
+        days=config.days,
+        symbols=config.symbols or SYMBOLS,
+        seed=config.seed,
+        step_seconds=config.step_seconds,
     )
     options = VenueOptions(cash=config.cash)
     venue = Venue(market, ids=SeededIds(seeded_rng(f"venue {config.seed}")), options=options, log=log)
