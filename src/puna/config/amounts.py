@@ -40,8 +40,14 @@ def read_amount(value: object, unit: Unit) -> Decimal:
 def show_amount(value: Decimal, unit: Unit) -> str:
     """The form that `read_amount` reads back."""
     if unit in ("share", "percent"):
-        return f"{value * (100 if unit == 'share' else 1):f}".rstrip("0").rstrip(".") + "%" if value else "0%"
-    return f"{value:f}"
+        return f"{_plain(value * 100 if unit == 'share' else value)}%"
+    return _plain(value)
+
+
+def _plain(value: Decimal) -> str:
+    """Without an exponent, and without zeros behind the last digit after the point."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _digits(value: float) -> str:

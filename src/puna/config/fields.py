@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -117,6 +118,7 @@ _NAMES = {
     bool: "true or false",
     Decimal: "a number",
     NoneType: "nothing",
+    date: "a date such as 2012-09-19",
     dict: "a table",
 }
 
