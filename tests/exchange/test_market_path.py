@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from puna.errors import DataError
 from puna.exchange.data import SYMBOLS, DailyBar, tape
-from puna.exchange.path import MIN_STEPS, Path, intraday
+from puna.exchange.path import MIN_STEPS, Path, _inside, intraday
 from puna.seams import Rng, seeded_rng
 
 
@@ -81,6 +81,23 @@ def test_quotes_stand_on_ticks_around_the_print(day: DailyBar, steps: int, seed:
     for shares in (*path.bid_size, *path.ask_size):
         assert shares > 0
         assert shares % 100 == 0
+
+
+def test_quotes_keep_to_the_range_of_the_day() -> None:
+    """Even where steps are few and so leaps are long, no bid is above the day's high and no ask below its low."""
+    day = DailyBar(5000, 5200, 4800, 5100, 10_000)
+    for seed in range(3000):
+        path = intraday(day, 8, seeded_rng(seed))
+        assert max(path.bid) <= day.high
+        assert min(path.ask) >= day.low
+
+
+@given(price=st.integers(-1000, 1000), low=st.integers(-100, 0), high=st.integers(0, 100))
+def test_reflection_ends_inside(price: int, low: int, high: int) -> None:
+    """A leap of any length is turned back into the range, and one that stays inside is left alone."""
+    inside = _inside(price, low, high)
+    assert low <= inside <= high
+    assert inside == price or not low <= price <= high
 
 
 @given(day=real_days(), seed=st.integers(0, 2**32))

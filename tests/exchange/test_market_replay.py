@@ -224,6 +224,32 @@ def test_nothing_is_known_early(seconds: int, nudge: int, frame: str) -> None:
     ]
 
 
+def tape_prints(market: ReplayMarket) -> int:
+    """One print a step, where enough is traded."""
+    return sum((session.close_ns - session.open_ns) // (15 * SECOND) for session in market.sessions)
+
+
+def test_a_day_before_the_replay_is_known_when_it_is_over() -> None:
+    """Asked as of a moment before the replay, the daily bar of that day appears with its last minute, not earlier."""
+    market = ReplayMarket(first=DAY, seed=7)
+    eve_close = market.sessions[0].close_ns - DAY_NS
+    early, late = (market.bars("IBM", "1Day", None, None, eve_close + BAR_DELAY - nudge) for nudge in (1, 0))
+    assert date_of(early[-1].t) == date(2012, 10, 16)
+    assert late == [*early, file_bar("IBM", date(2012, 10, 17))]
+
+
+def test_symbols_and_days_have_chances_of_their_own() -> None:
+    """Two symbols with equal bars take different paths, and so does one symbol on two days with equal bars."""
+    market = ReplayMarket(first=date(2012, 10, 17), days=2, seed=7, symbols=["ONE", "TWO"], tapes=thin)
+    paths: dict[tuple[str, date], list[float]] = defaultdict(list)
+    for step in everything(market):
+        for message in step.messages:
+            if isinstance(message, QuoteMessage):
+                paths[message.S, date_of(message.t)].append(message.bp)
+    assert len(paths) == 4
+    assert len(set(map(tuple, paths.values()))) == 4
+
+
 def test_the_day_so_far() -> None:
     """While a day runs its daily bar shows the minutes so far; with running_bars off it waits for the close."""
     open_, waiting = (
@@ -238,6 +264,9 @@ def test_the_day_so_far() -> None:
     assert so_far.h == max(bar.h for bar in minutes)
     assert so_far.v == sum(bar.v for bar in minutes)
     assert date_of(waiting.bars("AAPL", "1Day", None, None, noon)[-1].t) == date(2012, 10, 17)
+    (rung,) = open_.bars("AAPL", "1Day", midnight(DAY), None, session.close_ns)
+    assert rung.n == tape_prints(open_) - 4
+    assert open_.bars("AAPL", "1Day", midnight(DAY), None, after)[0].n == tape_prints(open_)
     assert waiting.bars("AAPL", "1Day", None, None, after) == open_.bars("AAPL", "1Day", None, None, after)
     assert waiting.bars("AAPL", "1Hour", session.open_ns - 30 * MINUTE, None, noon)[-1].t == noon - 2 * 60 * MINUTE
     assert open_.bars("AAPL", "1Hour", session.open_ns - 30 * MINUTE, None, noon)[-1].t == noon - 60 * MINUTE
