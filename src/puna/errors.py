@@ -53,9 +53,13 @@ class PunaError(Exception):
         state: what is true now (sent, not sent, in doubt); may be empty.
         remedy: the next useful thing to do; may be empty.
         code: a stable code for `puna explain`; the class has a default.
+
+    Attributes:
+        in_doubt: the broker may have carried out what was asked of it; only its own evidence can tell.
     """
 
     code: str = "E000"
+    in_doubt: bool = False
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, why: str = "", state: str = "", remedy: str = "", code: str | None = None) -> None:

@@ -55,6 +55,16 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Returns when market time has moved on by `seconds`."""
 
+    @property
+    def moving(self) -> bool:
+        """False while market time stands still because nobody drives it."""
+
+    async def backoff(self, seconds: float) -> None:
+        """Like `sleep`, but never waits for a market that stands still: a lost connection must come back by itself."""
+
+    def driver(self) -> AbstractContextManager[object]:
+        """Registers somebody who advances a driven clock, such as a live stream, for as long as it is entered."""
+
     def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
         """Raises TimeoutError in its body after `seconds` of wall time."""
 
@@ -66,6 +76,7 @@ class SystemClock:
     """The machine's clocks."""
 
     driven = False
+    moving = True
 
     def now(self) -> int:
         return time.time_ns()
@@ -75,6 +86,12 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def backoff(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def driver(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout(seconds)
@@ -100,6 +117,9 @@ class DrivenClock:
         self._tickets = 0
         self._busy = 0
         self._rest: asyncio.Event | None = None
+        self._drivers = 0
+        self._advanced = False
+        self._impatient: set[asyncio.Future[None]] = set()
 
     def now(self) -> int:
         return self._now
@@ -111,10 +131,38 @@ class DrivenClock:
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tickets += 1
-        heapq.heappush(self._sleepers, (self._now + round(seconds * NANOS), self._tickets, woken))
-        await woken
+        await self._alarm(seconds)
+
+    @property
+    def moving(self) -> bool:
+        return self._drivers > 0 and self._advanced
+
+    async def backoff(self, seconds: float) -> None:
+        """Until market time has moved on by `seconds`; milliseconds of wall time when it stands still meanwhile."""
+        if not self.moving:
+            await asyncio.sleep(STANDSTILL_SECONDS)
+            return
+        woken = self._alarm(seconds)
+        self._impatient.add(woken)
+        try:
+            seen = -1
+            while not woken.done() and seen != self._now:
+                seen = self._now
+                await asyncio.wait([woken], timeout=STALLED_SECONDS)
+        finally:
+            self._impatient.discard(woken)
+            woken.cancel()
+
+    @contextmanager
+    def driver(self) -> Iterator[None]:
+        self._drivers += 1
+        try:
+            yield
+        finally:
+            self._drivers -= 1
+            for woken in self._impatient if self._drivers == 0 else ():
+                if not woken.done():
+                    woken.set_result(None)
 
     def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout(seconds)
@@ -136,6 +184,7 @@ class DrivenClock:
 
     async def advance(self, to: int) -> None:
         """Moves market time to `to` (never back), waking who is due, and waits for rest."""
+        self._advanced = True
         await self.settle()
         while (due := self.next_due()) is not None and due <= to:
             self._now = max(self._now, due)
@@ -148,11 +197,18 @@ class DrivenClock:
         turns = 0
         while turns < SETTLE_TURNS:
             if self._busy:
-                self._rest = asyncio.Event()
+                if self._rest is None or self._rest.is_set():
+                    self._rest = asyncio.Event()  # shared by all who wait for the same rest
                 await self._rest.wait()
                 turns = 0
             await asyncio.sleep(0)
             turns = 0 if self._busy else turns + 1
+
+    def _alarm(self, seconds: float) -> asyncio.Future[None]:
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tickets += 1
+        heapq.heappush(self._sleepers, (self._now + round(seconds * NANOS), self._tickets, woken))
+        return woken
 
     def _forget_cancelled(self) -> None:
         while self._sleepers and self._sleepers[0][2].done():
@@ -162,6 +218,9 @@ class DrivenClock:
 # A woken task may pass through a few plain awaits (a queue, a lock) before it enters busy(); this many turns of the
 # loop without anyone doing so count as rest.
 SETTLE_TURNS = 8
+# On a driven clock: how long a backoff lasts when nobody drives, and when a driver is there and yet nothing moves.
+STANDSTILL_SECONDS = 0.005
+STALLED_SECONDS = 2.0
 
 
 class Rng(Protocol):
