@@ -13,15 +13,17 @@ stamped after a correction continues there, and evidence stamped before can neve
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from puna.core.decimals import exactly
+from puna.core.decimals import NANO, exactly
 from puna.core.types import ZERO
+
+Stamped = TypeVar("Stamped", bound="Execution | Correction")
 
 __all__ = ["Correction", "Execution", "Mark", "Tally", "tally", "with_correction", "with_execution", "with_mark"]
 
@@ -80,38 +82,28 @@ class _Worth(NamedTuple):
     averaged: Decimal = ZERO
     notional: Decimal = ZERO
 
-    def plus(self, qty: Decimal, price: Decimal) -> "_Worth":
-        return self._replace(notional=self.notional + qty * price)
-
-    def guess(self, qty: Decimal, price: Decimal) -> "_Worth":
-        return self.plus(qty, price)._replace(guessed=self.guessed + qty)
+    def plus(self, qty: Decimal, price: Decimal, *, guessed: Decimal = ZERO) -> "_Worth":
+        return _Worth(self.guessed + guessed, self.averaged, self.notional + qty * price)
 
 
 def with_mark(marks: tuple[Mark, ...], new: Mark) -> tuple[Mark, ...]:
     """The set with one more; an equal quantity and price only widens its time."""
-    known = {(mark.cum_qty, mark.price): mark for mark in marks}
-    if old := known.get((new.cum_qty, new.price)):
-        new = Mark(new.cum_qty, new.price, min(old.first, new.first), max(old.last, new.last))
-    known[new.cum_qty, new.price] = new
-    return tuple(sorted(known.values(), key=_mark_order))
+    at = bisect_left(marks, _mark_order(new), key=_mark_order)
+    if at < len(marks) and _mark_order(marks[at]) == _mark_order(new):
+        old = marks[at]
+        wider = Mark(new.cum_qty, new.price, min(old.first, new.first), max(old.last, new.last))
+        return (*marks[:at], wider, *marks[at + 1 :])
+    return (*marks[:at], new, *marks[at:])
 
 
 def with_execution(executions: tuple[Execution, ...], new: Execution) -> tuple[Execution, ...]:
     """The set with one more; the same execution keeps its earliest stamp."""
-    known = {_execution_order(each): each for each in executions}
-    if old := known.get(_execution_order(new)):
-        new = min(old, new, key=lambda each: each.ts)
-    known[_execution_order(new)] = new
-    return tuple(known[key] for key in sorted(known))
+    return _earliest(executions, new, _execution_order)
 
 
 def with_correction(corrections: tuple[Correction, ...], new: Correction) -> tuple[Correction, ...]:
     """The set with one more; the same correction keeps its earliest stamp."""
-    known = {_correction_order(each): each for each in corrections}
-    if old := known.get(_correction_order(new)):
-        new = min(old, new, key=lambda each: each.ts)
-    known[_correction_order(new)] = new
-    return tuple(known[key] for key in sorted(known))
+    return _earliest(corrections, new, _correction_order)
 
 
 @exactly
@@ -159,9 +151,11 @@ class _Book:
             averages.setdefault(mark.cum_qty, []).extend([] if mark.price is None else [mark.price])
         worth, levels = {self.qty: self.worth}, [self.qty]
         for level in sorted(level for level in averages if level > self.qty):
-            by_average = (_Worth(ZERO, level, level * price) for price in averages[level])
-            by_steps = self._stepped(steps.get(level, ()), worth, levels)
-            worth[level] = min([self._guessed(level, levels[-1], worth), *by_average, *by_steps])
+            best = min(self._stepped(steps.get(level, ()), worth, levels), default=None)
+            if best is None or best.guessed or best.averaged:
+                ways = [_Worth(ZERO, level, level * price) for price in averages[level]]
+                best = min(ways + ([best] if best else []), default=None)
+            worth[level] = best or self._guessed(level, levels[-1], worth)
             levels.append(level)
         self.qty, self.worth = levels[-1], worth[levels[-1]]
 
@@ -197,11 +191,18 @@ class _Book:
                 yield worth[start].plus(each.qty, each.price)
             elif start > levels[0]:
                 below = levels[bisect_left(levels, start) - 1]
-                yield worth[below].guess(start - below, each.price).plus(each.qty, each.price)
+                yield worth[below].plus(each.cum_qty - below, each.price, guessed=start - below)
 
     def _guessed(self, level: Decimal, below: Decimal, worth: dict[Decimal, _Worth]) -> _Worth:
-        price = worth[below].notional / below if below else self._guess
-        return worth[below].guess(level - below, price)
+        price = (worth[below].notional / below).quantize(NANO) if below else self._guess
+        return worth[below].plus(level - below, price, guessed=level - below)
+
+
+def _earliest(known: tuple[Stamped, ...], new: Stamped, order: Callable[[Stamped], Any]) -> tuple[Stamped, ...]:
+    at = bisect_left(known, order(new), key=order)
+    if at < len(known) and order(known[at]) == order(new):
+        return known if known[at].ts <= new.ts else (*known[:at], new, *known[at + 1 :])
+    return (*known[:at], new, *known[at:])
 
 
 def _within(ts: int, after: int | None, until: int | None) -> bool:

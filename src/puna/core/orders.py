@@ -422,6 +422,8 @@ def _strange(order: Order, update: Update) -> tuple[str, ...]:
 
 def _booked(before: Order, after: Order, update: Update) -> tuple[Fill, ...]:
     """The difference between two states, as one step."""
+    if (before.marks, before.executions, before.corrections) == (after.marks, after.executions, after.corrections):
+        return ()
     old, new = before.tally, after.tally
     qty, notional = new.qty - old.qty, new.notional - old.notional
     if not qty and not notional:
