@@ -1,0 +1,62 @@
+# Puna's commands; `make` alone lists them. Needs make and a Python 3.11 to 3.14, nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check check-oldest install bench lock clean
+
+VENV := .venv
+OLDEST := .venv-3.11
+BIN := $(VENV)/bin
+PYTEST := -m pytest -q -n 2
+SOURCES := src tests benchmarks examples tools
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/core.installed ## a trading day in about ten seconds: no account, no keys, no network
+	@$(BIN)/puna demo $(ARGS)
+
+test: $(VENV)/dev.installed ## all tests but the long trials, in a minute or two
+	@$(BIN)/python $(PYTEST) -m "not slow" $(ARGS)
+
+install: $(VENV)/core.installed ## only make .venv with the puna command
+	@echo "installed: $(BIN)/puna"
+
+check: $(VENV)/dev.installed ## everything: lint, format, types, import contracts, all tests, the oldest Python
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python $(PYTEST)
+	@$(MAKE) --no-print-directory check-oldest
+
+check-oldest: ## the tests on Python 3.11, where there is one beside a newer
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
+	    echo "puna: $(VENV) is Python 3.11 already"; \
+	elif sh tools/find-python 3.11 >/dev/null; then \
+	    $(MAKE) --no-print-directory $(OLDEST)/dev.installed && $(OLDEST)/bin/python $(PYTEST) -m "not slow"; \
+	else \
+	    echo "puna: no Python 3.11 on this machine, so the tests did not run on it"; \
+	fi
+
+bench: $(VENV)/dev.installed ## measure round trip and tick-to-order, against alpaca-py and a raw socket
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## write locks/*.txt anew (needs uv); ARGS=--upgrade takes the newest versions
+	@sh tools/lock $(ARGS)
+
+clean: ## remove what make and the tools made; runs/ stays
+	@rm -rf $(VENV) $(OLDEST) build dist src/*.egg-info
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/core.installed: locks/core.txt pyproject.toml
+	@if [ -e $(VENV)/dev.installed ]; then $(MAKE) --no-print-directory $(VENV)/dev.installed; \
+	else sh tools/install $(VENV) locks/core.txt; fi
+	@touch $@
+
+$(VENV)/dev.installed: locks/dev.txt pyproject.toml
+	@sh tools/install $(VENV) locks/dev.txt
+	@touch $@ $(VENV)/core.installed
+
+$(OLDEST)/dev.installed: locks/dev.txt pyproject.toml
+	@sh tools/install $(OLDEST) locks/dev.txt 3.11
+	@touch $@
