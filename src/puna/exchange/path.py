@@ -1,8 +1,8 @@
 """A seeded path through one day that meets its open, high, low, close and volume exactly.
 
-A bridge of random steps runs from the open over both extremes to the close. It stays inside the day's range by
-reflection, and its clock runs faster near the open and the close, where days are livelier. Quotes stand around it on
-cents; prints are at the bid, at the ask, or between them.
+A bridge of random steps runs from the open over both extremes to the close. It stays inside the day's range, and its
+clock runs faster near the open and the close, where days are livelier. Quotes stand around it on cents; prints are at
+the bid, at the ask, or between them.
 
 Everything is whole numbers and random bits: no floats, no libm, no NumPy. The same key gives the same path on every
 machine and every Python. Units: `Path.price` in 1/10000 dollar, quotes in cents, sizes in shares.
@@ -51,7 +51,7 @@ def intraday(day: DailyBar, steps: int, rng: Rng) -> Path:
     """
     _check(day, steps)
     anchors = _anchors(day, steps, rng)
-    fair = _bridge(anchors, day, _pace(steps), rng)
+    fair = _bridge(anchors, day, steps, rng)
     bid, ask = _quotes(fair, day, rng)
     price = _prints(bid, ask, day, rng)
     for anchor in anchors:
@@ -114,24 +114,31 @@ def _times(legs: list[int], steps: int, rng: Rng) -> tuple[int, int]:
     return early, (min(max(late, early + 1), steps - 2) if legs[2] else steps - 1)
 
 
-def _bridge(anchors: list[_Anchor], day: DailyBar, pace: tuple[int, ...], rng: Rng) -> list[int]:
+def _bridge(anchors: list[_Anchor], day: DailyBar, steps: int, rng: Rng) -> list[int]:
     """The price that nobody knows, step by step, through all anchors and never outside the day's range."""
+    fair = [anchors[0].price]
+    for here, there in pairwise(anchors):
+        fair.extend(_leg(here, there, day, steps, rng))
+        fair.append(there.price)
+    return fair
+
+
+def _leg(here: _Anchor, there: _Anchor, day: DailyBar, steps: int, rng: Rng) -> Iterator[int]:
+    """The steps between two anchors: a walk that is drawn to the second, and turned away by the ends of the range."""
+    pace, elapsed, price = _pace(steps), _elapsed(steps), here.price
     low, high = day.low * _CENT, day.high * _CENT
     # A random walk's range is about 1.6 times its deviation; the walk is 5/8 of the range wide, pinned as it is.
     variance = ((high - low) * 5 // 8) ** 2
-    elapsed = _elapsed(len(pace))
-    fair = [anchors[0].price]
-    for here, there in pairwise(anchors):
-        price = here.price
-        for step in range(here.step + 1, there.step):
-            left = elapsed[there.step] - elapsed[step - 1]
-            spread = isqrt(variance * pace[step] * (left - pace[step]) // (left * elapsed[-1]))
-            # The count of ones in 64 random bits: a normal deviate of mean 32 and deviation 4.
-            jitter = (rng.getrandbits(64).bit_count() - 32) * spread // 4
-            price = _inside(price + (there.price - price) * pace[step] // left + jitter, low, high)
-            fair.append(price)
-        fair.append(there.price)
-    return fair
+    for step in range(here.step + 1, there.step):
+        left = elapsed[there.step] - elapsed[step - 1]
+        spread = isqrt(variance * pace[step] * (left - pace[step]) // (left * elapsed[-1]))
+        # The count of ones in 64 random bits: a normal deviate of mean 32 and deviation 4.
+        jitter = (rng.getrandbits(64).bit_count() - 32) * spread // 4
+        drawn = (there.price - price) * pace[step] // left
+        # A walk that may not pass its extreme leaves it quickly, as a Bessel process does: no long rides on the edge.
+        repelled = spread**2 // (price - low + spread + 1) - spread**2 // (high - price + spread + 1)
+        price = _inside(price + drawn + repelled + jitter, low, high)
+        yield price
 
 
 def _inside(price: int, low: int, high: int) -> int:
