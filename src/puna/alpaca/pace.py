@@ -1,6 +1,6 @@
 """How fast we may go: the rate budget with its lanes, backoff, and the circuit breaker. No clock, no socket in here.
 
-Everything takes `now` (market time, ns) and answers a wait or a verdict; `puna.alpaca.http` and `.stream` do the waiting.
+Everything takes `now` (market time, ns) and answers a wait or a verdict; `puna.alpaca.turnstile` does the waiting.
 
 The budget never lets more than `limit` requests pass in any 60 s. Under that, two rules keep cancels quick:
 a lower lane leaves a reserve free (cancels may use all of it), and all lanes but the cancels share a token bucket that

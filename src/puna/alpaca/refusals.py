@@ -1,7 +1,7 @@
 """What the broker's errors mean: classified by status, code and parsed reason, never by searching for words.
 
-Alpaca's bodies are `{"code": <8 digits>, "message": "...", ...}`; the same code has many messages, and 403 with 40310000 is
-a refusal of the order and not of the keys (facts.md 3). A message is recognised only as a whole.
+Alpaca's bodies are `{"code": <8 digits>, "message": "...", ...}`; one code has many messages, and 403 with 40310000
+is a refusal of the order and not of the keys (facts.md 3). A message is recognised only as a whole.
 """
 
 import re
