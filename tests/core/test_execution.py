@@ -55,7 +55,7 @@ def play(p: Parent, *events: tuple[int, Event]) -> tuple[State, list[Action]]:
 
 
 def submits(actions: Iterable[Action]) -> list[tuple[int, str]]:
-    return [(int(a.qty), str(a.limit)) for a in actions if isinstance(a, SubmitChild)]
+    return [(int(a.qty), f"{a.limit:.2f}") for a in actions if isinstance(a, SubmitChild)]
 
 
 class Broker:
@@ -149,7 +149,7 @@ def settle(p: Parent, state: State, broker: Broker) -> State:
 
 def test_a_sweep_goes_through_the_far_side_and_no_further_than_its_cap() -> None:
     """One order at the ask, or at the cap where that is lower."""
-    assert submits(play(parent(Sweep()), (0, QuoteSeen(quote(10.00, 10.10))))[1]) == [(10, "10.1")]
+    assert submits(play(parent(Sweep()), (0, QuoteSeen(quote(10.00, 10.10))))[1]) == [(10, "10.10")]
     capped = parent(Sweep(), cap="10.05")
     assert submits(play(capped, (0, QuoteSeen(quote(10.00, 10.10))))[1]) == [(10, "10.05")]
     assert submits(play(capped, (0, QuoteSeen(quote(10.06, 10.10))))[1]) == []
@@ -159,7 +159,7 @@ def test_a_patient_order_walks_from_bid_to_ask_and_waits_for_each_cancel_to_be_r
     """At the bid first; a step later the old child must be cancelled and read before the next one goes out."""
     p, q = parent(Patient(steps=2, seconds_a_step=10)), QuoteSeen(quote(10.00, 10.04))
     state, actions = play(p, (0, q), (10, q))
-    assert submits(actions) == [(10, "10.0")]
+    assert submits(actions) == [(10, "10.00")]
     assert CancelChild(0) in actions
     state, more = step(p, state, ChildChanged(0, Decimal(3), ended=True), 11 * SECOND)
     assert ReadChild(0) in more
