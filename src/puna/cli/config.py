@@ -1,7 +1,7 @@
 """`puna config show | schema | explain`: every value and where it came from, the file's schema, what a key means."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["config", "load_config"]
 
 
-def load_config(path: Path | None, **flags: object) -> "Config":
-    """The configuration as every verb reads it: the file, the environment with ./.env, flags that are not None."""
+def load_config(
+    path: Path | None, flags: Mapping[str, object] | None = None, *, follow_address: bool = False
+) -> "Config":
+    """The configuration as every verb reads it: the file, the environment with ./.env, flags (dotted key -> value)."""
     from puna.config import load
 
-    given = {key.replace("__", "."): value for key, value in flags.items() if value is not None}
-    return load(path, environ=os.environ, dotenv=Path(".env"), flags=given)
+    return load(path, environ=os.environ, dotenv=Path(".env"), flags=flags, follow_address=follow_address)
 
 
 @click.group

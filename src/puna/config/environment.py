@@ -23,6 +23,7 @@ __all__ = [
     "Keys",
     "Mode",
     "base_url",
+    "implied_mode",
     "is_loopback",
     "keys",
     "refuse_live",
@@ -132,6 +133,14 @@ def base_url(environment: Mapping[str, Variable], mode: Mode) -> Variable | None
         wanted = "a loopback address such as http://127.0.0.1:8790" if mode is Mode.SIM else f"https://{PAPER_HOST}"
         raise _bad_url(found, f"mode {mode} talks to {wanted}, and {url.hostname} is another place")
     return Variable(f"{url.scheme}://{url.netloc}", found.origin)
+
+
+def implied_mode(environment: Mapping[str, Variable]) -> tuple[Mode, str]:
+    """The mode where nothing sets it: sim when the broker's address is on this machine, else paper; and why."""
+    found = _one(environment, _URL_NAMES)
+    if found and is_loopback(_split(found)):
+        return Mode.SIM, found.origin
+    return Mode.PAPER, "default"
 
 
 def is_loopback(url: SplitResult) -> bool:

@@ -72,6 +72,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     dotenv: Path | None = None,
     flags: Mapping[str, object] | None = None,
+    follow_address: bool = False,
 ) -> Config:
     """Reads a configuration.
 
@@ -80,6 +81,7 @@ def load(
         environ: the process's variables (`os.environ`).
         dotenv: a `.env` file; one that is not there is none.
         flags: dotted key -> value, from the command line; texts are read as the environment's are.
+        follow_address: where nothing sets the mode, an address on this machine means sim, anything else paper.
 
     Raises:
         ConfigError: E007 with file, line and column (or the variable's name); E008 for keys, E009 for addresses.
@@ -90,6 +92,8 @@ def load(
     _from_environment(sources, variables)
     for key, value in (flags or {}).items():
         sources.set(tuple(key.split(".")), Text(value) if isinstance(value, str) else value, "flag")
+    if follow_address and ("account", "mode") not in sources.origins:
+        sources.set(("account", "mode"), *env.implied_mode(variables))
     document = _section(Document, sources.values, (), sources)
     return _complete(document, path, sources, variables)
 

@@ -1,0 +1,180 @@
+"""`puna account`, `positions`, `orders`: what the broker says now, on paper or on a running exchange."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import click
+import msgspec
+
+from puna.cli.config import load_config
+from puna.cli.output import config_option, json_option, money, print_next, print_rows, verbose_option
+from puna.errors import ConfigError, PunaError
+
+if TYPE_CHECKING:
+    from puna.alpaca.http import AsyncAlpaca, Endpoints
+    from puna.config import Config
+    from puna.wire.trading import Order, Position
+
+__all__ = ["account", "orders", "positions"]
+
+T = TypeVar("T")
+
+
+class NotRunningError(PunaError):
+    """Mode sim has no account outside a run."""
+
+    code = "E040"
+    exit_code = 4
+
+
+@click.command
+@config_option
+@json_option
+@verbose_option
+def account(*, config: Path | None, as_json: bool) -> None:
+    """What the account holds and what it may spend."""
+    from puna.alpaca.trading import get_account
+
+    found = _ask(config, lambda alpaca: alpaca(get_account()))
+    if as_json:
+        _print(found)
+        return
+    rows = {
+        "account": found.account_number or found.id,
+        "status": found.status,
+        "equity": money(found.equity),
+        "cash": money(found.cash),
+        "long": money(found.long_market_value),
+        "short": money(found.short_market_value),
+        "buying power": money(found.buying_power),
+        "initial margin": money(found.initial_margin),
+        "maintenance margin": money(found.maintenance_margin),
+        "blocked": ", ".join(name for name in _BLOCKS if getattr(found, name)) or "no",
+    }
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        click.echo(f"{name.ljust(width)}  {value}")
+    print_next("puna positions")
+
+
+_BLOCKS = ("account_blocked", "trading_blocked", "transfers_blocked", "trade_suspended_by_user")
+
+
+@click.command
+@config_option
+@json_option
+@verbose_option
+def positions(*, config: Path | None, as_json: bool) -> None:
+    """What is held, at which price, with which profit."""
+    from puna.alpaca.trading import get_positions
+
+    found = _ask(config, lambda alpaca: alpaca(get_positions()))
+    if as_json:
+        _print(found)
+        return
+    if found:
+        print_rows([_position(each) for each in found], right=frozenset({"qty", "entry", "price", "value", "profit"}))
+    else:
+        click.echo("no positions")
+    print_next("puna orders")
+
+
+@click.command
+@click.option("--status", type=click.Choice(["open", "closed", "all"]), default="open", show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Newest first, at most so many.")
+@config_option
+@json_option
+@verbose_option
+def orders(*, status: Literal["open", "closed", "all"], limit: int, config: Path | None, as_json: bool) -> None:
+    """Open orders; with --status, closed ones too."""
+    from puna.alpaca.trading import get_orders
+
+    async def newest(alpaca: "AsyncAlpaca") -> "list[Order]":
+        found: list[Order] = []
+        async for order in alpaca(get_orders(status, limit=min(limit, 500))):
+            found.append(order)
+            if len(found) == limit:
+                break
+        return found
+
+    found = _ask(config, newest)
+    if as_json:
+        _print(found)
+        return
+    if found:
+        print_rows([_order(each) for each in found], right=frozenset({"qty", "filled", "limit", "price"}))
+    else:
+        click.echo("no orders" if status == "all" else f"no {status} orders")
+    print_next("puna orders --status all" if status == "open" else "puna positions")
+
+
+def _position(each: "Position") -> dict[str, str]:
+    return {
+        "symbol": each.symbol,
+        "qty": f"{each.qty:f}",
+        "entry": money(each.avg_entry_price, places=4),
+        "price": money(each.current_price),
+        "value": money(each.market_value),
+        "profit": money(each.unrealized_pl),
+    }
+
+
+def _order(each: "Order") -> dict[str, str]:
+    from puna.wire.codec import format_time
+
+    return {
+        "submitted": format_time(each.submitted_at)[:19] if each.submitted_at else "-",
+        "symbol": each.symbol or "",
+        "side": each.side or "",
+        "qty": "-" if each.qty is None else f"{each.qty:f}",
+        "type": each.type or "",
+        "limit": money(each.limit_price, places=4) if each.limit_price else "-",
+        "status": each.status,
+        "filled": "-" if each.filled_qty is None else f"{each.filled_qty:f}",
+        "price": money(each.filled_avg_price, places=4),
+        "client_order_id": each.client_order_id or "",
+    }
+
+
+def _ask(path: Path | None, question: "Callable[[AsyncAlpaca], Awaitable[T]]") -> T:
+    """One answer from the broker that the configuration names."""
+    config = load_config(path, follow_address=True)
+    return asyncio.run(_answer(config, _endpoints(config), question))
+
+
+async def _answer(config: "Config", endpoints: "Endpoints", question: "Callable[[AsyncAlpaca], Awaitable[T]]") -> T:
+    from puna.alpaca.http import AsyncAlpaca, Credentials
+
+    if config.keys is None:
+        raise ConfigError(
+            "There are no API keys.",
+            state="Nothing was sent.",
+            remedy="set ALPACA_API_KEY and ALPACA_SECRET_KEY, or their *_FILE forms; check: puna doctor",
+            code="E008",
+        )
+    async with AsyncAlpaca(Credentials(config.keys.key, config.keys.secret), endpoints) as alpaca:
+        return await question(alpaca)
+
+
+def _endpoints(config: "Config") -> "Endpoints":
+    from puna.alpaca.http import Endpoints
+    from puna.config import Mode
+
+    if config.account.mode is Mode.PAPER:
+        return Endpoints.paper(config.data.feed)
+    if config.base_url is None:
+        raise NotRunningError(
+            "Mode sim has no account outside a run.",
+            why="no exchange was named",
+            remedy="start `puna exchange` and set ALPACA_BASE_URL to its address, or use mode paper",
+        )
+    return Endpoints.at(config.base_url, config.data.feed)
+
+
+def _print(found: object) -> None:
+    """The broker's own words as JSON."""
+    from puna.wire.codec import encode
+
+    click.echo(msgspec.json.format(encode(found), indent=2).decode())

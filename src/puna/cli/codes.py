@@ -1,0 +1,288 @@
+"""What every error code and refusal code means, in a few sentences: the text behind `puna explain`."""
+
+from typing import NamedTuple
+
+__all__ = ["CODES", "Text"]
+
+
+class Text(NamedTuple):
+    """A title, what it means and in which state you are, and what to do."""
+
+    title: str
+    meaning: str
+    remedy: str
+
+
+CODES: dict[str, Text] = {
+    "E000": Text(
+        "An error without a code of its own",
+        "The message itself says what happened. The exit code is 1.",
+        "Run it once more with -v to see where it comes from.",
+    ),
+    "E007": Text(
+        "The configuration cannot be used",
+        "A key is unknown, a value has the wrong type or unit, or the file is no TOML. The message begins with file, "
+        "line and column, or with the variable that set the value. Nothing was started and nothing was sent.",
+        "Correct that place. `puna config explain KEY` tells what belongs there, `puna config show` what is set and "
+        'where it came from. Percentages are written "10%", money 500 or "1500.50".',
+    ),
+    "E008": Text(
+        "The API keys cannot be used",
+        "Half of a key pair is set, two variables contradict each other, or a key file cannot be read. Keys come from "
+        "the environment, from files named by *_FILE, or from .env; never from the TOML.",
+        "Set ALPACA_API_KEY and ALPACA_SECRET_KEY (or APCA_API_KEY_ID and APCA_API_SECRET_KEY), and unset what "
+        "contradicts them. `puna doctor` shows what is found, never the keys.",
+    ),
+    "E009": Text(
+        "The broker's address does not agree with the mode",
+        "ALPACA_BASE_URL or APCA_API_BASE_URL is set. Mode sim talks to an exchange on this machine (loopback), mode "
+        "paper to https://paper-api.alpaca.markets. Anything else is refused, because an address that does not fit the "
+        "mode is how orders end up in the wrong account.",
+        "Unset the variable, or change account.mode so that both say the same.",
+    ),
+    "E011": Text(
+        "The broker could not be reached",
+        "The name was not resolved, the connection was refused, or it broke. This says nothing about your symbols or "
+        "keys. If an order was on its way, the message says that it is in doubt.",
+        "Check the network; `puna doctor` tries the broker. Everything with mode sim works without a network.",
+    ),
+    "E012": Text(
+        "No answer in time",
+        "The request left and nothing came back within the deadline. A read can simply be repeated. An order, a "
+        "replace or a cancel may have been carried out: its state is in doubt, not rejected.",
+        "Do not send it again by hand. `puna run` asks the broker for the order by its client_order_id at its next "
+        "start; `puna orders --status all` shows what the broker knows.",
+    ),
+    "E013": Text(
+        "The broker has been failing, so nothing was sent",
+        "After several outages in a row the circuit breaker is open: requests that could wait are not sent at all. "
+        "Cancels and closes are sent regardless.",
+        "Wait. Reads try again by themselves, and the breaker closes with the first answer.",
+    ),
+    "E020": Text(
+        "Live trading is refused",
+        "Something asked for live: account.mode, STAGE, ALPACA_PAPER_TRADE=false, or the host of an address. Live "
+        "needs a permit, and this version has none to give. Hosts that are not known to be paper are taken for live.",
+        'Use account.mode = "sim" or "paper" and remove the variable that the message names.',
+    ),
+    "E030": Text(
+        "The exchange cannot listen on that port",
+        "Another program uses it, or the address is not one of this machine. Nothing was started.",
+        "Stop the other program, choose another port, or 0 for a free one.",
+    ),
+    "E031": Text(
+        "The exchange does not listen on the network without keys",
+        "Without --key any credentials are accepted, which is meant for this machine only.",
+        "Give --key ID:SECRET, or listen on 127.0.0.1.",
+    ),
+    "E032": Text(
+        "The fault script cannot be used",
+        "The file is not TOML, or a fault in it makes no sense: an action that does not go with what it strikes, a "
+        "negative time, two conditions at once. The message names the line.",
+        "docs/exchange.md lists the actions and what they go with.",
+    ),
+    "E033": Text(
+        "The exchange's event log cannot be written",
+        "The folder does not exist, or it may not be written to. Nothing was started.",
+        "Choose another path, or make the folder.",
+    ),
+    "E040": Text(
+        "Nothing is running",
+        "The verb asks something that runs, and nothing does: in mode sim an account exists only "
+        "while an exchange does.",
+        "Start `puna exchange` and set ALPACA_BASE_URL to the address it prints, or use mode paper.",
+    ),
+    "E200": Text(
+        "The broker said no",
+        "An answer with a status that has no code of its own here; the message carries the broker's own words.",
+        "Read the broker's words; nothing was done for this request.",
+    ),
+    "E201": Text(
+        "These keys are not accepted",
+        "The broker answered 401, or 403 about the keys. Paper and live keys are different, and each works on its own "
+        "host only. Nothing was done.",
+        "Make new paper keys on Alpaca's site, set them in the environment, then `puna doctor`.",
+    ),
+    "E203": Text(
+        "The broker refused it",
+        "It was understood and not accepted: not enough buying power or shares, an asset that cannot be traded, a "
+        "price finer than a cent, a time in force that does not go with the type. Nothing was sent to the market.",
+        "The broker's words and the numbers beside them tell what is missing.",
+    ),
+    "E204": Text(
+        "There is no such thing",
+        "The broker knows no order, position or asset of that name. An order that was placed a moment ago may not be "
+        "found yet; Puna waits before it believes that.",
+        "Check the symbol or id; `puna orders --status all` and `puna positions` list what exists.",
+    ),
+    "E229": Text(
+        "Too many requests",
+        "The broker's quota for this minute is used up, by this program or by another one with the same key.",
+        "Wait for the next minute. Puna keeps to the quota by itself when it is alone with the key.",
+    ),
+    "E250": Text(
+        "The broker has an outage",
+        "It answered 5xx. A read was repeated and still failed. An order that was under way is in doubt: it may have "
+        "been accepted before the error.",
+        "Do not send the order again by hand. `puna run` finds out what became of it.",
+    ),
+    "E300": Text(
+        "The broker's answer cannot be read",
+        "The bytes are not what the broker documents: no JSON, a number that is none, an answer that is far too large. "
+        "Nothing of it was used. Unknown fields and new words are no error.",
+        "Try again; if it stays, run with -v and report it.",
+    ),
+    "E400": Text(
+        "The journal cannot be used",
+        "The journal is the durable record of what was sent and answered. It cannot be read, cannot be written (a full "
+        "disk, no permission), is damaged, or is in use by another process. Without it nothing is sent.",
+        "The message says which. Free the disk or end the other process; never edit the file. `puna doctor` reads it.",
+    ),
+    "E500": Text(
+        "What became of an order is not known",
+        "An order was sent and no evidence of its fate has come. It counts against every limit as if it were open.",
+        "Wait or restart: Puna asks by client_order_id and adopts what it finds. Do not send it again by hand.",
+    ),
+    "E510": Text(
+        "Our books and the broker's differ",
+        "Cash, a position or a fill is not the same on both sides. The message shows both. New risk is not opened on "
+        "books that do not agree.",
+        "Compare with `puna positions` and `puna account`. Trades made by hand or by another program look like this.",
+    ),
+    "E600": Text(
+        "Market data cannot be used",
+        "A price, a bar or a data file is not what it must be. Nothing was derived from it.",
+        "The message names the data; fetch it again.",
+    ),
+    "E601": Text(
+        "A number that the calculation needs is missing or bad",
+        "A position has no mark, so the portfolio has no value; or a bar is impossible (NaN, negative, high below low, "
+        "time going back). Nothing has changed: an unknown worth is not taken for nothing.",
+        "Supply a price for every symbol that is held, and bars in their order.",
+    ),
+    "E610": Text(
+        "Not something that can be traded or reckoned with",
+        "A symbol is not written as one, a day has no prices in the data, or an option position has a loss without "
+        "bound. Nothing was sent.",
+        "Symbols look like AAPL, BRK.B, AAPL250620C00100000 or BTC/USD, in capitals. Cover every short call.",
+    ),
+    "E611": Text(
+        "There are no prices for this symbol",
+        "The data that ships with Puna holds a few stocks only.",
+        "Choose among the symbols that the message lists.",
+    ),
+    "E612": Text("A data file cannot be read", "A file that ships with Puna is damaged.", "Install Puna again."),
+    "E613": Text(
+        "A timeframe or an adjustment that does not exist",
+        "Timeframes look like 1Min, 15Min, 1Hour, 1Day, 1Week, 3Month; adjustments are raw, split, dividend, spin-off "
+        "and all.",
+        "Use one of these.",
+    ),
+    "E614": Text(
+        "No path of prices leads through this day",
+        "The day's open, high, low and close cannot be reached in the number of steps asked for.",
+        "Ask for smaller steps.",
+    ),
+    "E615": Text("Not a trading day", "New York does not trade on that date.", "Choose the day before or after."),
+    "E620": Text(
+        "Outside the trading calendar",
+        "The calendar of trading days, sessions and settlement holds 2000 to 2030, and it does not guess.",
+        "Choose a date inside it.",
+    ),
+    "E900": Text(
+        "A mistake in Puna",
+        "Something failed in a way that nobody foresaw. What was sent before stands in the journal.",
+        "Run it once more with -v and report what it prints; start again, and Puna reconciles with the broker first.",
+    ),
+    "E901": Text(
+        "The system refused",
+        "A file could not be read or written, or a system call failed. The message has the system's words.",
+        "Check the path, the permissions and the free space; `puna doctor` looks at all three.",
+    ),
+    "R100": Text(
+        "A risk check said no",
+        "Every order passes the checks before anything is written or sent. A refused order was not sent.",
+        "`puna config show` lists the limits, `puna config explain risk` what they mean.",
+    ),
+    "R101": Text(
+        "Trading state",
+        "Trading is halted, and nothing is sent; or only reductions of positions are sent.",
+        "Find out why it was halted before you resume.",
+    ),
+    "R102": Text(
+        "Instrument",
+        "The symbol is unknown to the broker, not tradable, halted, denied, or not on the list of what may be traded.",
+        "Keys: risk.allowed, risk.denied.",
+    ),
+    "R103": Text(
+        "Order rules",
+        "The broker would refuse it anyway: price not on a tick (two decimals from 1.00 on), quantity not in lots, a "
+        "time in force that does not go with the type, or a session in which such an order cannot be placed.",
+        "Correct the order; key: risk.allow_queued for orders that wait for the next session.",
+    ),
+    "R104": Text(
+        "Position cap",
+        "If every open order of this side filled, the position would be worth more than allowed, in money or as a part "
+        "of equity; the smaller limit holds.",
+        "Keys: risk.max_position_value, risk.max_position_percent (short: risk.max_position).",
+    ),
+    "R105": Text("Order quantity", "Too many units in one order.", "Key: risk.max_order_qty."),
+    "R106": Text(
+        "Order value",
+        "One order is worth too much. A market order is valued at the far side of the quote and the protection on top.",
+        "Keys: risk.max_order_value, risk.max_order_percent, risk.protection_percent.",
+    ),
+    "R107": Text(
+        "Exposure",
+        "All positions together, with everything that is open, would become too large: gross (longs plus shorts) or "
+        "net (longs less shorts).",
+        "Keys: risk.max_gross_value, risk.max_gross_percent, risk.max_net_value, risk.max_net_percent.",
+    ),
+    "R108": Text(
+        "Price collar",
+        "The price is too far from the middle of the quote: probably a misplaced decimal point.",
+        "Keys: risk.collar_percent, risk.collar_extended_percent, risk.collar_passive_percent.",
+    ),
+    "R109": Text(
+        "Duplicate",
+        "An equal order was sent a moment ago, or its client_order_id was used before.",
+        "If you mean it, wait; key: risk.duplicate_window_seconds.",
+    ),
+    "R110": Text(
+        "Quote",
+        "There is no quote to judge the order by, or it is too old, crossed, one-sided or no number.",
+        "Check the stream; key: risk.max_quote_age_seconds.",
+    ),
+    "R111": Text(
+        "Message rate",
+        "Too many orders in a short time.",
+        "Keys: risk.max_submits, risk.submit_window_seconds.",
+    ),
+    "R112": Text(
+        "Open orders",
+        "Too many orders are open, or they are worth too much together.",
+        "Keys: risk.max_open_orders, risk.max_open_value, risk.max_open_percent.",
+    ),
+    "R113": Text(
+        "Buying power",
+        "The broker's buying power, less what is under way and less the buffer, does not suffice.",
+        "Key: risk.buying_power_buffer; `puna account` shows the buying power.",
+    ),
+    "R114": Text(
+        "Self match",
+        "It could trade with an open order of your own. The broker refuses that as a wash trade.",
+        "Cancel the other order first.",
+    ),
+    "R115": Text("Deadline", "The decision is too old to be sent.", "The strategy decides anew with the next event."),
+    "R116": Text(
+        "Flip",
+        "One order would take a position through flat: from long to short or back. The broker does not accept that.",
+        "Close what is held first, then open the other side.",
+    ),
+    "R117": Text(
+        "Short sale",
+        "Selling what is not held is switched off, or these shares cannot be borrowed easily, are no whole number, or "
+        "equity is below 2,000 dollars.",
+        "Key: risk.allow_short.",
+    ),
+}
