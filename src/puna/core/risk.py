@@ -112,10 +112,12 @@ def check(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | N
 @exactly
 def reduces(intent: OrderIntent, view: RiskView) -> bool:
     """Whether the order, with every open order of its side, cannot cross flat: a true reduction."""
-    held = view.portfolio.qty(intent.symbol) * intent.side.sign
-    if held >= 0 or not intent.qty.is_finite() or intent.qty <= 0:
+    try:
+        held = view.portfolio.qty(intent.symbol) * intent.side.sign
+        away = held < 0 < intent.qty
+        return away and _leaves(_with(intent, ZERO, view), intent.symbol, intent.side) <= -held
+    except ArithmeticError:  # a NaN cannot be compared, and is no reduction
         return False
-    return _leaves(_with(intent, ZERO, view), intent.symbol, intent.side) <= -held
 
 
 @exactly
