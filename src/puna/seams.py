@@ -120,6 +120,7 @@ class DrivenClock:
         self._drivers = 0
         self._advanced = False
         self._impatient: set[asyncio.Future[None]] = set()
+        self._dreamers: set[asyncio.Task[object] | None] = set()
 
     def now(self) -> int:
         return self._now
@@ -131,7 +132,12 @@ class DrivenClock:
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        await self._alarm(seconds)
+        with self._asleep():
+            await self._alarm(seconds)
+
+    def is_asleep(self, task: "asyncio.Task[object] | None") -> bool:
+        """Whether this task waits for market time, and will not go on before that has moved."""
+        return task in self._dreamers
 
     @property
     def moving(self) -> bool:
@@ -146,9 +152,10 @@ class DrivenClock:
         self._impatient.add(woken)
         try:
             seen = -1
-            while not woken.done() and seen != self._now:
-                seen = self._now
-                await asyncio.wait([woken], timeout=STALLED_SECONDS)
+            with self._asleep():
+                while not woken.done() and seen != self._now:
+                    seen = self._now
+                    await asyncio.wait([woken], timeout=STALLED_SECONDS)
         finally:
             self._impatient.discard(woken)
             woken.cancel()
@@ -203,6 +210,15 @@ class DrivenClock:
                 turns = 0
             await asyncio.sleep(0)
             turns = 0 if self._busy else turns + 1
+
+    @contextmanager
+    def _asleep(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        self._dreamers.add(task)
+        try:
+            yield
+        finally:
+            self._dreamers.discard(task)
 
     def _alarm(self, seconds: float) -> asyncio.Future[None]:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,11 +1,19 @@
-"""What the streams give to whoever reads them: frames of messages, and the holes between them."""
+"""What the streams take and give: subscriptions and options; frames of messages, the holes between them, facts."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-__all__ = ["Frame", "Gap", "Subscription"]
+from puna.alpaca.pace import Backoff
+from puna.alpaca.turnstile import Turnstile
+from puna.errors import PunaError
+from puna.seams import Clock, Rng, SystemClock, system_rng
+
+__all__ = ["Frame", "Gap", "StreamOptions", "StreamStatus", "Subscription"]
 
 M = TypeVar("M")
+
+RECONNECT = Backoff(base=0.5, cap=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +60,57 @@ class Frame(Generic[M]):
     messages: list[M] = field(default_factory=list)
     ts_init: int = 0
     gap: Gap | None = None
+
+
+@dataclass(slots=True)
+class StreamStatus:
+    """Facts about a stream, for health and for people.
+
+    Attributes:
+        connected: authenticated and subscribed.
+        last_message_at: market time of the last message; 0 before the first.
+        reconnects: how often it came back.
+        gaps: holes that were marked.
+        dropped: messages that we dropped because the consumer was slow.
+        unreadable: messages or frames that could not be read.
+        last_error: why the last connection ended, or could not be made.
+    """
+
+    connected: bool = False
+    last_message_at: int = 0
+    reconnects: int = 0
+    gaps: int = 0
+    dropped: int = 0
+    unreadable: int = 0
+    last_error: PunaError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOptions:
+    """How a stream behaves.
+
+    Args:
+        clock: market time for backoff, staleness and stamps; wall time for deadlines.
+        rng: jitter.
+        turnstile: counts handshakes against a rate budget, such as `alpaca.turnstiles["trading"]`.
+        backoff: between attempts to reconnect.
+        connect_deadline: seconds, for connecting and the conversation up to the subscription.
+        close_deadline: seconds for a polite goodbye; then the connection is aborted.
+        heartbeat: seconds between our own pings; no answer for half of it is a lost connection. Not in lockstep.
+        capacity: frames that may wait for the consumer.
+        stale_after: channel -> seconds of market time; silence for longer is a failure, although pings are answered.
+        probe: asked before silence counts as a failure; True means that there was nothing to be heard.
+        packed: msgpack instead of JSON (market data).
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    rng: Rng = field(default_factory=system_rng)
+    turnstile: Turnstile | None = None
+    backoff: Backoff = RECONNECT
+    connect_deadline: float = 10.0
+    close_deadline: float = 2.0
+    heartbeat: float = 10.0
+    capacity: int = 4096
+    stale_after: Mapping[str, float] = field(default_factory=dict)
+    probe: Callable[[str], Awaitable[bool]] | None = None
+    packed: bool = False

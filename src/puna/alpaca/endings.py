@@ -1,0 +1,38 @@
+"""How connections of streams end: what it means, and how to end one without a word."""
+
+import aiohttp
+
+from puna.alpaca.session import Failure
+from puna.errors import AuthError, NetworkError, PunaError
+
+__all__ = ["EndedError", "abort", "closed", "lost"]
+
+
+class EndedError(Exception):
+    """The connection has come to its end."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error.what)
+        self.failure = failure
+
+
+def lost(cause: object) -> Failure:
+    """A connection that broke, or could not be made."""
+    if isinstance(cause, aiohttp.WSServerHandshakeError) and cause.status == 401:
+        keys = AuthError("The stream does not accept these keys.", status=401, why="HTTP 401 at the handshake")
+        return Failure(keys, permanent=True)
+    crowded = isinstance(cause, aiohttp.WSServerHandshakeError) and cause.status == 429
+    why = f"{type(cause).__name__}: {cause}" if isinstance(cause, Exception) else f"closed with code {cause}"
+    error = NetworkError("The connection of the stream was lost.", why=why[:200], state="It tries again by itself.")
+    return Failure(error, permanent=False, floor=1.0 if crowded else 0.0)
+
+
+def closed() -> PunaError:
+    return PunaError("The stream is closed.")
+
+
+def abort(ws: aiohttp.ClientWebSocketResponse) -> None:
+    """Ends the TCP connection without a word: a polite close hangs when the net is gone (R28)."""
+    connection = ws._response.connection  # noqa: SLF001 - aiohttp has no public way to reset a WebSocket
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
