@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from puna.config import environment as env
-from puna.config.amounts import read_amount
+from puna.config.amounts import read_amount, show_amount
 from puna.config.fields import Field, annotations, container, fields, is_section, of_sections
 from puna.config.model import Config, Document, StrategySection
 from puna.config.places import Path as Keys
@@ -165,8 +166,8 @@ def _section(section: type[S], values: object, keys: Keys, sources: Sources) -> 
         name = _long_name(short, value, hints)
         if name not in hints:
             raise _unknown((*keys, short), hints, sources)
-        if name in made:
-            raise _error(f"{dotted((*keys, name))} is set twice", sources.where((*keys, short)))
+        if short != name and name in values:
+            raise _error(f"{dotted((*keys, name))} is set twice", sources.where((*keys, name)))
         sources.rename((*keys, short), (*keys, name))
         made[name] = _value(hints[name], value, (*keys, name), below.get(name), sources)
     for name in hints:
@@ -297,10 +298,12 @@ def _check_strategies(strategies: tuple[StrategySection, ...], sources: Sources)
         if item.name in seen:
             raise _error(f"a second strategy named {item.name}", sources.where(("strategy", n, "name")))
         seen.add(item.name)
-    total = sum(item.capital for item in strategies)
+    total = sum((item.capital for item in strategies), Decimal(0))
     if total > 1:
         last = ("strategy", len(strategies) - 1, "capital")
-        raise _error(f"the strategies' capital adds up to {total * 100:f}%, more than 100%", sources.where(last))
+        raise _error(
+            f"the strategies' capital adds up to {show_amount(total, 'share')}, more than 100%", sources.where(last)
+        )
 
 
 def _canonical(section: S, keys: Keys, names: tuple[str, ...], sources: Sources) -> S:
