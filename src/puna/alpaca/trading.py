@@ -6,11 +6,13 @@ Source: SPEC-T, and the fact sheet, sections 5.4 to 5.6. There are no calls for 
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
+
+import msgspec
 
 from puna.alpaca.request import Lane, Page, Paged, Request, nothing, query_string, reading, segment
 from puna.errors import ProtocolError
-from puna.wire.codec import decoder, encode, format_time, parse_time
+from puna.wire.codec import amount, decoder, encode, format_time, parse_time
 from puna.wire.trading import (
     Account,
     Asset,
@@ -43,6 +45,7 @@ __all__ = [
     "submit_order",
 ]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _account = reading(decoder(Account))
@@ -91,7 +94,7 @@ def get_asset(symbol: str) -> Request[Asset]:
 
 def submit_order(order: OrderRequest) -> Request[Order]:
     """Submits an order. Never repeated by the client: no answer means doubt, to be resolved by `client_order_id`."""
-    return Request("POST", "/v2/orders", _order, body=encode(order), lane=Lane.ORDER)
+    return Request("POST", "/v2/orders", _order, body=encode(_plain(order)), lane=Lane.ORDER)
 
 
 def get_order(order_id: str, *, nested: bool = False) -> Request[Order]:
@@ -162,7 +165,7 @@ def get_orders(
 
 def replace_order(order_id: str, change: ReplaceRequest) -> Request[Order]:
     """Asks for a replacement, which is a new order; a 200 does not promise that it happens."""
-    return Request("PATCH", f"/v2/orders/{segment(order_id)}", _order, body=encode(change), lane=Lane.ORDER)
+    return Request("PATCH", f"/v2/orders/{segment(order_id)}", _order, body=encode(_plain(change)), lane=Lane.ORDER)
 
 
 def cancel_order(order_id: str) -> Request[None]:
@@ -204,6 +207,23 @@ def close_positions(*, cancel_orders: bool = True) -> Request[list[CloseResult]]
 
 def _get(target: str, read: Callable[[bytes], T], lane: Lane = Lane.READ) -> Request[T]:
     return Request("GET", target, read, repeatable=True, lane=lane)
+
+
+def _plain(value: S) -> S:
+    """The same, with every Decimal written out: `1E+2` is no amount to the broker.
+
+    Raises:
+        ValueError: NaN, or more digits than the broker takes.
+    """
+    if type(value) is Decimal:
+        return cast(S, amount(f"{value:f}"))
+    if isinstance(value, list):
+        return cast(S, [_plain(each) for each in value])
+    if isinstance(value, msgspec.Struct):
+        fields = [(name, getattr(value, name)) for name in value.__struct_fields__]
+        changed = {name: plain for name, field in fields if (plain := _plain(field)) is not field}
+        return msgspec.structs.replace(value, **changed) if changed else value
+    return value
 
 
 def _day(day: date | None) -> str | None:
