@@ -1,0 +1,68 @@
+"""Where a chart's ticks stand: 1-2-5 steps for values, whole New York minutes, hours or days for times."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import count
+from math import ceil, floor, log10
+from typing import NamedTuple
+
+from puna.core.sessions import new_york
+
+__all__ = ["Scale", "Tick", "time_ticks", "value_ticks"]
+
+_MINUTE = 60_000_000_000
+_DAY = 1440 * _MINUTE
+_TIME_STEPS = [_MINUTE * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720)] + [
+    _DAY * n for n in (1, 2, 7, 14, 30, 61, 91, 182, 365)
+]
+
+
+class Tick(NamedTuple):
+    """A mark on an axis."""
+
+    at: float
+    label: str
+
+
+class Scale(NamedTuple):
+    """A straight line from values to pixels."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def value_ticks(low: float, high: float, most: int) -> tuple[list[float], int]:
+    """The round values within [low, high], at most about `most`, and how many decimals tell them apart."""
+    step = _round_step(((high - low) or max(abs(high), 1.0) * 1e-3) / most)
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    places = max(0, -floor(log10(step) + 1e-9))
+    return [round(step * n, 10) for n in range(first, last + 1)], places
+
+
+def time_ticks(first: int, last: int, most: int) -> list[Tick]:
+    """Whole New York times between `first` and `last`, at most about `most`; dates when the span is days."""
+    step = next((each for each in _TIME_STEPS if (last - first) / each <= most), _TIME_STEPS[-1])
+    form = "%H:%M" if step < _DAY else "%d %b"
+    return [Tick(ts, new_york(ts).strftime(form)) for ts in _whole_times(first, last, step)]
+
+
+def _whole_times(first: int, last: int, step: int) -> Iterator[int]:
+    """Multiples of `step` on New York's clock from midnight on; adding to a local time moves with the clock change."""
+    midnight = new_york(first).replace(hour=0, minute=0, second=0, microsecond=0)
+    for n in count():
+        ts = int((midnight + n * timedelta(microseconds=step // 1000)).timestamp()) * 1_000_000_000
+        if ts > last:
+            return
+        if ts >= first:
+            yield ts
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 5 x 10^n that is not below `least`."""
+    power = 10.0 ** floor(log10(least))
+    return next((power * lead for lead in (1, 2, 5, 10) if power * lead >= least * 0.999999), power * 10)

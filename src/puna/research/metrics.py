@@ -1,0 +1,276 @@
+"""What a run amounts to: each metric a pure function of the record, its meaning the first line of its docstring.
+
+`METRICS` is the whole list, and `measure` applies it; the same numbers stand in report.json, in report.html and in the
+terminal. Money is Decimal; ratios are floats.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import accumulate
+from typing import Literal
+
+import msgspec
+
+from puna.core.types import ZERO, Side
+from puna.engine.record import FillRow, OrderRow, RunRecord
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Result",
+    "arrival_cost_bp",
+    "by_strategy",
+    "by_symbol",
+    "cost_against_mid",
+    "drawdowns",
+    "fees",
+    "hold_return",
+    "is_refused",
+    "largest_exposure",
+    "max_drawdown",
+    "measure",
+    "orders_sent",
+    "pnl_after_costs",
+    "return_after_costs",
+    "slippage_bp",
+    "trades",
+    "turnover",
+    "worst_fill_bp",
+]
+
+Unit = Literal["USD", "fraction", "bp", "times", "count"]
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A number with its unit and what it means; `value` is None when the run does not tell."""
+
+    name: str
+    value: Decimal | float | int | None
+    unit: Unit
+    meaning: str
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What one strategy, or one symbol, made of the run; drawdown is a fraction of the account's start equity."""
+
+    name: str
+    orders: int
+    trades: int
+    fills: int
+    pnl: Decimal
+    max_drawdown: float
+    worst_fill_bp: float | None
+    turnover: float
+
+
+def pnl_after_costs(record: RunRecord) -> Decimal:
+    """What the account gained or lost, after the spread and all fees."""
+    return record.equity_end - record.start_equity
+
+
+def return_after_costs(record: RunRecord) -> float | None:
+    """The gain or loss as a part of what the account started with."""
+    return _ratio(pnl_after_costs(record), record.start_equity)
+
+
+def hold_return(record: RunRecord) -> float | None:
+    """What buying every symbol at its first price, in equal parts, would have returned, without costs."""
+    moves = [points[-1].close / points[0].close - 1 for points in record.prices.values() if points]
+    return sum(moves) / len(moves) if moves else None
+
+
+def max_drawdown(record: RunRecord) -> float:
+    """The deepest fall of equity below its highest point so far."""
+    return min((fall for _, fall in drawdowns(record)), default=0.0)
+
+
+def worst_fill_bp(record: RunRecord) -> float | None:
+    """The dearest fill, in hundredths of a percent away from the middle of the quote."""
+    return _worst(record.fills)
+
+
+def cost_against_mid(record: RunRecord) -> Decimal:
+    """What all fills cost against the middle of the quote: the spread, paid or earned."""
+    return sum((_cost(fill) for fill in record.fills), ZERO)
+
+
+def fees(record: RunRecord) -> Decimal:
+    """Regulatory and other fees that the broker charged."""
+    return record.fees
+
+
+def turnover(record: RunRecord) -> float | None:
+    """The value of everything bought and sold, in multiples of the start equity."""
+    return _ratio(_traded(record.fills), record.start_equity)
+
+
+def largest_exposure(record: RunRecord) -> float | None:
+    """The largest sum of all positions, long and short, as a part of the start equity."""
+    return _ratio(max(_gross(record), default=ZERO), record.start_equity)
+
+
+def trades(record: RunRecord) -> int:
+    """Orders that were filled, wholly or in part."""
+    return sum(order.filled_qty > 0 for order in record.orders)
+
+
+def orders_sent(record: RunRecord) -> int:
+    """Orders that went to the broker."""
+    return sum(not is_refused(order) for order in record.orders)
+
+
+def is_refused(order: OrderRow) -> bool:
+    """True when risk or the broker said no."""
+    return order.refusal_code is not None or order.status == "refused"
+
+
+METRICS: tuple[tuple[Unit, Callable[[RunRecord], Decimal | float | int | None]], ...] = (
+    ("USD", pnl_after_costs),
+    ("fraction", return_after_costs),
+    ("fraction", hold_return),
+    ("fraction", max_drawdown),
+    ("bp", worst_fill_bp),
+    ("USD", cost_against_mid),
+    ("USD", fees),
+    ("times", turnover),
+    ("fraction", largest_exposure),
+    ("count", orders_sent),
+    ("count", trades),
+)
+
+
+def measure(record: RunRecord) -> list[Metric]:
+    """Every metric of the run."""
+    return [Metric(each.__name__, each(record), unit, _meaning(each)) for unit, each in METRICS]
+
+
+def drawdowns(record: RunRecord) -> list[tuple[int, float]]:
+    """For each equity point its distance below the highest point so far (start included), as a negative fraction."""
+    values = [float(point.equity) for point in record.equity]
+    tops = list(accumulate(values, max, initial=float(record.start_equity)))[1:]
+    falls = (value / top - 1 if top > 0 else 0.0 for value, top in zip(values, tops, strict=True))
+    return [(point.ts, fall) for point, fall in zip(record.equity, falls, strict=True)]
+
+
+def slippage_bp(fill: FillRow) -> float | None:
+    """How much worse than the middle of the quote a fill was, in basis points; negative is better."""
+    return _worse(fill.side, float(fill.price), fill.mid)
+
+
+def arrival_cost_bp(order: OrderRow) -> float | None:
+    """How much worse than the quote's middle at the decision an order was filled, in basis points."""
+    return None if order.avg_price is None else _worse(order.side, float(order.avg_price), order.arrival_mid)
+
+
+def by_strategy(record: RunRecord) -> list[Result]:
+    """Each strategy's part, from its own fills, marked at the same prices as the account."""
+    names = dict.fromkeys([*record.strategies, *(order.strategy for order in record.orders)])
+    return [
+        _result(
+            record,
+            name,
+            [order for order in record.orders if order.strategy == name],
+            [fill for fill in record.fills if fill.strategy == name],
+        )
+        for name in names
+    ]
+
+
+def by_symbol(record: RunRecord) -> list[Result]:
+    """Each symbol's part."""
+    return [
+        _result(
+            record,
+            name,
+            [order for order in record.orders if order.symbol == name],
+            [fill for fill in record.fills if fill.symbol == name],
+        )
+        for name in record.symbols
+    ]
+
+
+def _result(record: RunRecord, name: str, orders: Sequence[OrderRow], fills: Sequence[FillRow]) -> Result:
+    return Result(
+        name=name,
+        orders=len(orders),
+        trades=sum(order.filled_qty > 0 for order in orders),
+        fills=len(fills),
+        pnl=_pnl(record, fills),
+        max_drawdown=_sleeve_drawdown(record, fills),
+        worst_fill_bp=_worst(fills),
+        turnover=_ratio(_traded(fills), record.start_equity) or 0.0,
+    )
+
+
+def _pnl(record: RunRecord, fills: Sequence[FillRow]) -> Decimal:
+    """Money in and out, and what is still held at its mark."""
+    marks = _marks(record)
+    return sum((_sign(fill) * fill.qty * (marks.get(fill.symbol, fill.price) - fill.price) for fill in fills), ZERO)
+
+
+def _marks(record: RunRecord) -> dict[str, Decimal]:
+    """The prices that the books are marked at in the end."""
+    last = {symbol: Decimal(repr(points[-1].close)) for symbol, points in record.prices.items() if points}
+    return last | {row.symbol: row.mark for row in record.positions if row.mark is not None}
+
+
+def _sleeve_drawdown(record: RunRecord, fills: Sequence[FillRow]) -> float:
+    """The deepest fall of these fills' own profit below its best, as a fraction of the start equity."""
+    profits = [0.0, *(value for _, value, _ in _walk(record, fills))]
+    deepest = min(value - top for value, top in zip(profits, accumulate(profits, max), strict=True))
+    return deepest / float(record.start_equity) if record.start_equity > 0 else 0.0
+
+
+def _gross(record: RunRecord) -> Iterator[Decimal]:
+    for _, _, gross in _walk(record, record.fills):
+        yield Decimal(repr(gross))
+
+
+def _walk(record: RunRecord, fills: Sequence[FillRow]) -> Iterator[tuple[int, float, float]]:
+    """Time, profit so far and gross exposure after each price and each fill, in the order of time."""
+    held: dict[str, float] = defaultdict(float)
+    price: dict[str, float] = {}
+    cash = 0.0
+    for ts, symbol, at, qty in _events(record, fills):
+        held[symbol] += qty
+        cash -= qty * at
+        price[symbol] = at
+        values = [held[each] * price[each] for each in price]
+        yield ts, cash + sum(values), sum(map(abs, values))
+
+
+def _events(record: RunRecord, fills: Sequence[FillRow]) -> list[tuple[int, str, float, float]]:
+    """(time, symbol, price, signed quantity) of fills, and of prices with quantity 0; fills first where times agree."""
+    mine = {fill.symbol for fill in fills}
+    traded = [(fill.ts, 0, fill.symbol, float(fill.price), float(_sign(fill) * fill.qty)) for fill in fills]
+    seen = [(p.ts, 1, symbol, p.close, 0.0) for symbol in sorted(mine) for p in record.prices.get(symbol, [])]
+    return [(ts, symbol, at, qty) for ts, _, symbol, at, qty in sorted(traded + seen, key=lambda row: row[:2])]
+
+
+def _worst(fills: Iterable[FillRow]) -> float | None:
+    return max((cost for fill in fills if (cost := slippage_bp(fill)) is not None), default=None)
+
+
+def _cost(fill: FillRow) -> Decimal:
+    return ZERO if fill.mid is None else _sign(fill) * fill.qty * (fill.price - Decimal(repr(fill.mid)))
+
+
+def _worse(side: str, price: float, mid: float | None) -> float | None:
+    return None if not mid else Side(side).sign * (price - mid) / mid * 1e4
+
+
+def _sign(fill: FillRow) -> int:
+    return Side(fill.side).sign
+
+
+def _traded(fills: Iterable[FillRow]) -> Decimal:
+    return sum((abs(fill.qty) * fill.price for fill in fills), ZERO)
+
+
+def _ratio(part: Decimal, whole: Decimal) -> float | None:
+    return float(part / whole) if whole > 0 else None
+
+
+def _meaning(function: Callable[..., object]) -> str:
+    return (function.__doc__ or "").strip().splitlines()[0]

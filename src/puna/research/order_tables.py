@@ -1,0 +1,171 @@
+"""Orders in report.html: each with its reason, its life within the day and its cost; the refused ones; the fills."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from puna.engine.record import FillRow, OrderRow, RunRecord
+from puna.research import metrics
+from puna.research.charts import life_line
+from puna.research.formats import DASH, bp, count, duration, plain, price, quantity, wall
+from puna.research.markup import Child, Html, join, tag
+from puna.research.sections import table
+
+__all__ = ["fills", "orders", "refused"]
+
+
+def orders(record: RunRecord) -> Html:
+    """Every order that was sent, in the order of decision, with buttons to see a part of them."""
+    sent = [order for order in record.orders if not metrics.is_refused(order)]
+    if not sent:
+        return tag("p", "No order was sent.", class_="note")
+    ids = {order.client_order_id: f"o{number}" for number, order in enumerate(record.orders, 1)}
+    whose = {name: number for number, name in enumerate(dict.fromkeys(order.strategy for order in sent), 1)}
+    steps, span = _steps(record.fills), _span(record)
+    rows = (_order(order, ids, whose[order.strategy], steps[order.client_order_id], span) for order in sent)
+    return tag(
+        "div",
+        tag("p", _NOTE, class_="note"),
+        _chooser(whose),
+        tag("table", _HEAD, tag("tbody", *rows), class_="cards"),
+        class_="orders",
+    )
+
+
+_NOTE = (
+    "Life: the bar runs from the decision to the end, within the day; a stroke is a fill. "
+    "Cost: the average price against the middle of the quote at the decision; a minus is better than that."
+)
+_COLUMNS = ("Decided", "Order", "Life", "Outcome", "Average", "Cost", "Because")
+_HEAD = tag(
+    "thead", tag("tr", *(tag("th", name, class_="n" if name in {"Average", "Cost"} else None) for name in _COLUMNS))
+)
+_CHOICES = 8  # strategies that the stylesheet knows a button for
+
+
+def _chooser(whose: Mapping[str, int]) -> Html:
+    """Radio buttons that the stylesheet obeys; without them, or on paper, every order shows."""
+    named = {"all": "all", "filled": "filled", "unfilled": "not filled"}
+    if 1 < len(whose) <= _CHOICES:
+        named |= {f"s{number}": name for name, number in whose.items()}
+    return tag("form", *(_choice(key, text) for key, text in named.items()), class_="chooser", aria_label="Show orders")
+
+
+def _choice(key: str, text: str) -> Html:
+    first = "checked" if key == "all" else None
+    button = tag("input", type="radio", name="show", id=f"show-{key}", value=key, checked=first, autocomplete="off")
+    return tag("label", button, tag("span", text), for_=f"show-{key}")
+
+
+def _steps(fills: Sequence[FillRow]) -> Mapping[str, list[int]]:
+    """When each order was filled."""
+    times: defaultdict[str, list[int]] = defaultdict(list)
+    for fill in fills:
+        times[fill.cid].append(fill.ts)
+    return times
+
+
+def _span(record: RunRecord) -> tuple[int, int]:
+    times = [order.ts_decision for order in record.orders]
+    return (record.started_ts or min(times), max(record.ended_ts, *times))
+
+
+def _order(order: OrderRow, ids: Mapping[str, str], whose: int, steps: Sequence[int], span: tuple[int, int]) -> Html:
+    none = "" if order.avg_price is not None else " none"
+    return tag(
+        "tr",
+        tag("td", wall(order.ts_decision), class_="t"),
+        tag("td", *_what(order, ids), class_="what"),
+        tag("td", *_life(order, steps, span), class_="span"),
+        tag("td", *_outcome(order), class_="out"),
+        tag("td", price(order.avg_price), class_=f"n avg{none}", data_label="average"),
+        tag("td", bp(metrics.arrival_cost_bp(order)), class_=f"n cost{none}", data_label="cost"),
+        tag("td", order.because, class_="why"),
+        id=ids[order.client_order_id],
+        title=order.client_order_id,
+        data_filled="yes" if order.filled_qty else "no",
+        data_s=whose,
+    )
+
+
+def _what(order: OrderRow, ids: Mapping[str, str]) -> list[Child]:
+    """Side, quantity and symbol; below it, how it is priced, for how long, and whose it is."""
+    words = f"{order.side.upper()} {quantity(order.qty)} {order.symbol}"
+    terms = f"{_terms(order)} \N{MIDDLE DOT} {order.strategy}"
+    return [tag("span", words, class_="side"), tag("span", terms, *_replaces(order, ids), class_="sub")]
+
+
+def _terms(order: OrderRow) -> str:
+    limit = f" {price(order.limit)}" if order.limit is not None else ""
+    stop = f" {price(order.stop)}" if order.stop is not None else ""
+    return f"{plain(order.type)}{stop}{limit} {order.tif}"
+
+
+def _replaces(order: OrderRow, ids: Mapping[str, str]) -> list[Child]:
+    if order.replaces is None:
+        return []
+    earlier = ids.get(order.replaces)
+    link = tag("a", "another", href=f"#{earlier}") if earlier else "another"
+    return [" \N{MIDDLE DOT} replaces ", link]
+
+
+def _life(order: OrderRow, steps: Sequence[int], span: tuple[int, int]) -> list[Child]:
+    end = order.ts_final if order.ts_final is not None else span[1]
+    lasted = duration(end - order.ts_decision) if order.ts_final is not None else "open to the end"
+    told = f"{wall(order.ts_decision)} to {wall(order.ts_final) if order.ts_final else 'the end'}"
+    return [
+        life_line(order.ts_decision, end, span, steps, f"{told}, {count(len(steps), 'fill')}"),
+        tag("small", lasted),
+    ]
+
+
+def _outcome(order: OrderRow) -> list[Child]:
+    """The last status, and how much was filled when that is not all."""
+    whole = order.filled_qty == order.qty
+    part = f"{quantity(order.filled_qty)} of {quantity(order.qty)} filled"
+    return [plain(order.status), tag("span", part, class_="sub") if not whole and order.filled_qty else None]
+
+
+def refused(record: RunRecord) -> Html:
+    """Orders that risk or the broker refused, and why."""
+    rows = [order for order in record.orders if metrics.is_refused(order)]
+    if not rows:
+        return tag("p", "No order was refused.", class_="note")
+    head = tag("thead", tag("tr", *(tag("th", name) for name in ("Decided", "Order", "Refused", "Wanted because"))))
+    return tag("table", head, tag("tbody", *map(_refusal, rows)), class_="cards")
+
+
+def _refusal(order: OrderRow) -> Html:
+    return tag(
+        "tr",
+        tag("td", wall(order.ts_decision), class_="t"),
+        tag("td", *_what(order, {}), class_="what"),
+        tag("td", _reason(order), class_="whole"),
+        tag("td", order.because, class_="why"),
+        title=order.client_order_id,
+    )
+
+
+def _reason(order: OrderRow) -> Html:
+    by_risk = (order.refusal_code or "").startswith("R")
+    who = "By our own risk checks; nothing was sent." if by_risk else "By the broker; no order exists."
+    return join((tag("b", order.refusal_code), " ", order.refusal_text or "", tag("span", who, class_="sub")))
+
+
+def fills(record: RunRecord) -> Html:
+    """Every step of every order, with what it cost against the middle of the quote."""
+    if not record.fills:
+        return tag("p", "Nothing was filled.", class_="note")
+    rows = [
+        (
+            wall(fill.ts),
+            f"{fill.side.upper()} {quantity(fill.qty)} {fill.symbol}",
+            price(fill.price),
+            DASH if fill.mid is None else price(fill.mid),
+            bp(metrics.slippage_bp(fill)),
+            fill.strategy,
+        )
+        for fill in record.fills
+    ]
+    head = ("Time", "Fill", "Price", "Mid", "Against mid", "Strategy")
+    told = f"All {count(len(rows), 'fill')} with price, mid and slippage"
+    return tag("details", tag("summary", told), table(head, rows, numbers=(2, 3, 4)))

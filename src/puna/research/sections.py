@@ -1,0 +1,299 @@
+"""The parts of report.html, each a function from the record to markup; what is empty says so in a sentence."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import groupby
+
+from puna.core.types import ZERO
+from puna.engine.record import FillRow, PricePoint, RunRecord
+from puna.research import metrics
+from puna.research.charts import Chart, Mark, Point, draw
+from puna.research.formats import DASH, bp, count, dollars, percent, quantity, signed, wall
+from puna.research.markup import Child, Html, join, tag
+from puna.research.metrics import Metric, Result
+from puna.research.verdict import doubts, headline, mode_of, verdict, when
+
+__all__ = ["banner", "books", "bridge", "drawdown", "drops", "equity", "figures", "notes", "opening", "prices", "table"]
+
+_MINUTE = 60_000_000_000
+_GUTTER = 62.0
+_TITLES = {
+    "pnl_after_costs": "P&L after costs",
+    "return_after_costs": "Return",
+    "hold_return": "Holding instead",
+    "max_drawdown": "Maximum drawdown",
+    "worst_fill_bp": "Worst fill against mid",
+    "turnover": "Turnover",
+    "largest_exposure": "Largest exposure",
+    "trades": "Orders filled",
+}
+
+
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[Child]], *, numbers: Sequence[int] = (), foot: Sequence[Child] = ()
+) -> Html:
+    """A table whose columns `numbers` are right-aligned."""
+
+    def cells(kind: str, row: Sequence[Child]) -> Html:
+        return tag("tr", *(tag(kind, cell, class_="n" if at in numbers else None) for at, cell in enumerate(row)))
+
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag("thead", cells("th", head)),
+            tag("tbody", *(cells("td", row) for row in rows)),
+            tag("tfoot", cells("td", foot)) if foot else None,
+        ),
+        class_="scroll",
+    )
+
+
+def banner(record: RunRecord) -> Html:
+    """The mode, in a word and a colour."""
+    mode = mode_of(record)
+    return tag("div", tag("b", mode.word), mode.meaning, class_=f"mode {mode.word.lower()}")
+
+
+def opening(record: RunRecord) -> Html:
+    """The verdict in words, and what to distrust."""
+    items = (tag("li", tag("b", doubt.short), " ", doubt.text) for doubt in doubts(record))
+    return tag(
+        "header",
+        tag("h1", headline(record)),
+        tag("p", when(record), class_="when"),
+        tag("p", verdict(record), class_="verdict"),
+        tag("h3", "What to distrust"),
+        tag("ul", *items, class_="doubt"),
+    )
+
+
+def figures(measured: Sequence[Metric]) -> Html:
+    """The key figures, each with what it means."""
+    shown = [metric for metric in measured if metric.name in _TITLES]
+    return tag(
+        "dl", *map(_figure, sorted(shown, key=lambda metric: list(_TITLES).index(metric.name))), class_="figures"
+    )
+
+
+def _figure(metric: Metric) -> Html:
+    return tag(
+        "div",
+        tag("dt", _TITLES[metric.name]),
+        tag("dd", _told(metric), class_="number"),
+        tag("dd", metric.meaning, class_="meaning"),
+    )
+
+
+def _told(metric: Metric) -> str:
+    value = metric.value
+    if value is None:
+        return "not known"
+    if metric.unit == "USD":
+        return f"{signed(value)} USD"
+    if metric.unit == "fraction":
+        return percent(value) if metric.name != "largest_exposure" else percent(value).removeprefix("+")
+    if metric.unit == "bp":
+        return bp(float(value))
+    return f"{value:,.2f}\N{MULTIPLICATION SIGN}" if metric.unit == "times" else f"{value:,}"
+
+
+def equity(record: RunRecord) -> Html:
+    """The equity curve."""
+    points = [Point(point.ts, float(point.equity)) for point in record.equity]
+    return _curve(
+        points,
+        Chart(
+            name="equity",
+            title="Equity in USD",
+            points=points,
+            tell=dollars,
+            base=float(record.start_equity),
+            area=True,
+            height=270,
+            gutter=_GUTTER,
+        ),
+        "Cash and positions at their last price, in USD, once a minute. The dashed line is where the account started.",
+    )
+
+
+def drawdown(record: RunRecord) -> Html:
+    """Equity below its highest point so far."""
+    points = [Point(ts, fall * 100) for ts, fall in metrics.drawdowns(record)]
+    chart = Chart(
+        name="drawdown",
+        title="Drawdown in percent",
+        points=points,
+        tell=lambda value, places: f"{dollars(value or 0.0, places)} %",
+        base=0.0,
+        area=True,
+        height=150,
+        places=3,
+        gutter=_GUTTER,
+    )
+    return tag("div", _curve(points, chart, "How far equity stood below its highest point so far."), class_="fall")
+
+
+def _curve(points: Sequence[Point], chart: Chart, note: str) -> Html:
+    if not points:
+        return tag("p", "Nothing was recorded.", class_="note")
+    if len(points) == 1:
+        return tag("p", f"Recorded once: {chart.tell(points[0].value, 2)} at {wall(points[0].ts)}.", class_="note")
+    return join((tag("p", note, class_="note"), draw(chart)))
+
+
+def bridge(record: RunRecord) -> Html:
+    """From what the decisions were worth at the middle of the quote to what was left, by strategy and by symbol."""
+    cost, net = metrics.cost_against_mid(record), metrics.pnl_after_costs(record)
+    rows = [
+        ("At the middle of the quote", signed(net + cost + record.fees)),
+        ("The spread, paid or earned", signed(-cost)),
+        ("Fees", signed(-record.fees)),
+    ]
+    return join(
+        (
+            tag("div", table(("", "USD"), rows, numbers=(1,), foot=("After costs", signed(net))), class_="narrowed"),
+            tag("h3", "By strategy"),
+            _results("Strategy", metrics.by_strategy(record), record),
+            tag("h3", "By symbol"),
+            _results("Symbol", metrics.by_symbol(record), record),
+        )
+    )
+
+
+def _results(kind: str, results: Sequence[Result], record: RunRecord) -> Html:
+    head = (kind, "P&L USD", "Drawdown", "Worst fill", "Orders", "Filled", "Fills", "Turnover")
+    rows = [
+        (
+            result.name,
+            signed(result.pnl),
+            percent(result.max_drawdown),
+            bp(result.worst_fill_bp),
+            f"{result.orders:,}",
+            f"{result.trades:,}",
+            f"{result.fills:,}",
+            f"{result.turnover:.2f}\N{MULTIPLICATION SIGN}",
+        )
+        for result in results
+    ]
+    rest = metrics.pnl_after_costs(record) - sum((result.pnl for result in results), ZERO)
+    if rest := rest.quantize(Decimal("0.01")):
+        rows.append(("fees, and held before", signed(rest), "", "", "", "", "", ""))
+    return table(head, rows, numbers=range(1, 8))
+
+
+def prices(record: RunRecord) -> Html:
+    """One chart a symbol, with our fills on it."""
+    panels = [_panel(record, symbol, points) for symbol, points in sorted(record.prices.items()) if len(points) > 1]
+    if not panels:
+        return tag("p", "No prices were recorded.", class_="note")
+    return join((_legend(), tag("div", *panels, class_="panels")))
+
+
+def _legend() -> Html:
+    def key(shape: Html, text: str) -> Html:
+        return tag("span", tag("svg", shape, width=16, height=12, aria_hidden="true"), text)
+
+    return tag(
+        "p",
+        key(tag("path", d="M0 6H16", class_="line"), "close of each minute, USD"),
+        key(tag("path", d="M8 1L13 10L3 10Z", class_="buy"), "bought"),
+        key(tag("path", d="M8 10L13 1L3 1Z", class_="sell"), "sold"),
+        class_="legend",
+    )
+
+
+def _panel(record: RunRecord, symbol: str, points: Sequence[PricePoint]) -> Html:
+    marks = _marks([fill for fill in record.fills if fill.symbol == symbol])
+    move = points[-1].close / points[0].close - 1
+    chart = Chart(
+        name=f"price-{symbol}",
+        title=f"{symbol}, {count(len(marks), 'group')} of fills",
+        points=[Point(point.ts, point.close) for point in points],
+        tell=dollars,
+        marks=marks,
+        height=210,
+    )
+    return tag(
+        "div",
+        tag("h3", symbol, tag("span", f" {dollars(points[-1].close)}, {percent(move)}")),
+        draw(chart, wide=504),
+        class_="panel price",
+    )
+
+
+def _marks(fills: Sequence[FillRow]) -> list[Mark]:
+    """The fills of one order within one minute are one mark, at their average price."""
+    ordered = sorted(fills, key=lambda fill: (fill.cid, fill.ts // _MINUTE, fill.ts))
+    grouped = (list(each) for _, each in groupby(ordered, lambda fill: (fill.cid, fill.ts // _MINUTE)))
+    return sorted(mark for each in grouped if (mark := _mark(each)) is not None)
+
+
+def _mark(fills: Sequence[FillRow]) -> Mark | None:
+    qty = sum((fill.qty for fill in fills), ZERO)
+    if not qty:
+        return None
+    price = sum((fill.qty * fill.price for fill in fills), ZERO) / qty
+    first = fills[0]
+    word = "bought" if first.side == "buy" else "sold"
+    text = f"{wall(first.ts)}  {word} {quantity(qty)} at {dollars(price)}  ({first.strategy})"
+    return Mark(first.ts, float(price), first.side == "buy", text)
+
+
+def drops(record: RunRecord) -> Html:
+    """Streams that went down, and what became of it."""
+    if not record.drops:
+        return tag("p", "No stream was down.", class_="note")
+    rows = [
+        (
+            drop.stream,
+            wall(drop.ts_down),
+            "never" if drop.ts_up is None else wall(drop.ts_up),
+            DASH if drop.ts_up is None else f"{(drop.ts_up - drop.ts_down) / 1e9:.1f} s",
+            f"{drop.bars:,}",
+            f"{drop.fills_lost:,}",
+        )
+        for drop in record.drops
+    ]
+    return table(("Stream", "Down", "Up again", "For", "Bars fetched", "Fills lost"), rows, numbers=(1, 2, 3, 4, 5))
+
+
+def books(record: RunRecord) -> Html:
+    """Our books against the broker's ledger."""
+    if record.books is None:
+        return tag("p", "The books were not compared.", class_="note")
+    differ = sum(not row.equal for row in record.books.rows)
+    said = (
+        tag("b", "Equal to the cent.")
+        if record.books.equal
+        else tag("b", f"{count(differ, 'line differs', 'lines differ')}: do not trust this run.".capitalize())
+    )
+    rows = [
+        (row.item, _amount(row.ours), _amount(row.broker), "equal" if row.equal else signed(row.ours - row.broker))
+        for row in record.books.rows
+    ]
+    who = "the exchange's ledger" if record.mode.lower() == "sim" else "Alpaca's account"
+    return join(
+        (
+            tag("p", said, f" What the journal says we have, and what {who} says.", class_="verdict-line"),
+            tag(
+                "div",
+                table(("", "Ours", "Theirs", "Difference"), rows, numbers=(1, 2, 3)),
+                class_="narrowed",
+            )
+            if rows
+            else None,
+        )
+    )
+
+
+def _amount(value: Decimal) -> str:
+    return f"{value:,f}".replace("-", "\N{MINUS SIGN}")
+
+
+def notes(record: RunRecord) -> Html | None:
+    """What a person should know."""
+    if not record.notes:
+        return None
+    rows = [(wall(note.ts), note.code, note.text) for note in record.notes]
+    return table(("Time", "Code", "What happened"), rows)
