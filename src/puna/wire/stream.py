@@ -4,7 +4,7 @@ Source: fact sheet, sections 7 and 8. A data frame is always an array. `puna.wir
 keeps what is not in the unions as an `UnknownMessage`.
 """
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -246,9 +246,10 @@ class ActionErrorData(msgspec.Struct, kw_only=True):
     error_message: str = ""
 
 
-class ActionError(msgspec.Struct, kw_only=True, tag_field="action", tag="error"):
+class ActionError(msgspec.Struct, kw_only=True):
     """Sent before the trading stream closes the connection; it has no `stream` key."""
 
+    action: Literal["error"]
     data: ActionErrorData
 
 
