@@ -119,7 +119,8 @@ def histories(draw: st.DrawFn, most: int = 6) -> tuple[OrderIntent, list[Update]
         activity = msgspec.structs.replace(
             stream, source="activity", event="fill", status="", execution_id=f"a{number}"
         )
-        seen += [stream, activity, rest(status, ts + 1, cum, str(average))]
+        again = msgspec.structs.replace(stream, ts=ts + draw(st.integers(-3, 3)))
+        seen += [stream, again, activity, rest(status, ts + 1, cum, str(average))]
         if draw(st.booleans()):
             seen.append(rest("pending_cancel", ts + 2, cum, str(average)))
         if draw(st.integers(0, 4)) == 0:
@@ -423,6 +424,71 @@ def test_bust_before_its_fill() -> None:
     assert (order.filled_qty, order.tally.unmatched) == (0, ("x",))
     after, more = told(order, fill(40, 40, "10", 5, "x"))
     assert (after.filled_qty, after.tally.unmatched, booked(fills + more)) == (0, (), (0, 0))
+
+
+def test_a_correction_cannot_precede_its_execution() -> None:
+    """BRK-31: the bust's stamp lies before the fill's, because two clocks differ; it takes effect all the same."""
+    order, _ = told(from_intent(intent()), fill(40, 40, "10", 50, "x"), bust("x", 49, status="new"))
+    assert order.filled_qty == 0
+
+
+def test_a_snapshot_of_the_same_instant_does_not_undo_a_bust() -> None:
+    """BRK-31: evidence stamped with the bust's own instant belongs before it; a later one is believed."""
+    order, _ = told(from_intent(intent()), fill(40, 40, "10", 5, "x"), bust("x", 50), rest("new", 50, 40, "10"))
+    assert order.filled_qty == 0
+    assert told(order, rest("new", 51, 40, "10"))[0].filled_qty == 40
+
+
+def test_two_busts_of_one_level() -> None:
+    """BRK-31: 40 filled, busted, filled again, busted again: a level of another epoch is another execution."""
+    order, fills = told(
+        from_intent(intent()),
+        fill(40, 40, "10", 5, "x"),
+        bust("x", 10),
+        fill(40, 40, "12", 20, "y"),
+        bust("y", 30),
+    )
+    assert (order.filled_qty, booked(fills)) == (0, (0, 0))
+
+
+def test_an_average_counts_before_a_guess() -> None:
+    """R16, R34: a hole beneath an execution is priced by a snapshot above it, not by the neighbour's price."""
+    order, _ = told(from_intent(intent()), fill(30, 20, "10", 5, "y"), rest("new", 6, 30, "9.7"))
+    assert (order.filled_notional, order.tally.averaged, order.tally.guessed) == (291, 30, 0)
+
+
+def test_a_guess_has_no_endless_decimals() -> None:
+    """I4: a guessed price is cut to nine decimals, so that bookings stay exact and writable."""
+    parts = [fill(1, 1, "3.33", 1, "x"), fill(2, 1, "3.33", 2, "y"), fill(3, 1, "3.34", 3, "z")]
+    order, fills = told(from_intent(intent()), *parts, rest("new", 4, 7))
+    assert (order.filled_notional, order.tally.guessed) == (10 + 4 * D("3.333333333"), 4)
+    assert booked(fills) == (7, order.filled_notional)
+
+
+def test_filled_wins_by_word_too() -> None:
+    """R15: `filled` beats a later `canceled` even while the fills themselves have not been seen."""
+    for updates in ((rest("filled", 5), rest("canceled", 9)), (rest("canceled", 9), rest("filled", 5))):
+        assert told(from_intent(intent()), *updates)[0].status is Status.FILLED
+
+
+def test_an_execution_larger_than_the_total_is_no_execution() -> None:
+    """R7: details that contradict the cumulative quantity are not used; the cumulative quantity is."""
+    order, fills = told(from_intent(intent()), fill(40, 50, "10", 5, "x"))
+    assert (order.executions, order.filled_qty, [f.qty for f in fills]) == ((), 40, [40])
+
+
+def test_the_latest_local_word_counts() -> None:
+    """I8: an older doubt does not replace a newer one, whatever is read from the journal first."""
+    words = [noted(CID, "in_doubt", 9), noted(CID, "in_doubt", 3), noted(CID, "absent", 5)]
+    for arrangement in permutations(words):
+        assert told(from_intent(intent()), *arrangement)[0].in_doubt
+
+
+def test_falling_back_to_new_with_fills_is_partially_filled() -> None:
+    """R13: after a lost cancel the broker's word may be `new`; the fills are still there, and forbid a replace."""
+    order, _ = told(from_intent(intent()), fill(10, 10, "10", 5, "x"), rest("pending_cancel", 6), rest("new", 7))
+    assert (order.status, order.replaceable) == (Status.PARTIALLY_FILLED, False)
+    assert not told(order, rest("done_for_day", 8))[0].replaceable
 
 
 def test_overfill_is_booked_and_flagged() -> None:

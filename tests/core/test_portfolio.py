@@ -191,6 +191,21 @@ def test_correction_of_a_price() -> None:
     assert (closed.cash, closed.positions, closed.realised) == (-5, {}, -5)
 
 
+def test_correction_of_a_closing_price_is_realised() -> None:
+    """R34: what a sale brought was other than booked; the cost of what is still long does not change."""
+    portfolio = book(book(opening(D(0)), fill(BUY, "10", "10")), fill(SELL, "4", "12"))
+    after = book(portfolio, fill(SELL, "0", "12", adjustment="2"))
+    assert (after.cash - portfolio.cash, after.realised - portfolio.realised) == (2, 2)
+    assert after.position("AAPL") == portfolio.position("AAPL")
+
+
+def test_a_cost_without_a_quantity_is_realised() -> None:
+    """I4: shares that vanish without pay are a loss, not a position of nothing."""
+    portfolio = book(opening(D(500)), fill(BUY, "10", "30"))
+    after = enter(portfolio, noted(Reason.SPLIT, symbol="AAPL", qty="-10"))
+    assert (after.positions, after.realised, balance(after, {}, D(500))) == ({}, -300, 0)
+
+
 @pytest.mark.parametrize(("new", "old", "after"), [("2", "1", "20"), ("1", "10", "1"), ("3", "2", "15")])
 def test_split_is_value_neutral(new: str, old: str, after: str) -> None:
     """BRK-26, I3: quantity and average move against each other; cost, P&L and equity do not."""

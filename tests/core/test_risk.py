@@ -243,6 +243,13 @@ def test_r104_position_cap_counts_open_orders() -> None:
     assert code(order(qty=41), seen, max_position_percent=10) == "R104"
 
 
+def test_r104_replacing_counts_the_larger() -> None:
+    """Row 13: until the replace is done the old order may still fill, so a smaller one frees nothing yet."""
+    seen = view(open=(resting("a", BUY, 30),))
+    assert code(order(qty=5, limit="100", replaces="a"), seen, max_position_value=3000) is None
+    assert code(order(qty=5, limit="100", replaces="a"), seen, max_position_value=2999) == "R104"
+
+
 def test_r105_order_quantity() -> None:
     """Row 4: at most so many units."""
     assert code(order(qty=11), max_order_qty=10) == "R105"
@@ -270,6 +277,14 @@ def test_r107_gross_and_net() -> None:
     assert code(intent, seen, max_net_value=2_000) is None
     assert code(intent, seen, max_net_value=1_999) == "R107"
     assert code(intent, replace(seen, marks={"AAPL": D(100)})) is not None
+
+
+def test_r107_net_short() -> None:
+    """Row 14: what is short and what could be sold add up against the net limit as well."""
+    seen = view(portfolio=holding(MSFT=-100), open=(resting("b", SELL, 20, symbol="MSFT"),))
+    intent = order(SELL, 10)
+    assert code(intent, seen, allow_short=True, max_net_value=13_030) is None
+    assert code(intent, seen, allow_short=True, max_net_value=13_029) == "R107"
 
 
 @pytest.mark.parametrize(
@@ -354,6 +369,13 @@ def test_r113_buying_power() -> None:
     assert code(order(), replace(seen, buying_power=D(2129))) == "R113"
     assert code(order(), replace(seen, buying_power=None)) == "R113"
     assert code(order(), replace(seen, buying_power=D("NaN"))) == "R113"
+
+
+def test_r113_exits_need_no_buying_power() -> None:
+    """Row 16: an open order that closes a position reserves none."""
+    seen = view(open=(resting("a", SELL, 10, symbol="MSFT"),), portfolio=holding(MSFT=10), buying_power=D(1130))
+    assert code(order(), seen) is None
+    assert code(order(), replace(seen, portfolio=holding(MSFT=-1))) == "R113"
 
 
 def test_r113_replacing_counts_the_difference() -> None:

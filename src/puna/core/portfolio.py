@@ -291,8 +291,8 @@ def _with(portfolio: Portfolio, held: Position, qty: Decimal, paid: Decimal, cos
 
 
 def _share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
-    """`part` of `whole` of an amount: all of it exactly when nothing remains, else to 18 decimals."""
-    return amount if part == whole else (amount * part / whole).quantize(_FINEST)
+    """`part` of `whole` of an amount, to the 18 decimals that a quantity times a price can have."""
+    return (amount * part / whole).quantize(_FINEST)
 
 
 def _mark(marks: Mapping[str, Decimal], symbol: str) -> Decimal:
