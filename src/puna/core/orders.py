@@ -114,7 +114,8 @@ LIFE: Mapping[Status, Stage] = {
 _BROKER = {str(status): status for status, stage in LIFE.items() if stage.rank >= 10 and status is not Status.UNKNOWN}
 _LOCAL = frozenset({"pending", "sent", "in_doubt", "refused", "absent", "abandoned"})
 _CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
-_EVENTS = frozenset(_BROKER) | _CORRECTIONS | {"", "fill", "partial_fill", "order_replace_rejected", "order_cancel_rejected"}  # fmt: skip # noqa: E501
+_OUTCOMES = frozenset({"", "fill", "partial_fill", "order_replace_rejected", "order_cancel_rejected"})
+_EVENTS = _OUTCOMES | _CORRECTIONS | frozenset(_BROKER)
 _AMOUNTS = ("qty", "limit_price", "stop_price")
 _FRESH = frozenset({Status.PENDING_NEW, Status.ACCEPTED, Status.NEW})
 
