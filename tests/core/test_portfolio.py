@@ -28,6 +28,7 @@ from puna.core.portfolio import (
 )
 from puna.core.types import ZERO, Fill, Position, Side
 from puna.errors import DataError
+from puna.wire.codec import Amount
 
 D = Decimal
 SYMBOLS = ("AAPL", "MSFT", "AAPL250620C00100000", "BTC/USD")
@@ -275,10 +276,14 @@ def test_no_value_without_a_mark(marks: dict[str, Decimal]) -> None:
 
 
 def test_opening_positions() -> None:
-    """A portfolio can begin with the broker's positions; flat ones are dropped."""
-    rows = [Position(symbol="AAPL", qty=D(10), cost=D(100)), Position(symbol="MSFT", qty=D(0), cost=D(0))]
+    """R21: a portfolio can begin with the broker's positions, under canonical symbols; flat ones are dropped."""
+    rows = [
+        Position(symbol="BTCUSD", qty=Amount("10.0"), cost=Amount(100)),
+        Position(symbol="MSFT", qty=D(0), cost=D(0)),
+    ]
     portfolio = opening(D("5.00"), rows)
-    assert (list(portfolio.positions), equity(portfolio, {"AAPL": D(11)})) == (["AAPL"], 115)
+    assert (list(portfolio.positions), equity(portfolio, {"BTC/USD": D(11)})) == (["BTC/USD"], 115)
+    assert msgspec.json.decode(msgspec.json.encode(portfolio), type=Portfolio) == portfolio
 
 
 def test_drawdown() -> None:

@@ -477,7 +477,7 @@ def test_view_and_limits_are_data() -> None:
 def test_no_check_lets_nonsense_through() -> None:
     """I11: each check by itself refuses or passes amounts that are no numbers; none of them raises."""
     odd = view(
-        portfolio=opening(D(1), [Position(symbol="AAPL", qty=D("NaN"), cost=D(0))]),
+        portfolio=Portfolio(cash=D(1), positions={"AAPL": Position(symbol="AAPL", qty=D("NaN"), cost=D(0))}),
         marks={"AAPL": D("sNaN")},
         open=(Reservation(intent=order(client_order_id="a"), leaves=D("NaN"), price=D("NaN")),),
     )

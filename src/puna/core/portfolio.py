@@ -22,7 +22,7 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from puna.core.decimals import exactly, plain
-from puna.core.symbols import multiplier
+from puna.core.symbols import canonical, multiplier
 from puna.core.types import ZERO, Fill, Position
 from puna.errors import DataError
 
@@ -134,9 +134,9 @@ class Exposure(NamedTuple):
 
 
 def opening(cash: Decimal, positions: Iterable[Position] = ()) -> Portfolio:
-    """A portfolio to begin from."""
-    held = {each.symbol: each for each in positions if each.qty}
-    return Portfolio(cash=plain(cash), positions=held)
+    """A portfolio to begin from, under canonical symbols (R21): the broker's positions say BTCUSD for BTC/USD."""
+    held = [Position(symbol=canonical(p.symbol), qty=plain(p.qty), cost=plain(p.cost)) for p in positions if p.qty]
+    return Portfolio(cash=plain(cash), positions={each.symbol: each for each in held})
 
 
 @exactly
