@@ -13,7 +13,7 @@ from puna.wire.market import Bar, BarsPage, LatestBars, LatestQuotes, LatestTrad
 
 __all__ = ["Moment", "get_bars", "get_latest_bars", "get_latest_quotes", "get_latest_trades"]
 
-Moment: TypeAlias = "int | date | datetime"
+Moment: TypeAlias = int | date | datetime
 """Nanoseconds since the epoch, a day, or an aware datetime."""
 
 BARS_LIMIT = 10_000  # rows of a page, over all symbols [SPEC-D]
