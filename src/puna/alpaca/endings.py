@@ -1,11 +1,13 @@
 """How connections of streams end: what it means, and how to end one without a word."""
 
+from contextlib import suppress
+
 import aiohttp
 
 from puna.alpaca.session import Failure
 from puna.errors import AuthError, NetworkError, PunaError
 
-__all__ = ["EndedError", "abort", "closed", "lost"]
+__all__ = ["EndedError", "abort", "closed", "cut", "lost"]
 
 
 class EndedError(Exception):
@@ -31,8 +33,15 @@ def closed() -> PunaError:
     return PunaError("The stream is closed.")
 
 
-def abort(ws: aiohttp.ClientWebSocketResponse) -> None:
-    """Ends the TCP connection without a word: a polite close hangs when the net is gone (R28)."""
+def cut(ws: aiohttp.ClientWebSocketResponse) -> None:
+    """Resets the TCP connection: a polite close hangs when the net is gone (R28). Whoever reads sees the end of it."""
     connection = ws._response.connection  # noqa: SLF001 - aiohttp has no public way to reset a WebSocket
     if connection is not None and connection.transport is not None:
         connection.transport.abort()
+
+
+async def abort(ws: aiohttp.ClientWebSocketResponse) -> None:
+    """Ends the connection at once, and lets go of everything that belongs to it."""
+    cut(ws)
+    with suppress(aiohttp.ClientError, OSError):
+        await ws.close()  # has nothing to wait for any more

@@ -17,7 +17,7 @@ from typing import Any, Generic, NoReturn, Self, TypeVar
 
 import aiohttp
 
-from puna.alpaca.endings import EndedError, abort, closed, lost
+from puna.alpaca.endings import EndedError, abort, closed, cut, lost
 from puna.alpaca.frames import Frame, Gap, StreamOptions, StreamStatus, Subscription
 from puna.alpaca.hosts import Credentials, Endpoints, check_host
 from puna.alpaca.mailbox import Mailbox
@@ -205,7 +205,7 @@ class Stream(Generic[M]):
             await self._say_goodbye()
             raise
         finally:
-            self._departed()
+            await self._departed()
 
     def _cause(self, failure: Failure) -> Failure:
         """The watchdog's reason, when it was the one who ended the connection."""
@@ -320,7 +320,7 @@ class Stream(Generic[M]):
             self._mailbox.put(Frame([], now, Gap(self._lost_at, now, "reconnect")))
             self._lost_at = None
 
-    def _departed(self) -> None:
+    async def _departed(self) -> None:
         if self.status.connected:
             self._lost_at = max(self.status.last_message_at, self._connected_at)
         self.status.connected = False
@@ -328,7 +328,7 @@ class Stream(Generic[M]):
         self._release(self._clock.now())
         ws, self._ws = self._ws, None
         if ws is not None:
-            abort(ws)
+            await abort(ws)
 
     @asynccontextmanager
     async def _watched(self, ws: aiohttp.ClientWebSocketResponse) -> AsyncIterator[None]:
@@ -353,7 +353,7 @@ class Stream(Generic[M]):
             else:
                 limit = self._options.stale_after[channel]
                 self._mute = NetworkError(f"The stream is connected, and mute: no {channel} for {limit:g} s.")
-                abort(ws)
+                cut(ws)
                 return
 
     async def _explained(self, channel: str) -> bool:
