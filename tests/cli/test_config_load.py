@@ -281,7 +281,7 @@ _LEAVES = st.sampled_from(
 
 @given(st.data())
 def test_places_know_every_key_of_any_toml(data: st.DataObject) -> None:
-    """Whatever the file, each key that tomllib reads has a place, and the key (a dotted one from its start) stands there."""
+    """Each key that tomllib reads has a place, and the key (a dotted one from its start) stands there."""
     lines = []
     for name in data.draw(st.lists(_KEYS, unique=True, min_size=1, max_size=4)):
         header = data.draw(st.sampled_from(["[{}]", "[ {} ]", "[[{}]]"])).format(name)

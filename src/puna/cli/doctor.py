@@ -1,4 +1,4 @@
-"""`puna doctor`: is this machine fit to trade from? Checks with ok, warn or fail, and what each saw; exit 0 = healthy."""
+"""`puna doctor`: may this machine trade? Each check says ok, warn or fail, and what it saw; exit 0 = healthy."""
 
 import os
 import shutil
