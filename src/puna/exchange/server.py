@@ -189,10 +189,10 @@ class ExchangeServer:
                 code="E033",
             ) from error
 
-    def _write(self, line: str) -> None:
+    def _write(self, line: bytes) -> None:
         """One line of the event log, in the file as soon as it is in the hash."""
         if self._log_file is not None:
-            self._log_file.write(line.encode() + b"\n")
+            self._log_file.write(line)
 
     async def _run(self) -> None:
         await self._until(lambda: self._sockets.ready(self.config.wait_for))

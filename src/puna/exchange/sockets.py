@@ -56,6 +56,7 @@ class Connection:
         self._queue: asyncio.Queue[Send] = asyncio.Queue(config.backlog)
         self._pongs: dict[bytes, asyncio.Event] = {}
         self._transport: asyncio.BaseTransport | None = None
+        self._reader: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
@@ -72,16 +73,18 @@ class Connection:
         """The whole life of the connection."""
         await self.ws.prepare(request)
         self._transport = request.transport
-        tasks = [asyncio.create_task(work) for work in self.work()]
+        self._reader = asyncio.create_task(self._read())
+        tasks = [self._reader, *(asyncio.create_task(work) for work in self.work())]
         try:
             self.greet(request)
-            await self._read()
+            await asyncio.wait({self._reader})
         finally:
             self.closed.set()
             for pong in self._pongs.values():
                 pong.set()
             self._on_change()
             await _end(tasks)
+            await self.gone()
         return self.ws
 
     def greet(self, request: web.Request) -> None:
@@ -97,7 +100,7 @@ class Connection:
 
     def send(self, frame: bytes | str) -> None:
         """Puts a frame on its way; a client that reads too slowly is told so and closed."""
-        self._put(lambda: self.ws.send_str(frame) if isinstance(frame, str) else self.ws.send_bytes(frame))
+        self._put(lambda: self._say(frame))
 
     async def answered(self, payload: bytes) -> None:
         """Pings, and returns when the pong has come or the connection has ended."""
@@ -140,11 +143,17 @@ class Connection:
         try:
             self._queue.put_nowait(send)
         except asyncio.QueueFull:
+            self._forget()
             self.too_slow()
 
     def too_slow(self) -> None:
-        """The queue is full."""
+        """The queue was full, and what was in it is forgotten."""
         self.close(WSCloseCode.POLICY_VIOLATION)
+
+    def _forget(self) -> None:
+        while not self._queue.empty():
+            self._queue.get_nowait()
+            self._queue.task_done()
 
     def _leave(self, goodbye: Any) -> None:
         task = asyncio.create_task(goodbye)
@@ -152,19 +161,24 @@ class Connection:
         task.add_done_callback(self._leaving.discard)
 
     async def _goodbye(self, code: int, last_words: bytes | str | None) -> None:
-        with suppress(TimeoutError, ConnectionError, RuntimeError):
+        try:
             async with self._clock.deadline(_GOODBYE_SECONDS):
+                await self._queue.join()
                 if last_words is not None:
-                    await (
-                        self.ws.send_str(last_words) if isinstance(last_words, str) else self.ws.send_bytes(last_words)
-                    )
+                    await self._say(last_words)
+                await _end([self._reader] if self._reader else [])  # so that `close` itself can await the peer's
                 await self.ws.close(code=code)
-        reset(self._transport)
+        except (TimeoutError, ConnectionError, RuntimeError):
+            reset(self._transport)
+
+    async def _say(self, frame: bytes | str) -> None:
+        await (self.ws.send_str(frame) if isinstance(frame, str) else self.ws.send_bytes(frame))
 
     async def _write(self) -> None:
         with suppress(ConnectionError, RuntimeError):
             while True:
                 await (await self._queue.get())()
+                self._queue.task_done()
 
     async def _read(self) -> None:
         while (message := await self.ws.receive()).type not in _ENDS:
