@@ -91,7 +91,7 @@ def test_what_is_no_symbol_is_refused(text: str) -> None:
     """DAT-09: lower case, paths, control and bidirectional characters, other scripts, absurd lengths."""
     with pytest.raises(DataError, match="is not a symbol") as caught:
         symbols.parse(text)
-    assert caught.value.code == "E610"
+    assert caught.value.code == "E630"
     assert len(str(caught.value)) < 400
     assert str(caught.value).isascii()
 

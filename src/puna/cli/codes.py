@@ -86,6 +86,12 @@ CODES: dict[str, Text] = {
         "The folder does not exist, or it may not be written to. Nothing was started.",
         "Choose another path, or make the folder.",
     ),
+    "E034": Text(
+        "The folder cannot take a run",
+        "What --out names is a file, or a folder that holds files but no run (no journal.sqlite, no report.json). Puna "
+        "fills only folders that are new, empty, or hold a run already. Nothing was started and nothing was changed.",
+        "Name another folder with --out.",
+    ),
     "E040": Text(
         "Nothing is running",
         "The verb asks something that runs, and nothing does: in mode sim an account exists only "
@@ -134,9 +140,26 @@ CODES: dict[str, Text] = {
     ),
     "E400": Text(
         "The journal cannot be used",
-        "The journal is the durable record of what was sent and answered. It cannot be read, cannot be written (a full "
-        "disk, no permission), is damaged, or is in use by another process. Without it nothing is sent.",
-        "The message says which. Free the disk or end the other process; never edit the file. `puna doctor` reads it.",
+        "The journal is the durable record of what was sent and answered. It could not be opened or read. Without it "
+        "nothing is sent.",
+        "Check the path and the permissions; `puna doctor` reads the file. Never edit it.",
+    ),
+    "E401": Text(
+        "The journal is in use by another process",
+        "Two processes with one journal would send orders under the same ids, so the second one is refused. Nothing was "
+        "started.",
+        "End the other process, or give this one a journal and an account of its own.",
+    ),
+    "E402": Text(
+        "The journal is damaged",
+        "Each record holds the hash of all before it, and these do not agree; or a record cannot be understood, because "
+        "another version wrote it. Nothing was started, and the file was not changed.",
+        "Restore the file from a copy, or move it away: with a new journal the broker's orders and positions decide.",
+    ),
+    "E403": Text(
+        "The journal cannot be written",
+        "The disk is full or fails, or there is no permission. What could not be written was not sent either.",
+        "Make room, then start again: Puna reconciles with the broker first.",
     ),
     "E500": Text(
         "What became of an order is not known",
@@ -155,16 +178,22 @@ CODES: dict[str, Text] = {
         "The message names the data; fetch it again.",
     ),
     "E601": Text(
-        "A number that the calculation needs is missing or bad",
-        "A position has no mark, so the portfolio has no value; or a bar is impossible (NaN, negative, high below low, "
-        "time going back). Nothing has changed: an unknown worth is not taken for nothing.",
-        "Supply a price for every symbol that is held, and bars in their order.",
+        "A position has no mark",
+        "Without a price for everything that is held, the portfolio has no value. An unknown worth is not taken for "
+        "nothing.",
+        "Supply a price for every symbol that is held.",
+    ),
+    "E602": Text(
+        "An impossible bar",
+        "A price or volume is no number or negative, the high is below the low, or time goes back. Nothing has "
+        "changed.",
+        "Feed bars as they come from the market, in their order.",
     ),
     "E610": Text(
-        "Not something that can be traded or reckoned with",
-        "A symbol is not written as one, a day has no prices in the data, or an option position has a loss without "
-        "bound. Nothing was sent.",
-        "Symbols look like AAPL, BRK.B, AAPL250620C00100000 or BTC/USD, in capitals. Cover every short call.",
+        "There are no prices for this day",
+        "The data that ships with Puna begins in March 2000 and ends in March 2013; a company that was listed later "
+        "begins later.",
+        "Choose a day inside the span that the message names.",
     ),
     "E611": Text(
         "There are no prices for this symbol",
@@ -188,6 +217,13 @@ CODES: dict[str, Text] = {
         "Outside the trading calendar",
         "The calendar of trading days, sessions and settlement holds 2000 to 2030, and it does not guess.",
         "Choose a date inside it.",
+    ),
+    "E630": Text(
+        "Not a symbol",
+        "Symbols look like AAPL, BRK.B, AAPL250620C00100000 or BTC/USD: capitals and digits of bounded length. What "
+        "looks otherwise is refused at the door, because a symbol becomes part of addresses and file names. Nothing was "
+        "sent.",
+        "Check the spelling; small letters are not turned into capitals.",
     ),
     "E900": Text(
         "A mistake in Puna",

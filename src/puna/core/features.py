@@ -53,7 +53,7 @@ NAN: Final = math.nan
 class BadBarError(DataError):
     """A bar that no feature may see: NaN, negative, high below low, or time going back. Nothing has changed."""
 
-    code = "E601"
+    code = "E602"
 
 
 class FeatureParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -119,7 +119,7 @@ def parse(text: str) -> Instrument:
     """What `text` names; `str` of the answer is the canonical symbol.
 
     Raises:
-        DataError: E610, `text` is no symbol.
+        DataError: E630, `text` is no symbol.
     """
     found = _read(text) if len(text) <= MAX_LENGTH else None
     if found is None:
@@ -127,7 +127,7 @@ def parse(text: str) -> Instrument:
             f"{text[:MAX_LENGTH]!a} is not a symbol.",
             why="symbols look like AAPL, BRK.B, AAPL250620C00100000 or BTC/USD: capitals, digits, nothing else",
             state="nothing was sent",
-            code="E610",
+            code="E630",
         )
     return found
 
