@@ -1,0 +1,181 @@
+"""The books in memory: orders, portfolio, trading state, all of it a fold over the journal's entries.
+
+The running process and a replay call the same `apply` with the same entries, so state(replay(journal)) is the live
+state by construction (I17); `digest` shows it.
+"""
+
+from decimal import Decimal
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from puna.core.orders import Order, from_intent, reduce
+from puna.core.portfolio import Portfolio, book, opening
+from puna.core.risk import Submit, TradingState
+from puna.core.types import ZERO, Fill
+from puna.engine.entries import (
+    Adoption,
+    CancelAsked,
+    Entry,
+    Epoch,
+    Evidence,
+    Intent,
+    Note,
+    Opening,
+    Reconciled,
+    Refusal,
+    StateChange,
+    Told,
+)
+
+__all__ = ["EXTERNAL", "Blotter", "Booked", "Change"]
+
+EXTERNAL = "external"
+"""The strategy of orders that somebody else placed on the account."""
+
+
+class Change(NamedTuple):
+    """What one entry did to an order."""
+
+    order: Order
+    fills: tuple[Fill, ...] = ()
+
+
+class Booked(NamedTuple):
+    """A fill, the record that brought it, when we knew (market time), and the middle of the quote then."""
+
+    seq: int
+    fill: Fill
+    ts: int
+    mid: float | None
+
+
+class Blotter:
+    """Everything the journal says, added up."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.epoch: Epoch | None = None
+        self.opening: Opening | None = None
+        self.orders: dict[str, Order] = {}
+        self.open: dict[str, Order] = {}
+        self.intents: dict[str, Intent] = {}
+        self.ended: dict[str, int] = {}
+        self.portfolio = Portfolio(cash=ZERO)
+        self.sleeves: dict[tuple[str, str], Decimal] = {}
+        self.state = TradingState.ACTIVE
+        self.state_reason = ""
+        self.cancels: set[str] = set()
+        self.refusals: list[Refusal] = []
+        self.notes: list[Note] = []
+        self.booked: list[Booked] = []
+        self.told = 0
+        self.broker_ts = 0
+        self.stamp = 0
+        self._by_broker_id: dict[str, str] = {}
+
+    def find(self, client_order_id: str, broker_id: str) -> Order | None:
+        """An order by either of its ids; the broker's decides where ours is missing."""
+        return self.orders.get(client_order_id) or self.orders.get(self._by_broker_id.get(broker_id, ""))
+
+    def untold(self) -> list[Booked]:
+        """Fills that are booked and of which no strategy is known to have heard."""
+        return [each for each in self.booked if each.seq > self.told]
+
+    def recent(self) -> list[Submit]:
+        """What was approved, oldest first."""
+        return [Submit(each.ts, each.intent) for each in self.intents.values()]
+
+    def sleeve(self, strategy: str, symbol: str) -> Decimal:
+        """What a strategy holds by its own fills, negative when short."""
+        return self.sleeves.get((strategy, symbol), ZERO)
+
+    def apply(self, seq: int, entry: Entry) -> Change | None:
+        """Takes one entry in; what it did to an order, if it is about one."""
+        self.seq = max(self.seq, seq)
+        match entry:
+            case Evidence():
+                return self._evidence(seq, entry)
+            case Intent():
+                return self._intend(entry)
+            case Adoption():
+                return self._adopt(seq, entry)
+        self._note(entry)
+        return None
+
+    def _note(self, entry: Entry) -> None:
+        """What is about no order in particular. A decision changes nothing; its intent does."""
+        match entry:
+            case Epoch():
+                self.epoch = entry
+            case Opening():
+                self._open(entry)
+            case Refusal():
+                self.refusals.append(entry)
+            case CancelAsked():
+                self.cancels.add(entry.client_order_id)
+            case StateChange():
+                self.state, self.state_reason = entry.state, entry.reason
+            case Note():
+                self.notes.append(entry)
+            case Told():
+                self.told = entry.up_to
+            case Reconciled():
+                self.broker_ts = entry.broker_ts
+
+    def digest(self) -> str:
+        """A hash of orders, portfolio and state; equal books have equal digests."""
+        parts = (
+            sorted(self.orders.values(), key=lambda order: order.client_order_id),
+            self.portfolio,
+            sorted((strategy, symbol, f"{qty:f}") for (strategy, symbol), qty in self.sleeves.items()),
+            self.state,
+            sorted(self.cancels),
+        )
+        return sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+    def _intend(self, entry: Intent) -> Change:
+        intent = entry.intent
+        self.intents[intent.client_order_id] = entry
+        return self._keep(from_intent(intent), (), 0, entry.ts, None)
+
+    def _evidence(self, seq: int, entry: Evidence) -> Change | None:
+        known = self.orders.get(entry.update.client_order_id)
+        if known is None:
+            return None
+        if entry.update.source == "local":
+            self.stamp = max(self.stamp, entry.update.ts)
+        order, fills = reduce(known, entry.update)
+        return self._keep(order, fills, seq, entry.ts, entry.mid)
+
+    def _adopt(self, seq: int, entry: Adoption) -> Change:
+        order, fills = reduce(self.orders.get(entry.key) or from_intent(entry.intent), entry.update)
+        return self._keep(order, fills if entry.booked else (), seq, entry.ts, None)
+
+    def _keep(self, order: Order, fills: tuple[Fill, ...], seq: int, ts: int, mid: float | None) -> Change:
+        key = order.client_order_id
+        self.orders[key] = order
+        self._by_broker_id.update(dict.fromkeys(order.broker_ids, key))
+        if order.is_open:
+            self.open[key] = order
+            self.ended.pop(key, None)
+        else:
+            self.open.pop(key, None)
+            self.ended.setdefault(key, ts)
+        for fill in fills:
+            self._book(fill)
+            self.booked.append(Booked(seq, fill, ts, mid))
+        return Change(order, fills)
+
+    def _book(self, fill: Fill) -> None:
+        self.portfolio = book(self.portfolio, fill)
+        where = (fill.strategy, fill.symbol)
+        self.sleeves[where] = self.sleeves.get(where, ZERO) + fill.side.sign * fill.qty
+
+    def _open(self, entry: Opening) -> None:
+        """The books begin, or begin anew: what was filled until now is in these figures."""
+        self.opening = entry
+        self.portfolio = opening(entry.cash, entry.positions)
+        self.sleeves.clear()
+        self.broker_ts = entry.broker_ts

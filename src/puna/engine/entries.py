@@ -1,0 +1,216 @@
+"""What a journal records, one shape a kind: epochs, decisions, intents, evidence, states. JSON in the body.
+
+`entry.key` is what a record is about, a client_order_id where there is one; `entry.ts` is market time when it was
+written. `to_record` and `from_record` are the way to the Storage seam and back.
+"""
+
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+
+from puna.core.orders import Update
+from puna.core.risk import Breach, RiskView, TradingState
+from puna.core.types import OrderIntent, Position
+from puna.errors import JournalError
+from puna.seams import Record
+
+__all__ = [
+    "Adoption",
+    "CancelAsked",
+    "Decision",
+    "Entry",
+    "Epoch",
+    "Evidence",
+    "Intent",
+    "Note",
+    "Opening",
+    "Reconciled",
+    "Refusal",
+    "StateChange",
+    "Told",
+    "from_record",
+    "to_record",
+]
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """A record: when it was written, market time."""
+
+    ts: int
+
+    @property
+    def key(self) -> str:
+        return ""
+
+
+class Epoch(_Entry, frozen=True, kw_only=True, tag="epoch"):
+    """A process started. Its orders carry this number in their ids."""
+
+    number: int
+    prefix: str
+    version: str
+
+
+class Opening(_Entry, frozen=True, kw_only=True, tag="opening"):
+    """What the account held when the books began, or when a person accepted the broker's books.
+
+    Args:
+        account_id: whose books these are, for good.
+        cash: as the broker said.
+        positions: as the broker said.
+        broker_ts: the broker's clock; orders submitted before it are in the figures already.
+        by: "first start" or "operator".
+    """
+
+    account_id: str
+    cash: Decimal
+    positions: tuple[Position, ...]
+    broker_ts: int
+    by: str
+
+
+class Decision(_Entry, frozen=True, kw_only=True, tag="decision"):
+    """Risk said yes, and this is all it looked at."""
+
+    client_order_id: str
+    view: RiskView
+
+    @property
+    def key(self) -> str:
+        return self.client_order_id
+
+
+class Intent(_Entry, frozen=True, kw_only=True, tag="intent"):
+    """An order that may be sent from now on; a unit of it is reserved at `price`."""
+
+    intent: OrderIntent
+    price: Decimal
+    mid: float | None = None
+
+    @property
+    def key(self) -> str:
+        return self.intent.client_order_id
+
+
+class Refusal(_Entry, frozen=True, kw_only=True, tag="refusal"):
+    """Risk said no: nothing was sent."""
+
+    intent: OrderIntent
+    breach: Breach
+    view: RiskView
+
+    @property
+    def key(self) -> str:
+        return self.intent.client_order_id
+
+
+class Evidence(_Entry, frozen=True, kw_only=True, tag="evidence"):
+    """Something that changed what is known of an order. `mid` is the middle of the quote then, for cost analysis."""
+
+    update: Update
+    mid: float | None = None
+
+    @property
+    def key(self) -> str:
+        return self.update.client_order_id
+
+
+class Adoption(_Entry, frozen=True, kw_only=True, tag="adoption"):
+    """An order that was found at the broker.
+
+    Args:
+        intent: what it seems to want; strategy "external" when it is not one of ours.
+        update: how it was found.
+        booked: its fills are to be booked; False when the opening holds them already.
+    """
+
+    intent: OrderIntent
+    update: Update
+    booked: bool
+
+    @property
+    def key(self) -> str:
+        return self.intent.client_order_id
+
+
+class CancelAsked(_Entry, frozen=True, kw_only=True, tag="cancel"):
+    """A cancel is wanted; it is sent until the order has ended."""
+
+    client_order_id: str
+    because: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.client_order_id
+
+
+class StateChange(_Entry, frozen=True, kw_only=True, tag="state"):
+    """The trading state from here on, why, and by whom."""
+
+    state: TradingState
+    reason: str
+    by: str
+
+
+class Note(_Entry, frozen=True, kw_only=True, tag="note"):
+    """Something a person should know."""
+
+    code: str
+    text: str
+
+
+class Told(_Entry, frozen=True, kw_only=True, tag="told"):
+    """The strategies know of all fills up to record `up_to`."""
+
+    up_to: int
+
+
+class Reconciled(_Entry, frozen=True, kw_only=True, tag="reconciled"):
+    """Our books were compared with the broker's; orders submitted before `broker_ts` are known."""
+
+    broker_ts: int
+    equal: bool
+    summary: str
+
+
+Entry: TypeAlias = (
+    Epoch
+    | Opening
+    | Decision
+    | Intent
+    | Refusal
+    | Evidence
+    | Adoption
+    | CancelAsked
+    | StateChange
+    | Note
+    | Told
+    | Reconciled
+)
+
+_READER: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
+_WRITER = msgspec.json.Encoder(decimal_format="string")
+
+
+def to_record(entry: Entry) -> Record:
+    """The entry as the journal's storage takes it."""
+    return Record(str(entry.__struct_config__.tag), entry.key, entry.ts, _WRITER.encode(entry))
+
+
+def from_record(seq: int, record: Record) -> Entry:
+    """The entry that `to_record` wrote.
+
+    Raises:
+        JournalError: E402, it is none; nothing is guessed.
+    """
+    try:
+        return _READER.decode(record.body)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise JournalError(
+            f"The journal's record {seq} ({record.kind} {record.key}) cannot be understood.",
+            why=str(error)[:200],
+            state="Nothing was started, and nothing in the journal was changed.",
+            remedy="It was written by another version of Puna, or not by Puna: use the one that wrote it.",
+            code="E402",
+        ) from error
