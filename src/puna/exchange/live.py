@@ -1,0 +1,132 @@
+"""One order as the venue holds it: the body that the world sees, and what only the venue knows."""
+
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+
+import msgspec
+
+from puna.wire.codec import Amount, Nanos
+from puna.wire.trading import Order, TradeUpdate
+
+__all__ = ["BILLIONTH", "TERMINAL", "LiveOrder", "amount", "ulid", "update"]
+
+TERMINAL = frozenset({"filled", "canceled", "expired", "replaced", "rejected"})
+BILLIONTH = Decimal("0.000000001")
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def amount(value: Decimal | int) -> Decimal:
+    """`value` as the wire shows it: plain, at most nine decimals, no trailing zeros."""
+    return Amount(Decimal(value).quantize(BILLIONTH).normalize())
+
+
+@dataclass(eq=False, kw_only=True)
+class LiveOrder:
+    """An order of this venue, from acceptance on; kept after its end.
+
+    Args:
+        body: what REST and the stream show. Nobody outside gets this object, only copies.
+        opening: whether it opens or adds to a position, so that it takes buying power.
+        value_price: what one share of it takes from buying power.
+        limit: the worst price it may trade at; None is any.
+        stop: waits for a print at or beyond this price; None when it waits for none (any more).
+        predecessor: the order that this one shall take the place of.
+        cap: for a notional sell, the shares it may sell at most; it holds them all while it is open.
+        ticket: its place in time among the orders in the book.
+        matches_from: when it may first meet a quote.
+        paid: exact sum of quantity * price of its fills.
+    """
+
+    body: Order
+    opening: bool
+    value_price: Decimal
+    limit: Decimal | None
+    stop: Decimal | None
+    predecessor: "LiveOrder | None" = None
+    cap: Decimal | None = None
+    ticket: int = 0
+    matches_from: int = 0
+    paid: Decimal = Decimal(0)
+
+    @property
+    def id(self) -> str:
+        return self.body.id
+
+    @property
+    def symbol(self) -> str:
+        return self.body.symbol or ""
+
+    @property
+    def is_buy(self) -> bool:
+        return self.body.side == "buy"
+
+    @property
+    def is_open(self) -> bool:
+        return self.body.status not in TERMINAL
+
+    @property
+    def filled(self) -> Decimal:
+        return self.body.filled_qty or Decimal(0)
+
+    def leaves(self, price: Decimal) -> Decimal:
+        """What is left to fill, in shares; for a notional order, as many as the rest is worth at `price`."""
+        if self.body.notional is None:
+            return (self.body.qty or Decimal(0)) - self.filled
+        left = ((self.body.notional - self.paid) / price).quantize(BILLIONTH, ROUND_FLOOR)
+        return left if self.cap is None else min(left, self.cap - self.filled)
+
+    @property
+    def claim(self) -> Decimal:
+        """The shares that it may still take out of a position."""
+        if self.body.notional is not None:
+            return Decimal(0) if self.cap is None else self.cap - self.filled
+        return (self.body.qty or Decimal(0)) - self.filled
+
+    @property
+    def value(self) -> Decimal:
+        """What it takes from buying power now; nothing when it closes."""
+        if not self.opening:
+            return Decimal(0)
+        if self.body.notional is not None:
+            return self.body.notional - self.paid
+        return self.value_price * self.leaves(self.value_price)
+
+    def accepts(self, price: Decimal) -> bool:
+        """Whether its limit allows `price`."""
+        return self.limit is None or (price <= self.limit if self.is_buy else price >= self.limit)
+
+    def take(self, qty: Decimal, price: Decimal, now: int) -> None:
+        """Fills `qty` at `price`."""
+        self.paid += qty * price
+        body = self.body
+        body.filled_qty = amount(self.filled + qty)
+        body.filled_avg_price = amount(self.paid / body.filled_qty)
+        if not self.leaves(price):
+            body.status = "filled"
+            body.filled_at = Nanos(now)
+        elif body.status == "new":
+            body.status = "partially_filled"
+        body.updated_at = Nanos(now)
+
+    def turn(self, status: str, now: int, stamp: str | None = None) -> None:
+        """Takes on a status, and stamps the time that goes with it."""
+        self.body.status = status
+        self.body.updated_at = Nanos(now)
+        if stamp is not None:
+            setattr(self.body, stamp, Nanos(now))
+
+    def copy(self) -> Order:
+        """Its body as it is now, for somebody else to keep."""
+        return msgspec.structs.replace(self.body)
+
+
+def update(event: str, order: LiveOrder, now: int, event_id: str, **further: object) -> TradeUpdate:
+    """A trade update with the order after it."""
+    known = {"event": event, "order": order.copy(), "timestamp": Nanos(now), "at": Nanos(now), "event_id": event_id}
+    return TradeUpdate(**known, **further)  # type: ignore[arg-type]  # one value for each field, of its own type
+
+
+def ulid(now: int, number: int) -> str:
+    """26 characters that sort by time (ms), then by number: a ULID without chance."""
+    value = (now // 1_000_000 << 80) | number
+    return "".join(_BASE32[value >> shift & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,101 @@
+"""What acceptance depends on, and what follows for a request: does it open, at which price, at what cost?"""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from puna.core.sessions import Session
+from puna.exchange.live import LiveOrder, amount
+from puna.exchange.terms import VenueOptions
+from puna.wire.trading import Asset, OrderRequest
+
+__all__ = ["Situation", "cost", "intent", "is_fractional", "is_opening", "limit_of", "shares", "value_price"]
+
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """All that acceptance depends on, besides the request.
+
+    Args:
+        options: the venue's terms.
+        session: which session runs.
+        asset: what the symbol names, or None.
+        held: the position, negative when short.
+        available: what of it no open order has claimed, positive.
+        open_orders: open orders of the same symbol; an order to be replaced is not among them.
+        known: every client_order_id that was ever used.
+        buying_power: what opening orders may cost.
+        equity: the account's.
+        bid: best bid now, None when there is none.
+        ask: best ask now.
+        last: the last price that is known.
+    """
+
+    options: VenueOptions
+    session: Session
+    asset: Asset | None
+    held: Decimal
+    available: Decimal
+    open_orders: Sequence[LiveOrder]
+    known: Container[str]
+    buying_power: Decimal
+    equity: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
+    last: Decimal | None
+
+
+def is_opening(request: OrderRequest, here: Situation) -> bool:
+    """Whether it opens or adds to a position, rather than closing one."""
+    return here.held >= 0 if request.side == "buy" else here.held <= 0
+
+
+def intent(request: OrderRequest, here: Situation) -> str:
+    """Alpaca's word for that."""
+    return f"{request.side}_to_{'open' if is_opening(request, here) else 'close'}"
+
+
+def limit_of(request: OrderRequest) -> Decimal | None:
+    """The worst price it may trade at. A buy stop carries one: 4 % above a stop below 50, else 2.5 % (ORD)."""
+    if request.type == "stop" and request.side == "buy" and request.stop_price is not None:
+        above = Decimal("1.04") if request.stop_price < 50 else Decimal("1.025")
+        return (request.stop_price * above).quantize(_CENT, ROUND_HALF_UP)
+    return request.limit_price
+
+
+def value_price(request: OrderRequest, here: Situation) -> Decimal | None:
+    """What one share of an opening order counts as (facts.md 5.2, ORD); None when no price is known."""
+    limit = limit_of(request)
+    if request.side == "buy":
+        return limit if limit is not None else _check_price(here)
+    ask = here.ask if here.ask is not None else here.last
+    known = [price for price in (limit, ask and ask * Decimal("1.03")) if price is not None]
+    return max(known, default=None)
+
+
+def _check_price(here: Situation) -> Decimal | None:
+    """The ask in core hours, the midpoint in extended hours, the last price otherwise."""
+    if here.ask is None or here.bid is None:
+        return here.ask if here.ask is not None else here.last
+    return here.ask if here.session is Session.CORE else (here.bid + here.ask) / 2
+
+
+def cost(request: OrderRequest, here: Situation) -> Decimal | None:
+    if request.notional is not None:
+        return request.notional
+    price = value_price(request, here)
+    return None if price is None else price * (request.qty or 0)
+
+
+def shares(request: OrderRequest, here: Situation) -> Decimal:
+    """The quantity; for a notional order what it would be now."""
+    if request.qty is not None:
+        return amount(request.qty)
+    price = (here.bid if request.side == "sell" else here.ask) or here.last
+    return amount((request.notional or Decimal(0)) / price) if price else Decimal(0)
+
+
+def is_fractional(request: OrderRequest) -> bool:
+    return request.notional is not None or bool(request.qty is not None and request.qty % 1)

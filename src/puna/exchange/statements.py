@@ -1,0 +1,132 @@
+"""What an account and its positions look like: values, margin, buying power (facts.md 4 and 5.5).
+
+Rules of the venue's own; the client has others, and a test compares the two where both matter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from puna.exchange.ledger import CENT, Holding
+from puna.exchange.live import amount
+from puna.exchange.terms import VenueOptions
+from puna.wire.trading import Asset, Position
+
+__all__ = ["Standing", "maintenance", "position_body", "standing"]
+
+ZERO = Decimal(0)
+_HALF = Decimal("0.5")
+_SMALL_ACCOUNT = Decimal(2000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """An account's values at one moment; `claimed` is the buying power that open orders have taken."""
+
+    cash: Decimal
+    long_value: Decimal
+    short_value: Decimal
+    initial_margin: Decimal
+    maintenance_margin: Decimal
+    multiplier: int
+    formula: str
+    claimed: Decimal = ZERO
+
+    @property
+    def equity(self) -> Decimal:
+        """Cash, longs and shorts; shorts are negative (facts.md 4)."""
+        return self.cash + self.long_value + self.short_value
+
+    @property
+    def buying_power(self) -> Decimal:
+        """What opening orders may still cost; never negative."""
+        return max(self._gross_buying_power - self.claimed, ZERO)
+
+    @property
+    def regt_buying_power(self) -> Decimal:
+        return max((self.equity - self.initial_margin) * 2 - self.claimed, ZERO)
+
+    @property
+    def non_marginable_buying_power(self) -> Decimal:
+        return max(self.equity - self.initial_margin - self.claimed, ZERO)
+
+    @property
+    def _gross_buying_power(self) -> Decimal:
+        if self.multiplier == 1:
+            return self.cash
+        if self.multiplier == 2:
+            return (self.equity - self.initial_margin) * 2
+        if self.formula == "exposure":
+            return self.equity * 4 - self.long_value + self.short_value
+        return (self.equity - self.maintenance_margin) * 4
+
+
+def standing(
+    cash: Decimal,
+    holdings: Mapping[str, Holding],
+    marks: Mapping[str, Decimal],
+    assets: Mapping[str, Asset],
+    options: VenueOptions,
+    claimed: Decimal,
+) -> Standing:
+    """The account's values at these prices."""
+    values = {symbol: each.qty * marks[symbol] for symbol, each in holdings.items()}
+    equity = cash + sum(values.values(), ZERO)
+    return Standing(
+        cash=cash,
+        long_value=sum((value for value in values.values() if value > 0), ZERO),
+        short_value=sum((value for value in values.values() if value < 0), ZERO),
+        initial_margin=_cents(sum((_initial(value, assets[symbol]) for symbol, value in values.items()), ZERO)),
+        maintenance_margin=_cents(
+            sum((maintenance(each.qty, marks[symbol]) for symbol, each in holdings.items()), ZERO)
+        ),
+        multiplier=1 if equity < _SMALL_ACCOUNT else options.multiplier,
+        formula=options.buying_power,
+        claimed=claimed,
+    )
+
+
+def maintenance(qty: Decimal, price: Decimal) -> Decimal:
+    """Maintenance margin of one position (facts.md 4, MARG)."""
+    shares = abs(qty)
+    if qty >= 0:
+        rate = Decimal(1) if price < Decimal("2.50") else _HALF if price <= 6 else Decimal("0.3")
+        return shares * price * rate
+    if price < 5:
+        return shares * max(Decimal("2.50"), price)
+    return shares * max(Decimal(5), price * Decimal("0.3"))
+
+
+def position_body(asset: Asset, holding: Holding, price: Decimal, close: Decimal, claimed: Decimal) -> Position:
+    """GET /v2/positions/{symbol}; `close` is the last day's price, `claimed` what closing orders hold."""
+    sign = 1 if holding.qty > 0 else -1
+    value = holding.qty * price
+    return Position(
+        asset_id=asset.id,
+        symbol=asset.symbol,
+        exchange=asset.exchange,
+        asset_class=asset.asset_class,
+        asset_marginable=asset.marginable,
+        qty=amount(holding.qty),
+        qty_available=amount(sign * max(abs(holding.qty) - claimed, ZERO)),
+        avg_entry_price=amount(holding.average_price),
+        side="long" if sign > 0 else "short",
+        market_value=amount(value),
+        cost_basis=amount(holding.cost),
+        unrealized_pl=amount(value - holding.cost),
+        unrealized_plpc=amount((value - holding.cost) / abs(holding.cost)),
+        unrealized_intraday_pl=amount(value - holding.day_cost),
+        unrealized_intraday_plpc=amount((value - holding.day_cost) / abs(holding.day_cost)),
+        current_price=amount(price),
+        lastday_price=amount(close),
+        change_today=amount(price / close - 1),
+    )
+
+
+def _initial(value: Decimal, asset: Asset) -> Decimal:
+    """50 % of what may be held on margin, all of the rest (facts.md 4)."""
+    return abs(value) * (_HALF if asset.marginable else 1)
+
+
+def _cents(value: Decimal) -> Decimal:
+    return value.quantize(CENT, ROUND_HALF_UP)

@@ -1,0 +1,65 @@
+"""The terms of a venue: latencies, fills, what the account may do, and every choice that the sources leave open."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from puna.exchange.book import FillModel, Honest
+from puna.exchange.ledger import FeeSchedule
+
+__all__ = ["VenueOptions"]
+
+_MS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class VenueOptions:
+    """How a venue behaves. Times are ns of market time.
+
+    Args:
+        cash: what the account starts with.
+        fills: how much of a marketable order fills: `Honest()` or `Paper(rng)`.
+        ack_ns: from a request to its `pending_new`, `pending_cancel` or `pending_replace` (facts.md 5.4: 16 ms).
+        new_ns: from the request to `new` (facts.md 5.4: 23 ms).
+        match_ns: from the request to the first matching.
+        cancel_ns: from a cancel to `canceled`.
+        replace_ns: from a replace to `replaced`.
+        visibility_ns: how long a new order cannot be read yet.
+        multiplier: 1, 2 or 4, while equity is at least 2,000; below it is 1 (facts.md 4).
+        buying_power: for a multiplier of 4, whose formula is unpublished (facts.md 13.1): "maintenance" is
+            4 * (equity - maintenance margin); "exposure" is 4 * equity - gross market value.
+        fees: what sells (and CAT on both sides) cost, charged after the close; None on paper (facts.md 9, 10).
+        replace_keeps: what a replace without a quantity asks for after a partial fill: the "original" quantity, as
+            reported of Alpaca (facts.md 5.4), or what "remaining" is left of it.
+        flip_to_long: whether one buy may cover a short and go long. Sells never flip a long (facts.md 5.2).
+        extended_gtc: whether extended hours take gtc orders (facts.md 13.2).
+        refuse_wash_trades: whether an order that could meet one of our own is refused (facts.md 5.2, PROT).
+        stops_within_quote: whether a stop is elected only by a print inside bid and ask (facts.md 5.2, ORD).
+        client_order_id_length: 128; 48 before 2024 (facts.md 5.1).
+        shorting_enabled: False refuses every opening short.
+        trading_blocked: no new orders, by the broker.
+        account_blocked: the same, and shown so.
+        trade_suspended_by_user: no new orders, by the user's own wish (configuration `suspend_trade`).
+    """
+
+    cash: Decimal = Decimal(100_000)
+    fills: FillModel = field(default_factory=Honest)
+    ack_ns: int = 16 * _MS
+    new_ns: int = 23 * _MS
+    match_ns: int = 50 * _MS
+    cancel_ns: int = 23 * _MS
+    replace_ns: int = 23 * _MS
+    visibility_ns: int = 0
+    multiplier: Literal[1, 2, 4] = 4
+    buying_power: Literal["maintenance", "exposure"] = "maintenance"
+    fees: FeeSchedule | None = None
+    replace_keeps: Literal["original", "remaining"] = "original"
+    flip_to_long: bool = False
+    extended_gtc: bool = True
+    refuse_wash_trades: bool = True
+    stops_within_quote: bool = True
+    client_order_id_length: int = 128
+    shorting_enabled: bool = True
+    trading_blocked: bool = False
+    account_blocked: bool = False
+    trade_suspended_by_user: bool = False
