@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 
 from puna.cli import doctor as module
 from puna.cli.doctor import doctor
+from puna.engine.storage import SqliteStorage
+from puna.seams import Record
 
 NAMES = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY", "ALPACA_BASE_URL", "APCA_API_BASE_URL", "STAGE", "PUNA__ACCOUNT__MODE")
 
@@ -133,11 +135,14 @@ def test_the_journal_is_read(folder: Path) -> None:
     (folder / "puna.toml").write_text('[journal]\npath = "journal.db"\n')
     journal = folder / "journal.db"
     assert verdicts(ask("--json"))["journal"][1].endswith("will be made")
-    with closing(sqlite3.connect(journal)) as connection:
-        connection.executescript("CREATE TABLE t (x); INSERT INTO t SELECT value FROM json_each('[1,2,3]');")
+    with closing(SqliteStorage(journal)) as storage:
+        storage.append([Record("note", str(n), n, b"{}") for n in range(50)])
     before = journal.read_bytes()
-    assert verdicts(ask("--json"))["journal"][0] == "ok"
+    assert verdicts(ask("--json"))["journal"] == ("ok", "journal.db: ok")
     assert journal.read_bytes() == before
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("UPDATE records SET key = 'x' WHERE seq = 7")
+    assert verdicts(ask("--json"))["journal"] == ("fail", "journal.db: record 7 was changed, taken out or put in")
     journal.write_bytes(before[:100] + b"\xff" * (len(before) - 100))
     made = ask("--json")
     assert (made.return_value, verdicts(made)["journal"][0]) == (1, "fail")

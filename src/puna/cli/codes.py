@@ -146,14 +146,14 @@ CODES: dict[str, Text] = {
     ),
     "E401": Text(
         "The journal is in use by another process",
-        "Two processes with one journal would send orders under the same ids, so the second one is refused. Nothing was "
-        "started.",
+        "Two processes with one journal would send orders under the same ids, so the second one is refused. Nothing "
+        "was started.",
         "End the other process, or give this one a journal and an account of its own.",
     ),
     "E402": Text(
         "The journal is damaged",
-        "Each record holds the hash of all before it, and these do not agree; or a record cannot be understood, because "
-        "another version wrote it. Nothing was started, and the file was not changed.",
+        "Each record holds the hash of all before it, and these do not agree; or a record cannot be understood, "
+        "because another version wrote it. Nothing was started, and the file was not changed.",
         "Restore the file from a copy, or move it away: with a new journal the broker's orders and positions decide.",
     ),
     "E403": Text(
@@ -221,8 +221,8 @@ CODES: dict[str, Text] = {
     "E630": Text(
         "Not a symbol",
         "Symbols look like AAPL, BRK.B, AAPL250620C00100000 or BTC/USD: capitals and digits of bounded length. What "
-        "looks otherwise is refused at the door, because a symbol becomes part of addresses and file names. Nothing was "
-        "sent.",
+        "looks otherwise is refused at the door, because a symbol becomes part of addresses and file names. Nothing "
+        "was sent.",
         "Check the spelling; small letters are not turned into capitals.",
     ),
     "E900": Text(

@@ -127,18 +127,34 @@ def _journal(config: "Config") -> Iterator[Finding]:
 
 
 def _readable(journal: Path) -> Finding:
-    """Whether SQLite finds the file whole; it is opened for reading only."""
+    """Whether SQLite finds the file whole, and the records their chain; it is opened for reading only."""
     if not journal.exists():
         return Finding("journal", "ok", f"{journal} will be made")
     try:
         connection = sqlite3.connect(f"{journal.absolute().as_uri()}?mode=ro", uri=True, timeout=TIMEOUT)
         try:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            verdict = _chain(connection) if verdict == "ok" else verdict
         finally:
             connection.close()
     except sqlite3.Error as error:
         return Finding("journal", "fail", f"{journal}: {error}")
     return Finding("journal", "ok" if verdict == "ok" else "fail", f"{journal}: {verdict}")
+
+
+def _chain(connection: sqlite3.Connection) -> str:
+    """`ok`, or the first record that does not fit all before it."""
+    from puna.engine.storage import GENESIS, chained
+    from puna.seams import Record
+
+    chain = GENESIS
+    for seq, kind, key, ts, body, stored in connection.execute(
+        "SELECT seq, kind, key, ts, body, chain FROM records ORDER BY seq"
+    ):
+        chain = chained(chain, seq, Record(kind, key, ts, body))
+        if chain != stored:
+            return f"record {seq} was changed, taken out or put in"
+    return "ok"
 
 
 def _broker(config: "Config", *, offline: bool) -> Finding:
