@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "account": ("puna.cli.account", "What the account holds and what it may spend."),
     "positions": ("puna.cli.account", "What is held, at which price, with which profit."),
     "orders": ("puna.cli.account", "Open orders; with --status, closed ones too."),
+    "margin": ("puna.cli.margin", "Margin, cost, break-evens and largest size of an option order, with its payoff."),
     "config": ("puna.cli.config", "Show, explain and describe the configuration."),
     "doctor": ("puna.cli.doctor", "Check this machine, the configuration, the keys and the journal."),
     "explain": ("puna.cli.explain", "The long text of an error or refusal code, offline."),

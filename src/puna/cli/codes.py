@@ -225,6 +225,18 @@ CODES: dict[str, Text] = {
         "was sent.",
         "Check the spelling; small letters are not turned into capitals.",
     ),
+    "E640": Text(
+        "Unlimited risk",
+        "Short calls remain that neither long calls of the same expiration nor shares cover, so the loss has no bound "
+        "as the underlying rises. Alpaca refuses such orders, and so does Puna before sending anything.",
+        "Add long calls of the same expiration, hold 100 shares for each short call, or make the order smaller.",
+    ),
+    "E641": Text(
+        "The legs cannot be read",
+        "An option order on the command line is an underlying, an expiration and signed legs, as in "
+        '"SPY 2026-03-20 480P -1, 470P +1"; amounts are plain decimals. Nothing was sent.',
+        "Correct the part that the message names.",
+    ),
     "E900": Text(
         "A mistake in Puna",
         "Something failed in a way that nobody foresaw. What was sent before stands in the journal.",

@@ -70,7 +70,7 @@ class OptionPosition(msgspec.Struct, frozen=True):
 class UnlimitedRisk(PunaError):  # noqa: N818 - the contract's name for it
     """The loss has no bound as the underlying rises: short calls that neither longs nor shares cover."""
 
-    code = "E620"
+    code = "E640"
 
 
 Shares = Mapping[str, Decimal | int] | tuple[()]

@@ -1,0 +1,184 @@
+"""`puna margin LEGS`: what an option order would ask of margin and cash, its payoff drawn in the terminal."""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import click
+
+from puna.cli.output import json_option, money, print_json, print_next, verbose_option
+from puna.errors import ConfigError
+
+if TYPE_CHECKING:
+    from puna.core.margin import MarginCheck, OptionPosition
+
+__all__ = ["margin"]
+
+_LEG = re.compile(r"(?P<strike>[0-9]{1,6}(\.[0-9]{1,3})?)(?P<right>[CP])\s+(?P<ratio>[+-]?[0-9]{1,4})")
+WIDTH, HEIGHT = 61, 13
+
+
+@click.command
+@click.argument("legs", metavar="LEGS")
+@click.option("--price", required=True, help="Net price a share of one unit: a debit is positive, a credit negative.")
+@click.option("--qty", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Units.")
+@click.option("--buying-power", default="100000", show_default=True, help="Options buying power, dollars.")
+@click.option("--level", default=3, show_default=True, type=click.IntRange(0, 3), help="Options trading level.")
+@click.option("--shares", default=0, show_default=True, help="Shares of the underlying that are held and free.")
+@json_option
+@verbose_option
+def margin(*, legs: str, price: str, qty: int, buying_power: str, level: int, shares: int, as_json: bool) -> int:
+    """Margin, cost, break-evens and largest size of an option order, with its payoff.
+
+    LEGS is an underlying, an expiration and signed legs:
+
+      puna margin "SPY 2026-03-20 480P -1, 470P +1, 520C -1, 530C +1" --price -1.60
+    """
+    from puna.core.margin import check_order
+
+    order, net = read_legs(legs), _decimal("--price", price)
+    power = _decimal("--buying-power", buying_power)
+    held = {order[0].underlying: shares}
+    check = check_order(order, net, qty, buying_power=power, level=level, shares=held)
+    if as_json:
+        print_json(_document(order, net, qty, check))
+    else:
+        _show(order, net, qty, check)
+    return 0 if check.allowed else 6
+
+
+def read_legs(text: str) -> list["OptionPosition"]:
+    """ "SPY 2026-03-20 480P -1, 470P +1" as positions.
+
+    Raises:
+        ConfigError: a part cannot be read; the text says which.
+    """
+    from puna.core.margin import OptionPosition, Right
+
+    words = text.split(maxsplit=2)
+    if len(words) < 3 or not re.fullmatch(r"[A-Z]{1,6}", words[0]):
+        raise _unreadable(text, "It begins with an underlying in capitals, and an expiration: SPY 2026-03-20 ...")
+    try:
+        expiry = date.fromisoformat(words[1])
+    except ValueError:
+        raise _unreadable(words[1], "An expiration is a date such as 2026-03-20.") from None
+    found = []
+    for part in words[2].split(","):
+        leg = _LEG.fullmatch(part.strip())
+        if leg is None:
+            raise _unreadable(part.strip(), "A leg is a strike with C or P and a signed ratio: 480P -1.")
+        right = Right.CALL if leg["right"] == "C" else Right.PUT
+        found.append(OptionPosition(words[0], expiry, right, Decimal(leg["strike"]), int(leg["ratio"])))
+    return found
+
+
+def _unreadable(part: str, remedy: str) -> ConfigError:
+    return ConfigError(f"The legs cannot be read at {part[:40]!r}.", remedy=remedy, code="E013")
+
+
+def _decimal(name: str, text: str) -> Decimal:
+    if not re.fullmatch(r"[+-]?[0-9]{1,12}(\.[0-9]{1,4})?", text):
+        raise ConfigError(f"{name} is {text[:40]!r}.", remedy="Write an amount such as -1.60.", code="E013")
+    return Decimal(text)
+
+
+def profit(order: Sequence["OptionPosition"], net: Decimal, qty: int, price: Decimal) -> Decimal:
+    """Dollars at expiration with the underlying at `price`, the premium counted."""
+    from puna.core.margin import payoff
+
+    return (payoff(order, price) - net * order[0].multiplier) * qty
+
+
+def break_evens(order: Sequence["OptionPosition"], net: Decimal, qty: int) -> list[Decimal]:
+    """Prices of the underlying at which the profit changes its sign, to the cent; the line is straight in between."""
+    strikes = sorted({leg.strike for leg in order})
+    points = [Decimal(0), *strikes, strikes[-1] * 2 + 1000]
+    values = [profit(order, net, qty, point) for point in points]
+    found = []
+    for at in range(len(points) - 1):
+        (x0, x1), (y0, y1) = points[at : at + 2], values[at : at + 2]
+        if y0 * y1 < 0:
+            found.append((x0 - y0 * (x1 - x0) / (y1 - y0)).quantize(Decimal("0.01")))
+        elif y0 == 0 and x0 > 0:
+            found.append(x0)
+    return found
+
+
+def _show(order: Sequence["OptionPosition"], net: Decimal, qty: int, check: "MarginCheck") -> None:
+    click.echo(f"{_described(order)}   x{qty} at {net:+}   {'allowed' if check.allowed else 'REFUSED'}")
+    click.echo()
+    _draw(order, net, qty)
+    rows = {
+        "margin before": money(check.margin_before),
+        "margin after": "unlimited risk" if check.margin_after is None else money(check.margin_after),
+        "cost basis": "-" if check.cost_basis is None else money(check.cost_basis),
+        "break-even": ", ".join(f"{each:f}" for each in break_evens(order, net, qty)) or "none",
+        "largest size": str(check.largest_quantity),
+    }
+    for name, value in rows.items():
+        click.echo(f"{name:<14}{value:>16}")
+    for pair in check.pairs:
+        against = _leg_text(pair.covered_by) if pair.covered_by else pair.how
+        click.echo(f"{'pairing':<14}{_leg_text(pair.short)} against {against}, {pair.contracts} contract(s)")
+    for reason in check.reasons:
+        click.echo(f"{'refused':<14}{reason}")
+    if check.simplified:
+        legs, units = check.simplified
+        click.echo(f"{'simplified':<14}{_described(legs)}   x{units}")
+    print_next("puna margin --help")
+
+
+def _draw(order: Sequence["OptionPosition"], net: Decimal, qty: int) -> None:
+    """The profit at expiration as a line of dots around zero."""
+    strikes = sorted({leg.strike for leg in order})
+    room = max(strikes[-1] - strikes[0], strikes[0] / 10)
+    low, high = max(Decimal(0), strikes[0] - room), strikes[-1] + room
+    xs = [low + (high - low) * n / (WIDTH - 1) for n in range(WIDTH)]
+    ys = [profit(order, net, qty, x) for x in xs]
+    top, bottom = max(*ys, Decimal(0)), min(*ys, Decimal(0))
+    step = (top - bottom) / (HEIGHT - 1) or Decimal(1)
+    rows = [int(((top - y) / step).to_integral_value()) for y in ys]
+    zero = int((top / step).to_integral_value())
+    for row in range(HEIGHT):
+        mark = {0: money(top), HEIGHT - 1: money(bottom), zero: "0"}.get(row, "")
+        line = "".join("●" if at == row else "─" if row == zero else " " for at in rows)
+        click.echo(f"{mark:>12} │{line}")
+    click.echo(f"{'':>12}  {f'{low:.2f}':<{WIDTH // 2}}{f'{high:.2f}':>{WIDTH - WIDTH // 2}}")
+    click.echo()
+
+
+def _described(order: Sequence["OptionPosition"]) -> str:
+    legs = ", ".join(f"{leg.strike:f}{leg.right[0].upper()} {leg.quantity:+d}" for leg in order)
+    return f"{order[0].underlying} {order[0].expiry} {legs}"
+
+
+def _leg_text(leg: "OptionPosition") -> str:
+    return f"{leg.expiry:%d %b} {leg.strike:f}{leg.right[0].upper()}"
+
+
+def _document(order: Sequence["OptionPosition"], net: Decimal, qty: int, check: "MarginCheck") -> dict[str, object]:
+    return {
+        "order": _described(order),
+        "quantity": qty,
+        "net_price": net,
+        "allowed": check.allowed,
+        "reasons": check.reasons,
+        "margin_before": check.margin_before,
+        "margin_after": check.margin_after,
+        "change": check.change,
+        "cost_basis": check.cost_basis,
+        "shortfall": check.shortfall,
+        "largest_quantity": check.largest_quantity,
+        "break_evens": break_evens(order, net, qty),
+        "pairs": [
+            {
+                "short": _leg_text(pair.short),
+                "covered_by": _leg_text(pair.covered_by) if pair.covered_by else None,
+                "contracts": pair.contracts,
+                "how": pair.how,
+            }
+            for pair in check.pairs
+        ],
+    }
