@@ -50,7 +50,7 @@ def margin(*, legs: str, price: str, qty: int, buying_power: str, level: int, sh
 
 
 def read_legs(text: str) -> list["OptionPosition"]:
-    """ "SPY 2026-03-20 480P -1, 470P +1" as positions.
+    """Positions from text such as `SPY 2026-03-20 480P -1, 470P +1`.
 
     Raises:
         ConfigError: a part cannot be read; the text says which.
@@ -75,12 +75,12 @@ def read_legs(text: str) -> list["OptionPosition"]:
 
 
 def _unreadable(part: str, remedy: str) -> ConfigError:
-    return ConfigError(f"The legs cannot be read at {part[:40]!r}.", remedy=remedy, code="E013")
+    return ConfigError(f"The legs cannot be read at {part[:40]!r}.", remedy=remedy, code="E641")
 
 
 def _decimal(name: str, text: str) -> Decimal:
     if not re.fullmatch(r"[+-]?[0-9]{1,12}(\.[0-9]{1,4})?", text):
-        raise ConfigError(f"{name} is {text[:40]!r}.", remedy="Write an amount such as -1.60.", code="E013")
+        raise ConfigError(f"{name} is {text[:40]!r}.", remedy="Write an amount such as -1.60.", code="E641")
     return Decimal(text)
 
 
@@ -142,7 +142,7 @@ def _draw(order: Sequence["OptionPosition"], net: Decimal, qty: int) -> None:
     rows = [int(((top - y) / step).to_integral_value()) for y in ys]
     zero = int((top / step).to_integral_value())
     for row in range(HEIGHT):
-        mark = {0: money(top), HEIGHT - 1: money(bottom), zero: "0"}.get(row, "")
+        mark = {zero: "0", HEIGHT - 1: money(bottom), 0: money(top)}.get(row, "")
         line = "".join("●" if at == row else "─" if row == zero else " " for at in rows)
         click.echo(f"{mark:>12} │{line}")
     click.echo(f"{'':>12}  {f'{low:.2f}':<{WIDTH // 2}}{f'{high:.2f}':>{WIDTH - WIDTH // 2}}")
