@@ -4,8 +4,8 @@ Everything takes `now` (market time, ns) and answers a wait or a verdict; `puna.
 
 The budget never lets more than `limit` requests pass in any 60 s. Under that, two rules keep cancels quick:
 a lower lane leaves a reserve free (cancels may use all of it), and all lanes but the cancels share a token bucket that
-lets half of the limit go at once and then refills by 40 % a minute, so that room comes back little by little and not a
-whole minute later. So 24 % of the limit (48 cancels a minute of 200) never wait, whatever the others do.
+lets 30 % of the limit go at once and then refills by 60 % a minute, so that room comes back little by little and not a
+whole minute later. So cancels of up to 24 % of the limit (48 a minute of 200) never wait, whatever the others do.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ LONGEST_HOLD = 60 * NANOS  # a reset that lies further ahead is a broken clock, 
 
 # How much of the limit a lane leaves untouched, in percent.
 RESERVE = {Lane.CANCEL: 0, Lane.ORDER: 10, Lane.READ: 15, Lane.BACKFILL: 40}
-BURST_PERCENT, REFILL_PERCENT = 50, 40
+BURST_PERCENT, REFILL_PERCENT = 30, 60
 
 
 @dataclass(frozen=True, slots=True)

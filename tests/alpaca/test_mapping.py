@@ -1,0 +1,150 @@
+"""Between wire and domain: everything arrives, nothing is guessed, and an answer about another order is noticed."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from puna.alpaca import mapping
+from puna.core.orders import Status, from_intent, reduce
+from puna.core.types import OrderIntent, OrderType, PositionIntent, Side, TimeInForce
+from puna.errors import ProtocolError
+from puna.wire.codec import Nanos, amount, decode, decoder
+from puna.wire.market import Bar, Quote, Trade
+from puna.wire.stream import BarMessage, QuoteMessage, TradeMessage
+from puna.wire.trading import Order, Position, TradeUpdate
+
+INTENT = OrderIntent(
+    client_order_id="p-1-s-1",
+    strategy="s",
+    symbol="AAPL",
+    side=Side.BUY,
+    qty=Decimal("1E+1"),
+    type=OrderType.STOP_LIMIT,
+    time_in_force=TimeInForce.GTC,
+    ts=5,
+    limit_price=Decimal("10.50"),
+    stop_price=Decimal("10.40"),
+    extended_hours=True,
+    position_intent=PositionIntent.BUY_TO_OPEN,
+    because="a reason of ours, which is not the broker's business",
+)
+TEN = Decimal(10)
+ORDER = {
+    "id": "broker-1",
+    "client_order_id": "p-1-s-1",
+    "status": "new",
+    "symbol": "AAPL",
+    "side": "buy",
+    "qty": "10",
+    "type": "stop_limit",
+    "time_in_force": "gtc",
+    "filled_qty": "0",
+    "created_at": "1970-01-01T00:00:01Z",
+    "updated_at": "1970-01-01T00:00:02Z",
+}
+
+
+def order(**changes: Any) -> Order:
+    """The order as REST shows it."""
+    return decode(decoder(Order), json.dumps(ORDER | changes).encode())
+
+
+def test_market_data_keeps_every_number() -> None:
+    """Stream and data API make the same quotes, prints and bars."""
+    numbers: dict[str, Any] = {"bp": 1.5, "bs": 100.0, "ap": 1.6, "as_": 200.0, "t": Nanos(7)}
+    quote = mapping.quote(QuoteMessage(S="A", **numbers), 9)
+    assert (quote.bid, quote.bid_size, quote.ask, quote.ask_size) == (1.5, 100.0, 1.6, 200.0)
+    assert (quote.symbol, quote.ts_event, quote.ts_init) == ("A", 7, 9)
+    assert quote == mapping.quote_of("A", Quote(**numbers), 9)
+    trade = mapping.trade(TradeMessage(S="A", p=1.5, s=3.0, t=Nanos(7)), 9)
+    assert (trade.price, trade.size, trade.ts_event) == (1.5, 3.0, 7)
+    assert trade == mapping.trade_of("A", Trade(p=1.5, s=3.0, t=Nanos(7)), 9)
+    prices: dict[str, Any] = {"o": 1.0, "h": 4.0, "l": 0.5, "c": 2.0, "v": 30.0, "n": 6, "vw": 1.7, "t": Nanos(7)}
+    bar = mapping.bar(BarMessage(S="A", **prices), 9)
+    assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (1.0, 4.0, 0.5, 2.0, 30.0)
+    assert (bar.trade_count, bar.vwap, bar.ts_event, bar.ts_init) == (6, 1.7, 7, 9)
+    assert bar == mapping.bar_of("A", Bar(**prices), 9)
+
+
+def test_a_position_is_signed() -> None:
+    """Short is negative, and so is its cost."""
+    short = Position(asset_id="1", symbol="XLK", qty=amount("-24"), avg_entry_price=amount("82.69"))
+    assert mapping.position(short).cost == Decimal("-1984.56")
+    assert mapping.position(short).average_price == Decimal("82.69")
+
+
+def test_an_intent_becomes_an_order_request() -> None:
+    """Every field that the broker needs, decimals written out, and nothing else."""
+    request = mapping.order_request(INTENT)
+    assert [str(each) for each in (request.qty, request.limit_price, request.stop_price)] == ["10", "10.50", "10.40"]
+    assert (request.side, request.type, request.time_in_force) == ("buy", "stop_limit", "gtc")
+    assert request.extended_hours
+    assert (request.client_order_id, request.position_intent, request.order_class) == ("p-1-s-1", "buy_to_open", None)
+    change = mapping.replace_request(INTENT)
+    assert (str(change.qty), change.client_order_id, change.limit_price) == ("10", "p-1-s-1", Decimal("10.50"))
+
+
+def test_evidence_of_rest_and_stream() -> None:
+    """Both end in the same state of the order."""
+    filled = order(status="filled", filled_qty="10", filled_avg_price="10.45")
+    rest = mapping.update("rest", filled)
+    assert (rest.client_order_id, rest.broker_id, rest.status, rest.ts) == ("p-1-s-1", "broker-1", "filled", 2 * 10**9)
+    assert (rest.cum_qty, rest.avg_price) == (TEN, Decimal("10.45"))
+    event = TradeUpdate(event="fill", order=filled, timestamp=Nanos(3), price=amount("10.45"), qty=amount("10"),
+                        execution_id="x")  # fmt: skip
+    stream = mapping.update("stream", event)
+    assert (stream.event, stream.last_qty, stream.last_price, stream.execution_id, stream.ts) == (
+        "fill", TEN, Decimal("10.45"), "x", 3,
+    )  # fmt: skip
+    for update in (rest, stream):
+        state, fills = reduce(from_intent(INTENT), update)
+        assert state.status is Status.FILLED
+        assert [(fill.qty, fill.price) for fill in fills] == [(TEN, Decimal("10.45"))]
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_unknown_words_travel_on_raw(word: str) -> None:
+    """A new status or event is nobody's default."""
+    if word in set(Status):
+        return
+    update = mapping.update(
+        "stream", TradeUpdate(event=word, order=Order(id="1", client_order_id="p-1-s-1", status=word))
+    )
+    assert (update.status, update.event) == (word, word)
+    assert reduce(from_intent(INTENT), update)[0].status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "changes", [{"side": "sideways"}, {"side": None}, {"type": "iceberg"}, {"time_in_force": "tomorrow"}, {"qty": None},
+                {"symbol": ""}, {"order_class": "new class"}]
+)  # fmt: skip
+def test_an_order_that_cannot_be_understood_is_not_adopted(changes: dict[str, Any]) -> None:
+    """PRO-09: neither side nor type is ever guessed."""
+    with pytest.raises(ProtocolError, match="cannot be understood"):
+        mapping.intent(order(**changes))
+
+
+def test_a_foreign_order_becomes_an_intent() -> None:
+    """Found at the broker: what it wants, under its own id."""
+    intent = mapping.intent(order(order_class="", limit_price="10.5", stop_price="10.4"))
+    assert (intent.client_order_id, intent.strategy, intent.qty, intent.side) == ("p-1-s-1", "external", TEN, Side.BUY)
+    assert (intent.type, intent.time_in_force) == (OrderType.STOP_LIMIT, TimeInForce.GTC)
+
+
+def test_an_echo_of_the_order_is_accepted() -> None:
+    """Also when the quantity is printed in another way."""
+    mapping.check_echo(INTENT, order(qty="10.000"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"client_order_id": "other"}, {"symbol": "IBM"}, {"side": "sell"}, {"qty": "1"}, {"qty": None}]
+)
+def test_an_answer_about_another_order_is_a_doubt(changes: dict[str, Any]) -> None:
+    """PRO-08: what became of ours is not known."""
+    with pytest.raises(ProtocolError, match="another order") as raised:
+        mapping.check_echo(INTENT, order(**changes))
+    assert raised.value.in_doubt
