@@ -1,0 +1,515 @@
+"""The sole owner of the wire: risk, reservation, journal, then the broker; and all evidence on its way back.
+
+An order is checked and reserved in one synchronous step (I10), becomes durable together with the decision, and only
+then leaves (`engine.outbound`). Evidence of every source goes through one reducer, is durable before it counts, and
+counts before a strategy hears of it (R33). There is no way around any of this: what a strategy holds is a desk whose
+orders end here.
+
+The trading state is durable. When the journal cannot be written nothing new leaves; cancels still do (RES-01).
+"""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from puna import __version__
+from puna.alpaca import mapping
+from puna.alpaca.http import AsyncAlpaca
+from puna.alpaca.trading import get_account
+from puna.core.decimals import plain
+from puna.core.lineage import lineage
+from puna.core.orders import Order, from_intent, noted, reduce
+from puna.core.risk import (
+    Breach,
+    Reservation,
+    RiskLimits,
+    RiskView,
+    Submit,
+    TradingState,
+    check,
+    protected_price,
+    reduces,
+)
+from puna.core.types import ZERO, OrderIntent
+from puna.engine.blotter import EXTERNAL, Blotter, Change
+from puna.engine.entries import (
+    Adoption,
+    CancelAsked,
+    Decision,
+    Entry,
+    Epoch,
+    Evidence,
+    Intent,
+    Note,
+    Refusal,
+    StateChange,
+    Told,
+)
+from puna.engine.journal import Journal
+from puna.engine.market import MarketView
+from puna.engine.outbound import Outbound, Timing
+from puna.engine.sighting import Sighting
+from puna.engine.tasks import Line, Rank, Tasks
+from puna.errors import JournalError, ProtocolError, PunaError
+from puna.seams import Clock, Probe, no_probe
+from puna.wire import trading
+
+__all__ = ["Gateway"]
+
+NANOS = 1_000_000_000
+UNKNOWN_PRICE = Decimal("NaN")  # refuses whatever has to be compared with it (I11)
+_SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+
+
+class Gateway:
+    """Orders in, evidence back.
+
+    Args:
+        alpaca: the client; nobody else sends orders through it.
+        journal: opened, and not yet replayed.
+        market: what risk sees of the market.
+        limits: what is allowed.
+        clock: market time.
+        timing: see `Timing`.
+        prefix: the first part of our client_order_ids.
+        probe: named points for tests that stop the process.
+
+    Attributes:
+        blotter: the books.
+        gate: the strictest state that circumstances allow, such as a stream that is down (R4).
+        tell: hears of every change, after it is durable and booked; synchronous, one caller at a time.
+        tell_refusal: hears of orders that were not sent: the intent, a code, the reason.
+        lock: whoever handles an event holds it, so events are handled one at a time.
+    """
+
+    def __init__(
+        self,
+        alpaca: AsyncAlpaca,
+        journal: Journal,
+        market: MarketView,
+        limits: RiskLimits,
+        clock: Clock,
+        *,
+        timing: Timing | None = None,
+        prefix: str = "puna",
+        probe: Probe = no_probe,
+    ) -> None:
+        self.alpaca = alpaca
+        self.journal = journal
+        self.market = market
+        self.limits = limits
+        self.clock = clock
+        self.timing = timing or Timing()
+        self.probe = probe
+        self.blotter = Blotter()
+        self.gate: Callable[[], TradingState] = lambda: TradingState.ACTIVE
+        self.tell: Callable[[Sequence[Change]], None] = lambda _: None
+        self.tell_refusal: Callable[[OrderIntent, str, str], None] = lambda *_: None
+        self.lock = asyncio.Lock()
+        self.line = Line()
+        self.tasks = Tasks()
+        self.outbound = Outbound(self)
+        self.heard: dict[str, int] = {}
+        self._prefix = prefix
+        self._ours = re.compile(rf"{re.escape(prefix)}-\d+-(.+)-\d+")
+        self._count = 0
+        self._reserved: dict[str, Intent] = {}
+        self._recent: deque[Submit] = deque()
+        self._halted = ""
+        self._account_id = ""
+        self._buying_power: Decimal | None = None
+        self._counted: frozenset[str] = frozenset()
+        self._spent = ZERO
+        self._refreshing = False
+        self._heard_of = 0
+        self._strange: set[str] = set()
+
+    # Life
+
+    async def start(self) -> None:
+        """Replays the journal, opens an epoch, and starts to work off the line.
+
+        Raises:
+            JournalError: the journal cannot be understood or written; nothing was sent.
+        """
+        for seq, entry in self.journal.read():
+            self.blotter.apply(seq, entry)
+        self._heard_of = self.blotter.told
+        self._recent.extend(self.blotter.recent())
+        before = self.blotter.epoch.number if self.blotter.epoch else 0
+        # At least the second of its start: also a new journal of an old account never makes an old id.
+        number = max(before + 1, self.clock.now() // NANOS)
+        await self.record(Epoch(ts=self.clock.now(), number=number, prefix=self._prefix, version=__version__))
+        if self.journal.failure is not None:
+            raise self.journal.failure
+        self.tasks.spawn(self.line.work(), "line")
+
+    async def stop(self) -> None:
+        """Ends all that runs, and closes the journal."""
+        await self.tasks.close()
+        if self._heard_of > self.blotter.told:
+            await self.record(Told(ts=self.clock.now(), up_to=self._heard_of))
+        self.journal.close()
+
+    # State
+
+    @property
+    def state(self) -> TradingState:
+        """What may be sent now: the strictest of what was decided and what circumstances allow."""
+        decided = TradingState.HALTED if self._halted else self.blotter.state
+        return max(decided, self.gate(), key=lambda state: _SEVERITY[state])
+
+    @property
+    def halted(self) -> str:
+        """Why trading is halted; empty when it is not."""
+        if self._halted:
+            return self._halted
+        return self.blotter.state_reason if self.blotter.state is TradingState.HALTED else ""
+
+    def halt(self, reason: str, by: str = "gateway") -> None:
+        """From now on nothing new leaves; cancels do. Only a person takes it back (I28)."""
+        if not self.halted:
+            self._halted = reason
+            change = StateChange(ts=self.clock.now(), state=TradingState.HALTED, reason=reason, by=by)
+            self.tasks.spawn(self.record(change), "halt")
+
+    async def decide(self, state: TradingState, reason: str, by: str) -> None:
+        """Sets the trading state, durably."""
+        await self.record(StateChange(ts=self.clock.now(), state=state, reason=reason, by=by))
+        if self.journal.failure is None:
+            self._halted = ""
+
+    def note(self, code: str, text: str) -> None:
+        """Writes down something that a person should know."""
+        self.tasks.spawn(self.record(Note(ts=self.clock.now(), code=code, text=text)), "note")
+
+    # Orders
+
+    def next_id(self, strategy: str) -> str:
+        """A client_order_id that was never used."""
+        self._count += 1
+        epoch = self.blotter.epoch.number if self.blotter.epoch else 0
+        return f"{self._prefix}-{epoch}-{strategy}-{self._count}"
+
+    def order(self, client_order_id: str) -> Order | None:
+        """An order, also while it is only reserved."""
+        held = self._reserved.get(client_order_id)
+        return self.blotter.orders.get(client_order_id) or (from_intent(held.intent) if held else None)
+
+    def open_orders(self) -> list[Order]:
+        """All that may still fill, those that are only reserved among them."""
+        waiting = [from_intent(each.intent) for key, each in self._reserved.items() if key not in self.blotter.orders]
+        return [*self.blotter.open.values(), *waiting]
+
+    def submit(self, intent: OrderIntent) -> Breach | None:
+        """Checks and reserves, at once; the order then takes its way. A breach means that nothing is sent."""
+        self.probe("signal")
+        view = self.view(intent)
+        breach = check(intent, view, self.limits)
+        if breach is not None:
+            self.refuse(intent, breach, view)
+            return breach
+        price = protected_price(intent, view.quote, self.limits)
+        entry = Intent(
+            ts=view.now,
+            intent=intent,
+            price=UNKNOWN_PRICE if price is None else price,
+            mid=self.market.mid(intent.symbol),
+        )
+        self._reserved[intent.client_order_id] = entry
+        self._recent.append(Submit(view.now, intent))
+        self.probe("risk-reserved")
+        decision = Decision(ts=view.now, client_order_id=intent.client_order_id, view=view)
+        self.line.put(Rank.ORDER, lambda: self._send(decision, entry))
+        return None
+
+    def refuse(self, intent: OrderIntent, breach: Breach, view: RiskView | None = None) -> None:
+        """Writes down that an order was not sent, and tells."""
+        view = view or self.view(intent)
+        self.tasks.spawn(self.record(Refusal(ts=view.now, intent=intent, breach=breach, view=view)), "refusal")
+        self.tell_refusal(intent, breach.code, _worded(breach))
+
+    def replace(self, client_order_id: str, intent: OrderIntent) -> Breach | None:
+        """Lets `intent` take the place of an order, if that is open and has no fills (R10)."""
+        old = self.blotter.orders.get(client_order_id)
+        if old is None or not old.replaceable or client_order_id in self.blotter.cancels:
+            status = "unknown" if old is None else str(old.status)
+            breach = Breach("R103", "order_rules", "this order cannot be replaced now: cancel it and send anew", status)
+            self.refuse(intent, breach)
+            return breach
+        return self.submit(replace(intent, replaces=client_order_id))
+
+    def cancel(self, client_order_id: str, because: str = "") -> bool:
+        """Asks for the end of an order; False when there is nothing to cancel. What comes of it is told as evidence."""
+        order = self.order(client_order_id)
+        if order is None or order.is_terminal:
+            return False
+        asked = CancelAsked(ts=self.clock.now(), client_order_id=client_order_id, because=because)
+        self.line.put(Rank.CANCEL, lambda: self._cancel(asked))
+        return True
+
+    def objection(self, intent: OrderIntent) -> str:
+        """Why an approved order must not leave now, or leave again; empty when it may."""
+        if intent.client_order_id in self.blotter.cancels:
+            return "it was canceled before it was sent"
+        state = self.state
+        if state is TradingState.HALTED:
+            return f"trading was halted before it was sent: {self.halted}"
+        if state is TradingState.REDUCING and not reduces(intent, self.view(intent)):
+            return "only reductions may be sent now"
+        deadline = intent.deadline or intent.ts + round(self.timing.intent * NANOS)
+        return "its deadline passed before it was sent" if self.clock.now() > deadline else ""
+
+    def view(self, intent: OrderIntent) -> RiskView:
+        """All that a decision about `intent` depends on."""
+        now, portfolio, key = self.clock.now(), self.blotter.portfolio, intent.client_order_id
+        return RiskView(
+            now=now,
+            state=self.state,
+            portfolio=portfolio,
+            instrument=self.market.listings.get(intent.symbol),
+            quote=self.market.quotes.get(intent.symbol),
+            marks=dict(self.market.marks(portfolio.positions)),
+            open=tuple(self._reservations()),
+            recent=self._recently(now),
+            buying_power=self.buying_power,
+            id_used=key in self.blotter.orders or key in self._reserved,
+        )
+
+    @property
+    def buying_power(self) -> Decimal | None:
+        """As the broker last said, less what was bought since."""
+        return None if self._buying_power is None else max(ZERO, self._buying_power - self._spent)
+
+    # Evidence
+
+    async def absorb(self, sightings: Iterable[Sighting], *, booked: bool = True) -> list[Change]:
+        """Takes evidence in: durable first, then booked, then told. What is known already changes nothing.
+
+        Orders that nobody knows are adopted, ours by their prefix, others as external; `booked` says whether their
+        fills are still to be booked.
+        """
+        sightings = list(sightings)
+        for point in _seen(sightings):
+            self.probe(point)
+        async with self.lock:
+            entries = self._news(sightings, booked=booked)
+            return await self._keep(entries) if entries else []
+
+    async def record(self, *entries: Entry) -> list[Change]:
+        """Writes entries and takes them in. If they cannot be written, trading halts, and facts count all the same."""
+        async with self.lock:
+            return await self._keep(entries)
+
+    def local(self, client_order_id: str, word: str, reason: str = "") -> Sighting:
+        """A record of our own doing, stamped later than any before it."""
+        self.blotter.stamp = max(self.blotter.stamp + 1, self.clock.now())
+        return Sighting(noted(client_order_id, word, self.blotter.stamp, reason))
+
+    async def refresh(self) -> trading.Account:
+        """Reads the account: buying power, and whether the broker blocks it."""
+        counted = frozenset(key for key, order in self.blotter.open.items() if order.seen)
+        spent = self._spent
+        account = await self.alpaca(get_account())
+        self._counted, self._spent = counted, self._spent - spent
+        self._buying_power = None if account.buying_power is None else plain(account.buying_power)
+        if self._account_id and account.id != self._account_id:
+            self.halt(f"the keys now lead to account {account.id}, and the books are of {self._account_id}")
+        self._account_id = account.id
+        if account.account_blocked or account.trading_blocked or account.trade_suspended_by_user:
+            self.halt("the broker says that trading is blocked or suspended on this account", by="broker")
+        return account
+
+    async def settled(self) -> None:
+        """Returns when nothing is on its way: no job in the line, no order in doubt that is being asked about."""
+        while True:
+            await self.line.idle()
+            if not await self.outbound.resolved():
+                return
+
+    # Inside
+
+    async def _send(self, decision: Decision, entry: Intent) -> None:
+        """Journal, then wire."""
+        key = entry.intent.client_order_id
+        await self.record(decision, entry)
+        if self.journal.failure is not None:
+            self._reserved.pop(key, None)  # it was never durable and never sent: there is nothing to wait for
+            self.tell_refusal(entry.intent, self.journal.failure.code, self.journal.failure.what)
+            return
+        self.probe("replace-durable" if entry.intent.replaces else "intent-durable")
+        await self.outbound.send(key)
+
+    async def _cancel(self, asked: CancelAsked) -> None:
+        await self.record(asked)  # a cancel needs no record: it goes out also when there can be none (RES-01)
+        self.probe("cancel-durable")
+        await self.outbound.cancel(asked.client_order_id)
+
+    def _reservations(self) -> Iterable[Reservation]:
+        for key, order in self.blotter.open.items():
+            known = self.blotter.intents.get(key)
+            price = known.price if known else self._guessed_price(order)
+            yield Reservation(intent=order.intent, leaves=order.leaves, price=price, counted=key in self._counted)
+        for key, entry in self._reserved.items():
+            if key not in self.blotter.orders:
+                yield Reservation(intent=entry.intent, leaves=entry.intent.qty, price=entry.price)
+
+    def _guessed_price(self, order: Order) -> Decimal:
+        price = protected_price(order.intent, self.market.quotes.get(order.intent.symbol), self.limits)
+        return UNKNOWN_PRICE if price is None else price
+
+    def _recently(self, now: int) -> tuple[Submit, ...]:
+        longest = max(self.limits.submit_window_seconds, self.limits.duplicate_window_seconds)
+        while self._recent and now - self._recent[0].ts >= longest * NANOS:
+            self._recent.popleft()
+        return tuple(self._recent)
+
+    def _news(self, sightings: Iterable[Sighting], *, booked: bool) -> list[Entry]:
+        """The entries that sightings are worth, in their order."""
+        now, entries = self.clock.now(), list[Entry]()
+        ahead: dict[str, Order] = {}
+        for sighting in sightings:
+            update = sighting.update
+            order = ahead.get(update.client_order_id) or self.blotter.find(update.client_order_id, update.broker_id)
+            entry, after = (
+                self._adoption(sighting, now, booked=booked) if order is None else self._evidence(order, sighting, now)
+            )
+            if after is not None:
+                ahead[after.client_order_id] = after
+            if entry is not None:
+                entries.append(entry)
+        return entries
+
+    def _believable(self, order: Order, sighting: Sighting) -> bool:
+        """Whether what the broker shows for the first time under our id is what we asked for."""
+        if sighting.shown is None or order.seen:
+            return True
+        try:
+            mapping.check_echo(order.intent, sighting.shown)
+        except ProtocolError as error:
+            self.halt(f"under {order.client_order_id} the broker shows another order: {error.why}")
+            return False
+        return True
+
+    def _evidence(self, order: Order, sighting: Sighting, now: int) -> tuple[Entry | None, Order | None]:
+        """What is new about an order, and the order with it."""
+        self.heard[order.client_order_id] = now
+        if not self._believable(order, sighting):
+            return None, order
+        update = replace(sighting.update, client_order_id=order.client_order_id)
+        after, _ = reduce(order, update)
+        if after == order:
+            return None, order
+        return Evidence(ts=now, update=update, mid=self.market.mid(order.intent.symbol)), after
+
+    def _adoption(self, sighting: Sighting, now: int, *, booked: bool) -> tuple[Entry | None, Order | None]:
+        """An order that nobody here has heard of."""
+        if sighting.shown is None:
+            return None, None
+        try:
+            match = self._ours.fullmatch(sighting.update.client_order_id)
+            intent = mapping.intent(_counted(sighting.shown), strategy=match.group(1) if match else EXTERNAL)
+        except ProtocolError as error:
+            self.halt(f"{error.what} {error.why}", by="broker")
+            return None, None
+        update = replace(sighting.update, client_order_id=intent.client_order_id)
+        after, _ = reduce(from_intent(intent), update)
+        return Adoption(ts=now, intent=intent, update=update, booked=booked), after
+
+    async def _keep(self, entries: Sequence[Entry]) -> list[Change]:
+        """Durable, then applied, then told. The lock is held."""
+        if any(isinstance(entry, Evidence | Adoption) for entry in entries) and self._heard_of > self.blotter.told:
+            entries = (Told(ts=self.clock.now(), up_to=self._heard_of), *entries)
+        durable = await self._write(entries)
+        first = self.blotter.seq + 1
+        changes = [
+            change for seq, entry in enumerate(entries, first) if (change := self.blotter.apply(seq, entry)) is not None
+        ]
+        for change in changes:
+            self._reserved.pop(change.order.client_order_id, None)
+            self._attend(change)
+        if any(change.fills for change in changes):
+            self.probe("fill-projected")
+        if durable and changes:
+            self.tell(changes)
+            self._heard_of = self.blotter.seq
+            if any(change.fills for change in changes):
+                self.probe("strategy-told")
+        return changes
+
+    async def _write(self, entries: Sequence[Entry]) -> bool:
+        """False when the journal cannot be written; trading is halted then."""
+        try:
+            await self.journal.append(*entries)
+        except JournalError as error:
+            if not self.halted:
+                self._halted = error.what
+            return False
+        for point in _points(entries):
+            self.probe(point)
+        return True
+
+    def _attend(self, change: Change) -> None:
+        """What a change asks for: an alarm, a watch, a cancel that was waiting."""
+        order = change.order
+        key = order.client_order_id
+        if order.overfill or len(order.broker_ids) > 1:
+            self.halt(f"{key} was filled beyond its quantity, or lives twice at the broker: {order.broker_ids}")
+        elif change.fills and order.replaces and lineage(self.blotter.orders, key).overfill:
+            self.halt(f"{key} and the orders that it replaced were filled beyond what was wanted")
+        for word in order.strange:
+            if (mark := f"{key} {word}") not in self._strange:
+                self._strange.add(mark)
+                self.note("E300", f"the broker used a word that nobody here knows about {key}: {word}")
+        if order.is_open and order.seen:
+            self.outbound.attend(key)
+        for fill in change.fills:
+            self._spent += abs(fill.notional) if fill.side.sign > 0 else ZERO
+            self._refresh_later()
+
+    def _refresh_later(self) -> None:
+        if not self._refreshing:
+            self._refreshing = True
+            self.tasks.spawn(self._refreshed(), "refresh")
+
+    async def _refreshed(self) -> None:
+        await self.clock.sleep(self.timing.refresh)
+        self._refreshing = False
+        try:
+            await self.refresh()
+        except PunaError as error:  # the older, stricter figure stays
+            self.note(error.code, f"the account could not be read: {error.what}")
+
+
+def _worded(breach: Breach) -> str:
+    """The refusal in one line: the limit beside what was seen."""
+    seen = f": {breach.observed} against {breach.limit}" if breach.observed and breach.limit else ""
+    return f"{breach.message}{seen}"
+
+
+def _counted(order: trading.Order) -> trading.Order:
+    """An order by value has no quantity until it has ended; then it is what was filled."""
+    ended = order.status in ("filled", "canceled", "expired", "rejected") and order.filled_qty
+    return replace(order, qty=order.filled_qty) if order.qty is None and ended else order
+
+
+def _seen(sightings: Iterable[Sighting]) -> Iterable[str]:
+    """The named points that evidence is, before anything is done with it."""
+    updates = [sighting.update for sighting in sightings]
+    if any(update.source == "stream" and update.status == "new" for update in updates):
+        yield "new-seen"
+    if any(update.cum_qty for update in updates):
+        yield "fill-read"
+
+
+def _points(entries: Sequence[Entry]) -> Iterable[str]:
+    """The named points that a commit of these entries is."""
+    updates = [entry.update for entry in entries if isinstance(entry, Evidence | Adoption)]
+    if any(update.cum_qty for update in updates):
+        yield "fill-durable"
+    if any(update.status == "canceled" for update in updates):
+        yield "canceled-durable"

@@ -1,0 +1,80 @@
+"""What runs in the background: the line of mutating requests, and tasks whose failure somebody is told of."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from enum import IntEnum
+from typing import Any, NoReturn
+
+__all__ = ["Job", "Line", "Rank", "Tasks"]
+
+Job = Callable[[], Awaitable[None]]
+
+
+class Rank(IntEnum):
+    """Who goes first: cancels, then whatever opens or changes orders."""
+
+    CANCEL = 0
+    ORDER = 1
+
+
+class Line:
+    """Jobs, one after the other; of those that wait, the lower rank first, then first come, first served."""
+
+    def __init__(self) -> None:
+        self._jobs: asyncio.PriorityQueue[tuple[Rank, int, Job]] = asyncio.PriorityQueue()
+        self._tickets = 0
+
+    def put(self, rank: Rank, job: Job) -> None:
+        """Lets `job` be done in its turn."""
+        self._tickets += 1
+        self._jobs.put_nowait((rank, self._tickets, job))
+
+    async def work(self) -> NoReturn:
+        """Does the jobs, for ever."""
+        while True:
+            _, _, job = await self._jobs.get()
+            try:
+                await job()
+            finally:
+                self._jobs.task_done()
+
+    async def idle(self) -> None:
+        """Returns when every job is done."""
+        await self._jobs.join()
+
+
+class Tasks:
+    """Tasks that belong together: they end together, and the first failure of one is raised by `failed`."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._failure: BaseException | None = None
+        self._failed = asyncio.Event()
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Starts a task."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def failed(self) -> NoReturn:
+        """Raises the first failure, as soon as there is one."""
+        await self._failed.wait()
+        assert self._failure is not None  # noqa: S101 - set together with the event
+        raise self._failure
+
+    async def close(self) -> None:
+        """Cancels what still runs, and returns when it has ended."""
+        for task in list(self._tasks):
+            task.cancel()
+        for task in list(self._tasks):
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and self._failure is None:
+            self._failure = error
+            self._failed.set()
