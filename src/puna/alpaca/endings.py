@@ -30,6 +30,7 @@ def lost(cause: object) -> Failure:
 
 
 def closed() -> PunaError:
+    """What is told to whoever waits for a stream that was closed."""
     return PunaError("The stream is closed.")
 
 

@@ -118,6 +118,7 @@ def marked(error: PunaError, request: Request[Any]) -> PunaError:
 
 
 def named(request: Request[Any]) -> str:
+    """The request in words, without its query: `GET /v2/orders`."""
     return f"{request.method} {request.target.partition('?')[0]}"
 
 
