@@ -1,23 +1,25 @@
 """One order as the venue holds it: the body that the world sees, and what only the venue knows."""
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 
 import msgspec
 
+from puna.seams import Ids
 from puna.wire.codec import Amount, Nanos
-from puna.wire.trading import Order, TradeUpdate
+from puna.wire.trading import Asset, Order, OrderRequest, TradeUpdate
 
-__all__ = ["BILLIONTH", "TERMINAL", "LiveOrder", "amount", "ulid", "update"]
+__all__ = ["BILLIONTH", "TERMINAL", "LiveOrder", "amount", "new_body", "ulid", "update"]
 
 TERMINAL = frozenset({"filled", "canceled", "expired", "replaced", "rejected"})
 BILLIONTH = Decimal("0.000000001")
+_WIDE = Context(prec=60)
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def amount(value: Decimal | int) -> Decimal:
     """`value` as the wire shows it: plain, at most nine decimals, no trailing zeros."""
-    return Amount(Decimal(value).quantize(BILLIONTH).normalize())
+    return Amount(Decimal(value).quantize(BILLIONTH, context=_WIDE).normalize(_WIDE))
 
 
 @dataclass(eq=False, kw_only=True)
@@ -118,6 +120,32 @@ class LiveOrder:
     def copy(self) -> Order:
         """Its body as it is now, for somebody else to keep."""
         return msgspec.structs.replace(self.body)
+
+
+def new_body(request: OrderRequest, asset: Asset, ids: Ids, now: int) -> Order:
+    """The body of an accepted order that is not yet acknowledged."""
+    return Order(
+        id=ids.uuid(),
+        client_order_id=request.client_order_id or ids.uuid(),
+        status="pending_new",
+        symbol=asset.symbol,
+        asset_id=asset.id,
+        asset_class=asset.asset_class,
+        side=request.side,
+        type=request.type,
+        order_type=request.type,
+        order_class=request.order_class or "",
+        time_in_force=request.time_in_force,
+        qty=None if request.qty is None else amount(request.qty),
+        notional=None if request.notional is None else amount(request.notional),
+        filled_qty=amount(0),
+        limit_price=request.limit_price,
+        stop_price=request.stop_price,
+        extended_hours=bool(request.extended_hours),
+        created_at=Nanos(now),
+        updated_at=Nanos(now),
+        submitted_at=Nanos(now),
+    )
 
 
 def update(event: str, order: LiveOrder, now: int, event_id: str, **further: object) -> TradeUpdate:

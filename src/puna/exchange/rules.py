@@ -61,16 +61,18 @@ def suspended(_: OrderRequest, here: Situation) -> Refusal | None:
 
 def words(request: OrderRequest, _: Situation) -> Refusal | None:
     """Symbol, side, type and time in force are words of Alpaca's (wordings INF)."""
+    if request.order_class == "mleg" or request.legs:
+        return _not_served("order_class mleg is")
     if not request.symbol:
         return invalid("symbol is required")
-    if request.side not in ("buy", "sell"):
-        return invalid("invalid side")
-    if request.type not in TYPES | _LATER_TYPES:
-        return invalid("invalid order type")
-    if request.time_in_force not in TIMES | _LATER_TIMES:
-        return invalid("invalid time_in_force")
-    if (request.order_class or "") not in CLASSES | _LATER_CLASSES:
-        return invalid("invalid order_class")
+    for name, said, known in (
+        ("side", request.side, {"buy", "sell"}),
+        ("order type", request.type, TYPES | _LATER_TYPES),
+        ("time_in_force", request.time_in_force, TIMES | _LATER_TIMES),
+        ("order_class", request.order_class or "", CLASSES | _LATER_CLASSES),
+    ):
+        if said not in known:
+            return invalid(f"invalid {name}")
     return None
 
 
@@ -142,8 +144,8 @@ def served(request: OrderRequest, _: Situation) -> Refusal | None:
         return _not_served("trailing_stop orders are")
     if request.time_in_force in _LATER_TIMES:
         return _not_served(f"time_in_force {request.time_in_force} is")
-    if request.order_class in _LATER_CLASSES or request.legs:
-        return _not_served(f"order_class {request.order_class or 'mleg'} is")
+    if request.order_class in _LATER_CLASSES:
+        return _not_served(f"order_class {request.order_class} is")
     if request.take_profit or request.stop_loss:
         return _not_served("take_profit and stop_loss are")
     return None
@@ -224,7 +226,7 @@ def _meets(request: OrderRequest, order: LiveOrder) -> str | None:
     return "opposite side limit order exists" if buy >= sell else None
 
 
-def enoughshares(request: OrderRequest, here: Situation) -> Refusal | None:
+def enough_shares(request: OrderRequest, here: Situation) -> Refusal | None:
     """What closes a position takes no more than is free of it; no order turns a long into a short (facts.md 5.2)."""
     if is_opening(request, here) or (request.side == "buy" and here.options.flip_to_long):
         return None

@@ -10,9 +10,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from puna.exchange.ledger import CENT, Holding
 from puna.exchange.live import amount
 from puna.exchange.terms import VenueOptions
-from puna.wire.trading import Asset, Position
+from puna.wire.codec import Nanos
+from puna.wire.trading import Account, Asset, Position
 
-__all__ = ["Standing", "maintenance", "position_body", "standing"]
+__all__ = ["Standing", "account_body", "maintenance", "position_body", "standing"]
 
 ZERO = Decimal(0)
 _HALF = Decimal("0.5")
@@ -120,6 +121,46 @@ def position_body(asset: Asset, holding: Holding, price: Decimal, close: Decimal
         current_price=amount(price),
         lastday_price=amount(close),
         change_today=amount(price / close - 1),
+    )
+
+
+def account_body(
+    now: Standing, last: Standing, options: VenueOptions, accrued: Decimal, account_id: str, created_at: int
+) -> Account:
+    """GET /v2/account; `last` is the account at the last close (fields of facts.md 4, CAP)."""
+    level = "0"  # options are not traded here
+    shorts = options.shorting_enabled and now.multiplier > 1
+    return Account(
+        id=account_id,
+        account_number=f"PA{account_id[:8].upper()}",
+        status="ACTIVE",
+        crypto_status="INACTIVE",
+        currency="USD",
+        cash=amount(now.cash),
+        equity=amount(now.equity),
+        last_equity=amount(last.equity),
+        portfolio_value=amount(now.equity),
+        buying_power=amount(now.buying_power),
+        regt_buying_power=amount(now.regt_buying_power),
+        non_marginable_buying_power=amount(now.non_marginable_buying_power),
+        options_buying_power=amount(now.non_marginable_buying_power),
+        long_market_value=amount(now.long_value),
+        short_market_value=amount(now.short_value),
+        initial_margin=amount(now.initial_margin),
+        maintenance_margin=amount(now.maintenance_margin),
+        last_maintenance_margin=amount(last.maintenance_margin),
+        sma=amount(last.equity),
+        accrued_fees=amount(accrued),
+        multiplier=amount(now.multiplier),
+        created_at=Nanos(created_at),
+        options_approved_level=level,
+        options_trading_level=level,
+        shorting_enabled=shorts,
+        account_blocked=options.account_blocked,
+        trading_blocked=options.trading_blocked,
+        transfers_blocked=False,
+        trade_suspended_by_user=options.trade_suspended_by_user,
+        balance_asof=None,
     )
 
 

@@ -1,0 +1,318 @@
+"""A venue: commands in, replies and events out, on market time that somebody else moves. No HTTP, no clock, no chance.
+
+`handle` answers a command; `advance` does all that is due, in time order: planned steps of orders first, then the
+market's step of the same instant. A day has three boundaries: at 04:00 New York it begins (the last day's closing
+values become `last_equity` and `lastday_price`, splits are applied), at the close day orders expire and the closing
+values are taken, at the end of after-hours the rest of the day orders expires and fees are charged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from puna.core import sessions
+from puna.core.sessions import TradingDay
+from puna.core.types import exact
+from puna.exchange.commands import (
+    Cancel,
+    CancelAll,
+    CloseAllPositions,
+    ClosePosition,
+    Command,
+    DataFrame,
+    Event,
+    Replace,
+    Reply,
+    Submit,
+)
+from puna.exchange.desk import Desk
+from puna.exchange.ledger import Ledger
+from puna.exchange.live import TERMINAL, LiveOrder
+from puna.exchange.log import EventLog
+from puna.exchange.market import Market
+from puna.exchange.refusals import Refusal, not_found
+from puna.exchange.statements import account_body, position_body
+from puna.exchange.terms import VenueOptions
+from puna.seams import Ids
+from puna.wire.codec import Nanos, encode
+from puna.wire.trading import (
+    Account,
+    Asset,
+    CalendarDay,
+    CancelResult,
+    Clock,
+    CloseResult,
+    Order,
+    Position,
+    TradeUpdate,
+)
+
+__all__ = [
+    "Cancel",
+    "CancelAll",
+    "CloseAllPositions",
+    "ClosePosition",
+    "Command",
+    "DataFrame",
+    "Event",
+    "Refusal",
+    "Replace",
+    "Reply",
+    "Submit",
+    "Venue",
+    "VenueOptions",
+]
+
+_TWO_WEEKS = 14 * 86_400 * 1_000_000_000
+_LAST_CALENDAR_DAY = date(2029, 12, 31)
+
+
+class Venue:
+    """One account's exchange.
+
+    Args:
+        market: its prices.
+        ids: names orders, executions and the account.
+        options: the terms.
+        log: gets every command and every event.
+    """
+
+    def __init__(self, market: Market, *, ids: Ids, options: VenueOptions, log: EventLog) -> None:
+        self._market = market
+        self._options = options
+        self._log = log
+        self._now = 0
+        self._account_id = ids.uuid()
+        days = [day for each in market.sessions if (day := sessions.day(each.date))]
+        self._opened_at = days[0].pre_open
+        self._desk = Desk(
+            market, ids=ids, options=options, log=log, marks=_last_closes(market), end=days[-1].post_close
+        )
+        self._closes = dict(self._desk.marks)
+        self._closing = self._last = self._desk.standing()
+        for day in days:
+            self._plan(day)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The venue's own books."""
+        return self._desk.ledger
+
+    def handle(self, command: Command, now: int) -> tuple[Reply, list[Event]]:
+        """Does what is due, then answers. Most of what follows comes later, from `advance`."""
+        events = self.advance(now)
+        self._log.append("command", now, {"name": type(command).__name__, **_plain(command)})
+        reply, told = self._answer(command, now)
+        if isinstance(reply, Refusal):
+            self._log.append("refusal", now, {"status": reply.status, **reply.body})
+        return reply, [*events, *told]
+
+    def next_due(self) -> int | None:
+        """When `advance` has something to do; None when nothing will ever happen by itself."""
+        return min((ts for ts in (self._desk.next_due(), self._market.next_due()) if ts is not None), default=None)
+
+    def advance(self, now: int) -> list[Event]:
+        """Does everything that is due up to `now`."""
+        events: list[Event] = []
+        while (due := self.next_due()) is not None and due <= now:
+            self._now = max(self._now, due)
+            if due == self._desk.next_due():
+                events.extend(self._desk.step(self._now))
+            else:
+                events.extend(self._hear())
+        self._now = max(self._now, now)
+        return events
+
+    # Reads: they change nothing and are not logged.
+
+    def account(self, now: int) -> Account:  # noqa: ARG002 - values are as of the last step
+        """GET /v2/account."""
+        return account_body(
+            self._desk.standing(), self._last, self._options, self.ledger.accrued, self._account_id, self._opened_at
+        )
+
+    def orders(
+        self,
+        *,
+        status: str = "open",
+        limit: int = 50,
+        after: int | None = None,
+        until: int | None = None,
+        direction: str = "desc",
+        symbols: Sequence[str] | None = None,
+        nested: bool = False,  # noqa: ARG002 - simple orders have no legs to nest
+        side: str | None = None,
+    ) -> list[Order]:
+        """GET /v2/orders: by time of submission; `after` and `until` exclude their instant (facts.md 5.4)."""
+        found = [
+            each
+            for each in self._desk.orders.values()
+            if self._is_visible(each)
+            and status in ("all", "closed" if each.body.status in TERMINAL else "open")
+            and (after is None or (each.body.submitted_at or 0) > after)
+            and (until is None or (each.body.submitted_at or 0) < until)
+            and (not symbols or each.symbol in symbols)
+            and side in (None, each.body.side)
+        ]
+        return [each.copy() for each in (found if direction == "asc" else found[::-1])[:limit]]
+
+    def order(self, order_id: str) -> Order | None:
+        """GET /v2/orders/{id}."""
+        return self._shown(self._desk.orders.get(order_id))
+
+    def order_by_client_id(self, client_order_id: str) -> Order | None:
+        """GET /v2/orders:by_client_order_id."""
+        return self._shown(self._desk.by_client_id.get(client_order_id))
+
+    def positions(self) -> list[Position]:
+        """GET /v2/positions."""
+        return [self._position(symbol) for symbol in self.ledger.positions]
+
+    def position(self, name: str) -> Position | None:
+        """GET /v2/positions/{symbol or asset id}."""
+        asset = self.asset(name)
+        return self._position(asset.symbol) if asset and self.ledger.quantity(asset.symbol) else None
+
+    def asset(self, name: str) -> Asset | None:
+        """GET /v2/assets/{symbol or id}."""
+        return self._desk.asset(name)
+
+    def clock(self, now: int) -> Clock:
+        """GET /v2/clock."""
+        return Clock(
+            timestamp=Nanos(now),
+            is_open=sessions.session_at(now) is sessions.Session.CORE,
+            next_open=Nanos(sessions.next_open(now)),
+            next_close=Nanos(sessions.next_close(now)),
+        )
+
+    def calendar(self, start: date | None = None, end: date | None = None) -> list[CalendarDay]:
+        """GET /v2/calendar, as far as the session table reaches."""
+        first = max(start or sessions.FIRST_DATE, sessions.FIRST_DATE)
+        last = min(end or _LAST_CALENDAR_DAY, _LAST_CALENDAR_DAY)
+        return [_calendar_day(day) for day in sessions.trading_days(first, last)]
+
+    # Commands.
+
+    def _answer(self, command: Command, now: int) -> tuple[Reply, list[Event]]:
+        match command:
+            case Submit(request):
+                return self._desk.submit(request, now), []
+            case Replace(order_id, change):
+                return self._desk.replace(order_id, change, now), []
+            case Cancel(order_id):
+                return self._cancel(order_id, now), []
+            case CancelAll():
+                return [self._cancel_row(each, now) for each in self._desk.open_orders()], []
+            case ClosePosition(symbol, qty, percentage):
+                return self._desk.close(symbol, qty, percentage, now), []
+            case CloseAllPositions(cancel_orders):
+                told = self._cancel_all_at_once(now) if cancel_orders else []
+                return [self._close_row(symbol, now) for symbol in self.ledger.positions], told
+
+    def _cancel(self, order_id: str, now: int) -> Refusal | None:
+        if self.order(order_id) is None:
+            return not_found(f"order not found for {order_id}")
+        return self._desk.cancel(order_id, now)
+
+    def _cancel_row(self, order: LiveOrder, now: int) -> CancelResult:
+        """A row of the 207: 200, or 500 when it cannot be canceled (facts.md 5.4, SPEC-T)."""
+        refusal = self._desk.cancel(order.id, now)
+        if refusal is None:
+            return CancelResult(id=order.id, status=200)
+        return CancelResult(id=order.id, status=500, body=msgspec.Raw(encode(refusal.body)))
+
+    def _cancel_all_at_once(self, now: int) -> list[Event]:
+        """What is held for open orders must be free before the positions are closed."""
+        return [told for each in self._desk.open_orders() for told in self._desk.cancel_at_once(each, now)]
+
+    def _close_row(self, symbol: str, now: int) -> CloseResult:
+        reply = self._desk.close(symbol, None, None, now)
+        status, body = (reply.status, reply.body) if isinstance(reply, Refusal) else (200, reply)
+        return CloseResult(symbol=symbol, status=int(status), body=msgspec.Raw(encode(body)))
+
+    # Time.
+
+    def _plan(self, day: TradingDay) -> None:
+        """The boundaries of a day."""
+        self._desk.at(day.pre_open, lambda now: self._begin_day(day.date, now))
+        self._desk.at(day.open, self._desk.open_session)
+        self._desk.at(day.close, self._close_day)
+        self._desk.at(day.post_close, self._end_day)
+
+    def _begin_day(self, on: date, now: int) -> list[TradeUpdate]:
+        """The last day's closing values become history; splits of the day are applied before anybody trades."""
+        told: list[TradeUpdate] = []
+        for symbol in self._market.symbols:
+            for split in self._market.splits(symbol):
+                if split.ex_date == on and now > self._opened_at:
+                    told += self._desk.split(symbol, split.old_rate, split.new_rate, now)
+                    self._closes[symbol] = self._closes[symbol] * split.old_rate / split.new_rate
+        self._last = self._closing
+        self.ledger.begin_day(self._closes)
+        self._log.append("day", now, {"date": on, "cash": self.ledger.cash, "last_equity": self._last.equity})
+        return [*told, *self._desk.open_session(now)]
+
+    def _close_day(self, now: int) -> list[TradeUpdate]:
+        told = list(self._desk.expire(now))
+        self._closes = dict(self._desk.marks)
+        self._closing = self._desk.standing()
+        return told
+
+    def _end_day(self, now: int) -> list[TradeUpdate]:
+        told = list(self._desk.expire(now))
+        if charged := self.ledger.charge_fees():
+            self._log.append("fees", now, charged)
+        return told
+
+    def _hear(self) -> list[Event]:
+        step = self._market.step(self._now)
+        if step is None:
+            return []
+        frame = DataFrame(step.ts, step.messages)
+        self._log.append("frame", step.ts, frame.messages)
+        return [*self._desk.hear(step, self._now), frame]
+
+    # What is shown.
+
+    def _is_visible(self, order: LiveOrder) -> bool:
+        return self._now >= (order.body.created_at or 0) + self._options.visibility_ns
+
+    def _shown(self, order: LiveOrder | None) -> Order | None:
+        return order.copy() if order is not None and self._is_visible(order) else None
+
+    def _position(self, symbol: str) -> Position:
+        price = self._desk.marks[symbol]
+        return position_body(
+            self._desk.assets[symbol],
+            self.ledger.holdings[symbol],
+            price,
+            self._closes.get(symbol, price),
+            self._desk.claimed(symbol),
+        )
+
+
+def _last_closes(market: Market) -> dict[str, Decimal]:
+    """What each symbol closed at on the day before the first, as far as the market knows."""
+    before = market.sessions[0].open_ns - 1
+    known = {each: market.bars(each, "1Day", before - _TWO_WEEKS, None, before, "split") for each in market.symbols}
+    return {symbol: exact(bars[-1].c) for symbol, bars in known.items() if bars}
+
+
+def _plain(command: Command) -> dict[str, object]:
+    return {each.name: getattr(command, each.name) for each in fields(command)}
+
+
+def _calendar_day(day: TradingDay) -> CalendarDay:
+    open_, close, post = (sessions.new_york(ts) for ts in (day.open, day.close, day.post_close))
+    return CalendarDay(
+        date=day.date.isoformat(),
+        open=f"{open_:%H:%M}",
+        close=f"{close:%H:%M}",
+        session_open=f"{sessions.new_york(day.pre_open):%H%M}",
+        session_close=f"{post:%H%M}",
+        settlement_date=sessions.settlement_date(day.date).isoformat(),
+    )
