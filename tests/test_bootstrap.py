@@ -114,6 +114,11 @@ def requirements(lock: Path) -> dict[str, set[str]]:
     return found
 
 
+def versions(lines: set[str]) -> set[str]:
+    """Without the markers, which may be wider where more packages ask for it."""
+    return {line.split(";")[0].strip() for line in lines}
+
+
 def names(wanted: list[str]) -> set[str]:
     return {re.split(r"[\s<>=!~\[;]", each)[0].lower().replace("_", "-") for each in wanted}
 
@@ -136,7 +141,7 @@ def test_locks_agree_with_the_project() -> None:
     for extra, wanted in extras.items():
         held = requirements(ROOT / f"locks/{extra}.txt")
         assert names(wanted) <= set(held), extra
-        assert all(held[name] == lines for name, lines in core.items()), extra
+        assert all(versions(held[name]) == versions(lines) for name, lines in core.items()), extra
 
 
 def test_make_lists_its_commands() -> None:
