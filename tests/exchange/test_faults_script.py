@@ -159,6 +159,13 @@ def test_any_text_is_a_script_or_a_config_error(text: str) -> None:
         assert error.code == "E032"  # noqa: PT017 - both outcomes are right
 
 
+@pytest.mark.parametrize("on", ["socket:trading", "event:fill", "GET /v2/iex"])
+def test_only_the_data_socket_has_ghosts(on: str) -> None:
+    """Where connections are not counted, an old one cannot stand in the way."""
+    with pytest.raises(ValueError, match="ghost"):
+        Fault(on=on, action="ghost")
+
+
 def test_every_action_says_what_it_does() -> None:
     """The tables that the documentation shows have no gaps, and events know no ghost."""
     for actions in (REQUEST_ACTIONS, SOCKET_ACTIONS, EVENT_ACTIONS):

@@ -147,7 +147,7 @@ PLAIN = ["pending_new", "new", "fill"]
 
 async def test_the_plain_sequence_of_a_market_order(exchange: Any) -> None:
     """Without faults: pending_new, new, fill [CAP]."""
-    async with exchange() as raw:
+    async with exchange(lead_seconds=0) as raw:
         assert await _updates(raw) == PLAIN
 
 
@@ -165,7 +165,7 @@ async def test_the_plain_sequence_of_a_market_order(exchange: Any) -> None:
 )
 async def test_trade_updates_go_wrong(exchange: Any, fault: Fault, events: list[str]) -> None:
     """BRK-01 to BRK-03: twice, never, in another order, late; the venue's own books are not touched by it."""
-    async with exchange(faults=(fault,)) as raw:
+    async with exchange(faults=(fault,), lead_seconds=0) as raw:
         assert await _updates(raw) == events
         assert raw.server.books().positions["AAPL"][0] == 1
 
@@ -173,7 +173,7 @@ async def test_trade_updates_go_wrong(exchange: Any, fault: Fault, events: list[
 async def test_a_socket_that_is_cut_and_may_not_come_back_yet(exchange: Any) -> None:
     """NET-13: the fill cuts the trading socket; reconnects are refused for 60 s of market time, data goes on."""
     fault = Fault(on="event:fill", action="drop_socket", seconds=60.0)
-    async with exchange(faults=(fault,)) as raw:
+    async with exchange(faults=(fault,), lead_seconds=0) as raw:
         trading = await raw.trading()
         following = raw.start(raw.follow(trading))
         raw.start(raw.follow(await raw.data(quotes=["AAPL"])))

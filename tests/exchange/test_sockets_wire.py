@@ -162,7 +162,7 @@ async def test_nonsense_on_the_trading_stream_ends_it_with_an_error(exchange: An
 
 async def test_an_update_has_the_shape_of_the_recorded_ones(exchange: Any) -> None:
     """event, order, timestamp; executions only where there are any; REST shows the same order."""
-    async with exchange() as raw:
+    async with exchange(lead_seconds=0) as raw:
         raw.start(raw.follow(await raw.trading()))
         raw.start(raw.follow(await raw.data(quotes=["AAPL"])))
         _, order = await raw.order()

@@ -119,9 +119,9 @@ class Fault:
 
 def _actions(on: str) -> Mapping[str, str]:
     """The actions that can befall `on`."""
-    if on in _SOCKETS:
+    if on == "socket:data":
         return SOCKET_ACTIONS
-    if re.fullmatch(r"event:(\*|[a-z_]+)", on):
+    if on == "socket:trading" or re.fullmatch(r"event:(\*|[a-z_]+)", on):
         return EVENT_ACTIONS
     if re.fullmatch(r"([A-Z]+|\*) (/\S*|\*)", on):
         return REQUEST_ACTIONS

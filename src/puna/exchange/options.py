@@ -37,7 +37,7 @@ class ExchangeConfig:
 
     Args:
         seed: of prices, ids and chance: the same seed and the same commands give the same event log.
-        day: first day to replay; a day without a session means the next one that has one.
+        day: first day to replay, a trading day of the data.
         days: how many sessions.
         symbols: what is traded; None: all that the market has data for.
         cash: what the account starts with.

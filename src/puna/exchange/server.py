@@ -16,13 +16,14 @@ from typing import BinaryIO, NamedTuple, Self, TypeVar
 
 from aiohttp import web
 
+from puna.core import sessions
 from puna.errors import ConfigError
 from puna.exchange.api import Doors, TradingApi
 from puna.exchange.data import SYMBOLS
 from puna.exchange.faults import Fault, FaultScript
 from puna.exchange.floor import NANOS, Batch, Cut, Floor, seconds
 from puna.exchange.log import EventLog
-from puna.exchange.market import ReplayMarket
+from puna.exchange.market import ReplayMarket, Session
 from puna.exchange.options import Books, ExchangeConfig, Lockstep, Speed
 from puna.exchange.sockets import Sockets
 from puna.exchange.venue import Venue, VenueOptions
@@ -33,10 +34,9 @@ __all__ = ["Books", "ExchangeConfig", "ExchangeServer", "ExchangeThread", "Locks
 T = TypeVar("T")
 
 _LARGEST_BODY = 1 << 20
-_STOP_SECONDS = 0.5
+_STOP_SECONDS = 0.25
 _STEPS_AT_ONCE = 64
 _NIGHT = 3600 * NANOS
-_AFTER_CLOSE = 600 * NANOS
 
 
 class Progress(NamedTuple):
@@ -64,7 +64,7 @@ class ExchangeServer:
         self._log = EventLog(sink=self._write)
         self._floor = _floor(config, self._log)
         self._floor.on_change = self._changed.set
-        self._end = self._floor.market.sessions[-1].close_ns + _AFTER_CLOSE
+        self._end = _end_of(self._floor.market.sessions[-1])
         ids = SeededIds(seeded_rng(f"requests {config.seed}"))
         self._doors = Doors(config, self._floor, clock=self._clock, ids=ids)
         self._sockets = Sockets(
@@ -106,8 +106,8 @@ class ExchangeServer:
         return Books(ledger.cash, dict(ledger.positions), ledger.fees)
 
     def progress(self) -> Progress:
-        sessions = self._floor.market.sessions
-        here = next((each for each in sessions if self._floor.now <= each.close_ns), sessions[-1])
+        days = self._floor.market.sessions
+        here = next((each for each in days if self._floor.now <= each.close_ns), days[-1])
         return Progress(self._floor.now, here.open_ns, here.close_ns)
 
     async def start(self) -> None:
@@ -189,10 +189,10 @@ class ExchangeServer:
                 code="E033",
             ) from error
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: str) -> None:
         """One line of the event log, in the file as soon as it is in the hash."""
         if self._log_file is not None:
-            self._log_file.write(line)
+            self._log_file.write(line.encode() + b"\n")
 
     async def _run(self) -> None:
         await self._until(lambda: self._sockets.ready(self.config.wait_for))
@@ -226,7 +226,7 @@ class ExchangeServer:
         return await self._due()
 
     def _next_due(self) -> int | None:
-        """Nothing is due long after the last close: an order good till cancelled does not keep the exchange open."""
+        """Nothing is due after the last day: an order good till cancelled does not keep the exchange open."""
         due = self._floor.next_due()
         return None if due is None or due > max(self._end, self._floor.now) else due
 
@@ -401,6 +401,12 @@ def _floor(config: ExchangeConfig, log: EventLog) -> Floor:
     venue = Venue(market, ids=SeededIds(seeded_rng(f"venue {config.seed}")), options=options, log=log)
     script = FaultScript(config.faults, seeded_rng(f"faults {config.seed}"))
     return Floor(venue, market, script, start=market.sessions[0].open_ns - seconds(config.lead_seconds))
+
+
+def _end_of(session: Session) -> int:
+    """When its after-hours are over, and the venue has closed its books."""
+    day = sessions.day(session.date)
+    return day.post_close if day else session.close_ns
 
 
 def _check_host(config: ExchangeConfig) -> None:

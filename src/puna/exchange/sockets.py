@@ -23,7 +23,7 @@ __all__ = ["Connection", "DataConnection", "Sockets", "TradingConnection"]
 
 _LARGEST_MESSAGE = 1 << 20
 _PONG_SECONDS = 6.0
-_GOODBYE_SECONDS = 1.0
+_GOODBYE_SECONDS = 0.5
 _ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 
 Send = Callable[[], Awaitable[None]]
