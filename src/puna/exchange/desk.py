@@ -296,6 +296,8 @@ class Desk:
             yield from self._end_if_open(old, "replaced", now)
             yield from self._activate(new, now)
         else:
+            if old.is_open:
+                old.turn("partially_filled" if old.filled else "new", now)
             yield self._tell("order_replace_rejected", old, now)
             yield from self._end_if_open(new, "rejected", now)
 
@@ -312,7 +314,8 @@ class Desk:
             self._retire(order)
         entry = self.ledger.trade(order.symbol, qty if order.is_buy else -qty, price)
         self.marks.setdefault(order.symbol, price)
-        self._log.append("fill", now, {"order": order.id, **entry._asdict()})
+        booked = {name: Amount(value) for name, value in entry._asdict().items() if name != "symbol"}
+        self._log.append("fill", now, {"order": order.id, "symbol": order.symbol, **booked})
         return self._tell(
             "partial_fill" if order.is_open else "fill",
             order,

@@ -11,7 +11,7 @@ from puna.wire.trading import Asset, OrderRequest
 
 __all__ = ["Situation", "cost", "intent", "is_fractional", "is_opening", "limit_of", "shares", "value_price"]
 
-_CENT = Decimal("0.01")
+_CENT, _SUB_PENNY = Decimal("0.01"), Decimal("0.0001")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +60,8 @@ def intent(request: OrderRequest, here: Situation) -> str:
 def limit_of(request: OrderRequest) -> Decimal | None:
     """The worst price it may trade at. A buy stop carries one: 4 % above a stop below 50, else 2.5 % (ORD)."""
     if request.type == "stop" and request.side == "buy" and request.stop_price is not None:
-        above = Decimal("1.04") if request.stop_price < 50 else Decimal("1.025")
-        return (request.stop_price * above).quantize(_CENT, ROUND_HALF_UP)
+        limit = request.stop_price * (Decimal("1.04") if request.stop_price < 50 else Decimal("1.025"))
+        return limit.quantize(_CENT if limit >= 1 else _SUB_PENNY, ROUND_HALF_UP)
     return request.limit_price
 
 

@@ -3,7 +3,7 @@
 `handle` answers a command; `advance` does all that is due, in time order: planned steps of orders first, then the
 market's step of the same instant. A day has three boundaries: at 04:00 New York it begins (the last day's closing
 values become `last_equity` and `lastday_price`, splits are applied), at the close day orders expire and the closing
-values are taken, at the end of after-hours the rest of the day orders expires and fees are charged.
+values are taken, at the end of after-hours the rest of the day orders expires; fees are charged at both.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from puna.exchange.refusals import Refusal, not_found
 from puna.exchange.statements import account_body, position_body
 from puna.exchange.terms import VenueOptions
 from puna.seams import Ids
-from puna.wire.codec import Nanos, encode
+from puna.wire.codec import Amount, Nanos, encode
 from puna.wire.trading import (
     Account,
     Asset,
@@ -47,6 +47,7 @@ from puna.wire.trading import (
     CloseResult,
     Order,
     Position,
+    ReplaceRequest,
     TradeUpdate,
 )
 
@@ -202,7 +203,7 @@ class Venue:
             case Submit(request):
                 return self._desk.submit(request, now), []
             case Replace(order_id, change):
-                return self._desk.replace(order_id, change, now), []
+                return self._replace(order_id, change, now), []
             case Cancel(order_id):
                 return self._cancel(order_id, now), []
             case CancelAll():
@@ -212,6 +213,11 @@ class Venue:
             case CloseAllPositions(cancel_orders):
                 told = self._cancel_all_at_once(now) if cancel_orders else []
                 return [self._close_row(symbol, now) for symbol in self.ledger.positions], told
+
+    def _replace(self, order_id: str, change: ReplaceRequest, now: int) -> Order | Refusal:
+        if self.order(order_id) is None:
+            return not_found(f"order not found for {order_id}")
+        return self._desk.replace(order_id, change, now)
 
     def _cancel(self, order_id: str, now: int) -> Refusal | None:
         if self.order(order_id) is None:
@@ -250,23 +256,29 @@ class Venue:
             for split in self._market.splits(symbol):
                 if split.ex_date == on and now > self._opened_at:
                     told += self._desk.split(symbol, split.old_rate, split.new_rate, now)
-                    self._closes[symbol] = self._closes[symbol] * split.old_rate / split.new_rate
+                    if symbol in self._closes:
+                        self._closes[symbol] = self._closes[symbol] * split.old_rate / split.new_rate
         self._last = self._closing
         self.ledger.begin_day(self._closes)
-        self._log.append("day", now, {"date": on, "cash": self.ledger.cash, "last_equity": self._last.equity})
+        values = {"cash": Amount(self.ledger.cash), "last_equity": Amount(self._last.equity)}
+        self._log.append("day", now, {"date": on, **values})
         return [*told, *self._desk.open_session(now)]
 
     def _close_day(self, now: int) -> list[TradeUpdate]:
         told = list(self._desk.expire(now))
         self._closes = dict(self._desk.marks)
+        self._charge_fees(now)
         self._closing = self._desk.standing()
         return told
 
     def _end_day(self, now: int) -> list[TradeUpdate]:
         told = list(self._desk.expire(now))
-        if charged := self.ledger.charge_fees():
-            self._log.append("fees", now, charged)
+        self._charge_fees(now)
         return told
+
+    def _charge_fees(self, now: int) -> None:
+        if charged := self.ledger.charge_fees():
+            self._log.append("fees", now, {name: Amount(fee) for name, fee in charged.items()})
 
     def _hear(self) -> list[Event]:
         step = self._market.step(self._now)
