@@ -36,7 +36,7 @@ from puna.alpaca.trading import (
 from puna.core.types import OrderIntent, OrderType, Side, TimeInForce
 from puna.errors import AuthError, NotFoundError, OutageError, RefusedError
 from puna.exchange.faults import Fault
-from puna.exchange.server import ExchangeConfig, ExchangeServer
+from puna.exchange.server import ExchangeConfig, ExchangeServer, Speed
 from puna.seams import DrivenClock, seeded_rng
 from puna.wire.codec import amount
 from puna.wire.stream import QuoteMessage
@@ -257,3 +257,25 @@ async def test_a_read_is_repeated_until_it_is_answered() -> None:
     )
     async with trading(*faults) as trader:
         assert (await trader.alpaca(get_account())).cash == 100_000
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_time_that_runs_free_is_followed_in_both_encodings(packed: bool) -> None:
+    """Against the machine's clock, an exchange at a thousand times real speed: quotes flow, as JSON or as msgpack."""
+    config = ExchangeConfig(seed=7, day=DAY, symbols=SYMBOLS, pacing=Speed(factor=1000.0))
+    async with ExchangeServer(config) as server:
+        endpoints = Endpoints.at(server.url)
+        wanted = Subscription.of(quotes=["AAPL"], bars=["*"])
+        settings = StreamOptions(packed=packed)
+        async with (
+            market_data(endpoints, KEYS, wanted, settings) as data,
+            trade_updates(endpoints, KEYS) as updates,
+        ):
+            await updates.ready()
+            quotes: list[QuoteMessage] = []
+            while len(quotes) < 20:
+                quotes += [each for each in (await anext(data)).messages if isinstance(each, QuoteMessage)]
+            assert {quote.S for quote in quotes} == {"AAPL"}
+            assert [quote.t for quote in quotes] == sorted(quote.t for quote in quotes)
+            assert all(0 < quote.bp < quote.ap for quote in quotes)
+            assert data.status.unreadable == 0
