@@ -161,6 +161,12 @@ CODES: dict[str, Text] = {
         "The disk is full or fails, or there is no permission. What could not be written was not sent either.",
         "Make room, then start again: Puna reconciles with the broker first.",
     ),
+    "E404": Text(
+        "The journal belongs to another account",
+        "It was opened for one account, and the keys lead to another. Its orders and positions would be taken for this "
+        "account's. Nothing was sent and nothing was changed.",
+        "Use the keys of that account, or a new journal. A paper account that was reset is a new account.",
+    ),
     "E500": Text(
         "What became of an order is not known",
         "An order was sent and no evidence of its fate has come. It counts against every limit as if it were open.",
