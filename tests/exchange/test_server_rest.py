@@ -15,6 +15,7 @@ import pytest
 from puna.errors import ConfigError, PunaError
 from puna.exchange.faults import Fault
 from puna.exchange.server import ExchangeConfig, ExchangeServer, ExchangeThread, Speed
+from puna.exchange.venue import VenueOptions
 
 NOBODY = {"APCA-API-KEY-ID": "", "APCA-API-SECRET-KEY": ""}
 
@@ -123,6 +124,20 @@ async def test_an_order_is_found_by_every_name_it_has(exchange: Any) -> None:
         ):
             status, body = await raw.call("GET", path)
             assert (status, body["code"]) == (404, 40410000)
+
+
+async def test_the_venues_own_options_go_through(exchange: Any) -> None:
+    """PRO-05: a new order cannot be read for two seconds of market time; the venue is told so by the config."""
+    hidden = VenueOptions(visibility_ns=2_000_000_000)
+    async with exchange(venue=hidden, cash=Decimal(5), wait_for=("data",)) as raw:
+        status, order = await raw.order(symbol="MSFT", side="sell", type="limit", limit_price="40")
+        assert status == 403, order
+    async with exchange(venue=hidden, wait_for=("data",)) as raw:
+        _, order = await raw.order()
+        assert (await raw.call("GET", f"/v2/orders/{order['id']}"))[0] == 404
+        raw.start(raw.follow(await raw.data(bars=["AAPL"])))
+        await raw.until(raw.server.done.is_set)
+        assert (await raw.call("GET", f"/v2/orders/{order['id']}"))[0] == 200
 
 
 async def test_the_list_of_orders_takes_its_filters(exchange: Any) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from puna.exchange.faults import Fault
+from puna.exchange.terms import VenueOptions
 
 __all__ = ["DEFAULT_DAY", "Books", "ExchangeConfig", "Lockstep", "Speed"]
 
@@ -41,6 +42,7 @@ class ExchangeConfig:
         days: how many sessions.
         symbols: what is traded; None: all that the market has data for.
         cash: what the account starts with.
+        venue: how the venue treats orders: latencies, fills, fees, visibility; its cash is the one above.
         keys: key id -> secret. None accepts any credentials, but never none at all. All keys share one account.
         pacing: how market time passes.
         faults: what goes wrong on purpose.
@@ -64,6 +66,7 @@ class ExchangeConfig:
     days: int = 1
     symbols: tuple[str, ...] | None = None
     cash: Decimal = Decimal(100_000)
+    venue: VenueOptions = field(default_factory=VenueOptions)
     keys: Mapping[str, str] | None = None
     pacing: Lockstep | Speed = field(default_factory=Lockstep)
     faults: tuple[Fault, ...] = ()

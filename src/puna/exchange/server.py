@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_address
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self, TypeVar
@@ -26,7 +27,7 @@ from puna.exchange.log import EventLog
 from puna.exchange.market import ReplayMarket, Session
 from puna.exchange.options import Books, ExchangeConfig, Lockstep, Speed
 from puna.exchange.sockets import Sockets
-from puna.exchange.venue import Venue, VenueOptions
+from puna.exchange.venue import Venue
 from puna.seams import Clock, SeededIds, SystemClock, seeded_rng
 
 __all__ = ["Books", "ExchangeConfig", "ExchangeServer", "ExchangeThread", "Lockstep", "Progress", "Speed"]
@@ -397,7 +398,7 @@ def _floor(config: ExchangeConfig, log: EventLog) -> Floor:
         seed=config.seed,
         step_seconds=config.step_seconds,
     )
-    options = VenueOptions(cash=config.cash)
+    options = replace(config.venue, cash=config.cash)
     venue = Venue(market, ids=SeededIds(seeded_rng(f"venue {config.seed}")), options=options, log=log)
     script = FaultScript(config.faults, seeded_rng(f"faults {config.seed}"))
     return Floor(venue, market, script, start=market.sessions[0].open_ns - seconds(config.lead_seconds))
