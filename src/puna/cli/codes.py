@@ -253,6 +253,12 @@ CODES: dict[str, Text] = {
         "A file could not be read or written, or a system call failed. The message has the system's words.",
         "Check the path, the permissions and the free space; `puna doctor` looks at all three.",
     ),
+    "E910": Text(
+        "A strategy failed and was stopped",
+        "Its own code raised an error in one of its callbacks. It gets no further events and decides nothing more; its "
+        "open orders are cancelled or left, as the strategy says (when_stopped). Other strategies go on.",
+        "The message names the callback and the error; correct the strategy and start again.",
+    ),
     "R100": Text(
         "A risk check said no",
         "Every order passes the checks before anything is written or sent. A refused order was not sent.",
