@@ -179,8 +179,9 @@ def test_version(tmp_path: Path) -> None:
 
 
 def _codes_in_source() -> set[str]:
-    """Every string in the package that is a code."""
-    return {code for path in SOURCE.rglob("*.py") for code in re.findall(r'"([ER][0-9]{3})"', path.read_text())}
+    """Every string in the package that is a code, but for those of the table itself."""
+    paths = (path for path in SOURCE.rglob("*.py") if path.name != "codes.py")
+    return {code for path in paths for code in re.findall(r'"([ER][0-9]{3})"', path.read_text())}
 
 
 def test_every_code_is_explained() -> None:
