@@ -79,10 +79,6 @@ class Blotter:
         """An order by either of its ids; the broker's decides where ours is missing."""
         return self.orders.get(client_order_id) or self.orders.get(self._by_broker_id.get(broker_id, ""))
 
-    def untold(self) -> list[Booked]:
-        """Fills that are booked and of which no strategy is known to have heard."""
-        return [each for each in self.booked if each.seq > self.told]
-
     def recent(self) -> list[Submit]:
         """What was approved, oldest first."""
         return [Submit(each.ts, each.intent) for each in self.intents.values()]

@@ -35,7 +35,7 @@ from puna.core.risk import (
     reduces,
 )
 from puna.core.types import ZERO, OrderIntent
-from puna.engine.blotter import EXTERNAL, Blotter, Change
+from puna.engine.blotter import EXTERNAL, Blotter, Booked, Change
 from puna.engine.entries import (
     Adoption,
     CancelAsked,
@@ -45,6 +45,7 @@ from puna.engine.entries import (
     Evidence,
     Intent,
     Note,
+    Opening,
     Refusal,
     StateChange,
     Told,
@@ -280,6 +281,12 @@ class Gateway:
             id_used=key in self.blotter.orders or key in self._reserved,
         )
 
+    def untold(self) -> list[Booked]:
+        """Fills that are booked and of which no strategy is known to have heard; now they count as told."""
+        found = [each for each in self.blotter.booked if each.seq > self._heard_of]
+        self._heard_of = self.blotter.seq
+        return found
+
     @property
     def buying_power(self) -> Decimal | None:
         """As the broker last said, less what was bought since."""
@@ -299,6 +306,11 @@ class Gateway:
         async with self.lock:
             entries = self._news(sightings, booked=booked)
             return await self._keep(entries) if entries else []
+
+    async def open_books(self, opening: Opening, sightings: Iterable[Sighting]) -> None:
+        """Begins the books: in one commit the figures, and the orders whose fills they hold already."""
+        async with self.lock:
+            await self._keep([*self._news(sightings, booked=False), opening])
 
     async def record(self, *entries: Entry) -> list[Change]:
         """Writes entries and takes them in. If they cannot be written, trading halts, and facts count all the same."""

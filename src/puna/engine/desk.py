@@ -1,0 +1,225 @@
+"""The desk: where strategies stand. Orders go to the gateway, events come back, and their failures stay theirs.
+
+A strategy that raises is stopped, and nothing else is: the failure is written down, its open orders are cancelled or
+left, as it says itself, and the others go on.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from puna.core.orders import Order
+from puna.core.portfolio import equity
+from puna.core.risk import Breach
+from puna.core.types import ZERO, Bar, OrderIntent, Position, Quote, TimeInForce, Trade
+from puna.engine.blotter import Change
+from puna.engine.gateway import Gateway
+from puna.engine.strategy import Strategy
+from puna.engine.timeframe import Aggregate, minutes
+from puna.errors import ConfigError, DataError
+
+__all__ = ["StrategyDesk"]
+
+LONGEST_NAME = 24
+
+
+class StrategyDesk:
+    """All strategies of a run, on one gateway.
+
+    Args:
+        strategies: each with a name of its own.
+        gateway: takes their orders.
+
+    Raises:
+        ConfigError: two of one name, a name that cannot stand in an id, no symbols, or an impossible timeframe.
+    """
+
+    def __init__(self, strategies: Sequence[Strategy], gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._market = gateway.market
+        self.strategies = {each.name: each for each in strategies}
+        self.stopped: dict[str, str] = {}
+        self.on_failure: Callable[[str, str], None] = lambda *_: None
+        self._aggregates: dict[tuple[str, str], Aggregate] = {}
+        _check(strategies)
+        for each in strategies:
+            each._desk = self  # noqa: SLF001 - the one who runs it sets it
+        gateway.tell = self.tell
+        gateway.tell_refusal = self.tell_refusal
+
+    @property
+    def symbols(self) -> list[str]:
+        """Everything that any strategy wants to see."""
+        return sorted({symbol for each in self.strategies.values() for symbol in each.symbols})
+
+    @property
+    def wants_trades(self) -> list[str]:
+        """Symbols whose prints somebody listens to."""
+        listeners = [each for each in self.strategies.values() if type(each).on_trade is not Strategy.on_trade]
+        return sorted({symbol for each in listeners for symbol in each.symbols})
+
+    # What strategies ask for.
+
+    @property
+    def now(self) -> int:
+        return self._gateway.clock.now()
+
+    def new_id(self, strategy: str) -> str:
+        return self._gateway.next_id(strategy)
+
+    def submit(self, intent: OrderIntent) -> str:
+        if not self._refused(intent):
+            self._gateway.submit(intent)
+        return intent.client_order_id
+
+    def replace(self, client_order_id: str, intent: OrderIntent) -> str:
+        if not self._refused(intent):
+            self._gateway.replace(client_order_id, intent)
+        return intent.client_order_id
+
+    def cancel(self, client_order_id: str, because: str) -> bool:
+        return self._gateway.cancel(client_order_id, because)
+
+    def order(self, client_order_id: str) -> Order | None:
+        return self._gateway.order(client_order_id)
+
+    def orders(self, strategy: str) -> list[Order]:
+        return [order for order in self._gateway.open_orders() if order.intent.strategy == strategy]
+
+    def position(self, strategy: str, symbol: str) -> Decimal:
+        """By its own fills; what the account held before belongs to the only one who trades the symbol, if there is."""
+        blotter = self._gateway.blotter
+        claimants = [each.name for each in self.strategies.values() if symbol in each.symbols]
+        before: Iterable[Position] = blotter.opening.positions if blotter.opening and claimants == [strategy] else ()
+        held = sum((each.qty for each in before if each.symbol == symbol), ZERO)
+        return blotter.sleeve(strategy, symbol) + held
+
+    def quote(self, symbol: str) -> Quote | None:
+        return self._market.quotes.get(symbol)
+
+    def bars(self, symbol: str, timeframe: str) -> tuple[Bar, ...]:
+        return self._market.bars(symbol, timeframe)
+
+    def equity(self) -> Decimal | None:
+        portfolio = self._gateway.blotter.portfolio
+        try:
+            return equity(portfolio, self._market.marks(portfolio.positions))
+        except DataError:
+            return None
+
+    # What strategies hear.
+
+    def start(self) -> None:
+        """Calls `on_start`, and tells again of fills that nobody is known to have heard of."""
+        for each in list(self.strategies.values()):
+            self._call(each, each.on_start)
+        for booked in self._gateway.untold():
+            if (owner := self.strategies.get(booked.fill.strategy)) is not None:
+                self._call(owner, owner.on_fill, booked.fill)
+
+    def hear_quote(self, quote: Quote) -> None:
+        if self._market.take_quote(quote):
+            for each in self._watching(quote.symbol):
+                self._call(each, each.on_quote, quote)
+
+    def hear_trade(self, trade: Trade) -> None:
+        if self._market.take_trade(trade):
+            for each in self._watching(trade.symbol):
+                self._call(each, each.on_trade, trade)
+
+    def hear_minute(self, bar: Bar) -> bool:
+        """A bar of one minute, for those who want it so, and as part of longer ones."""
+        if not self._market.take_bar("1Min", bar):
+            return False
+        for timeframe in sorted({each.timeframe for each in self.strategies.values()}):
+            for complete in self._bars_of(timeframe, bar):
+                for each in self._watching(bar.symbol):
+                    if each.timeframe == timeframe:
+                        self._call(each, each.on_bar, complete)
+        return True
+
+    def tell(self, changes: Sequence[Change]) -> None:
+        """Orders changed; durable and booked."""
+        for change in changes:
+            owner = self.strategies.get(change.order.intent.strategy)
+            if owner is None:
+                continue
+            for fill in change.fills:
+                self._call(owner, owner.on_fill, fill)
+            self._call(owner, owner.on_order, change.order)
+
+    def tell_refusal(self, intent: OrderIntent, code: str, reason: str) -> None:
+        """An order was not sent."""
+        if (owner := self.strategies.get(intent.strategy)) is not None:
+            self._call(owner, owner.on_refused, intent, code, reason)
+
+    def stop(self, *, over: bool) -> None:
+        """Calls `on_stop`; open orders are cancelled or left. When the session is over, day orders end alone."""
+        for each in list(self.strategies.values()):
+            self._call(each, each.on_stop)
+            self._leave(each, over=over)
+
+    # Inside.
+
+    def _watching(self, symbol: str) -> list[Strategy]:
+        return [each for each in self.strategies.values() if symbol in each.symbols]
+
+    def _bars_of(self, timeframe: str, minute: Bar) -> list[Bar]:
+        if timeframe == "1Min":
+            return [minute]
+        made = self._aggregates.setdefault((minute.symbol, timeframe), Aggregate(minutes(timeframe))).take(minute)
+        return [bar for bar in made if self._market.take_bar(timeframe, bar)]
+
+    def _refused(self, intent: OrderIntent) -> bool:
+        """A stopped strategy trades no more, and nobody trades what he has not named."""
+        if intent.strategy in self.stopped:
+            why = "this strategy was stopped"
+        elif intent.symbol not in self.strategies[intent.strategy].symbols:
+            why = f"{intent.symbol} is not among the symbols of this strategy"
+        else:
+            return False
+        self._gateway.refuse(intent, Breach("R102", "instrument", why))
+        return True
+
+    def _call(self, strategy: Strategy, callback: Callable[..., Any], *args: object) -> None:
+        """Calls a strategy; what it raises ends it, and nothing else."""
+        if strategy.name in self.stopped:
+            return
+        try:
+            callback(*args)
+        except Exception as error:  # noqa: BLE001 - a user's code may raise anything
+            self._fail(strategy, callback.__name__, error)
+
+    def _fail(self, strategy: Strategy, where: str, error: Exception) -> None:
+        what = f"{type(error).__name__}: {error}"
+        self.stopped[strategy.name] = what
+        fate = "cancelled" if strategy.when_stopped == "cancel" else "left"
+        text = f"strategy {strategy.name} failed in {where} and was stopped; its open orders are {fate}: {what}"
+        self._gateway.note("E910", text)
+        self.on_failure(strategy.name, text)
+        self._leave(strategy, over=False)
+
+    def _leave(self, strategy: Strategy, *, over: bool) -> None:
+        for order in self.orders(strategy.name) if strategy.when_stopped == "cancel" else ():
+            if not (over and order.intent.time_in_force is TimeInForce.DAY):
+                self._gateway.cancel(order.client_order_id, "its strategy has ended")
+
+
+def _check(strategies: Sequence[Strategy]) -> None:
+    names = [each.name for each in strategies]
+    for each in strategies:
+        fits = each.name.replace("_", "a").isalnum() and each.name.isascii() and len(each.name) <= LONGEST_NAME
+        if not fits or names.count(each.name) > 1:
+            why = (
+                "it stands twice"
+                if fits
+                else f"1 to {LONGEST_NAME} letters, digits and underscores fit into an order's id"
+            )
+            raise _unusable(f"A strategy cannot be called {each.name!r}.", why)
+        if not each.symbols:
+            raise _unusable(f"The strategy {each.name} has no symbols.", "it would neither see nor trade anything")
+        minutes(each.timeframe)
+
+
+def _unusable(what: str, why: str) -> ConfigError:
+    return ConfigError(what, why=why, state="Nothing was started.", remedy="Change it in the configuration or class.")

@@ -1,0 +1,187 @@
+"""Keeps what a run's report needs while it runs, and puts it together at the end."""
+
+import sys
+from decimal import Decimal
+
+import puna
+from puna.core.orders import Order, Status
+from puna.core.types import ZERO, Bar
+from puna.engine.blotter import Blotter, Booked
+from puna.engine.entries import Note, Refusal
+from puna.engine.market import MarketView
+from puna.engine.record import (
+    Books,
+    DropRow,
+    EquityPoint,
+    FillRow,
+    NoteRow,
+    OrderRow,
+    PositionRow,
+    PricePoint,
+    RunRecord,
+)
+
+__all__ = ["Recorder"]
+
+MINUTE = 60_000_000_000
+CENT = Decimal("0.01")
+
+
+class Recorder:
+    """A RunRecord in the making.
+
+    Args:
+        blotter: the books.
+        market: for marks.
+    """
+
+    def __init__(self, blotter: Blotter, market: MarketView) -> None:
+        self.equity: list[EquityPoint] = []
+        self.prices: dict[str, list[PricePoint]] = {}
+        self.drops: list[DropRow] = []
+        self.books: Books | None = None
+        self._blotter = blotter
+        self._market = market
+        self._started_ts = 0
+        self._start_cash = ZERO
+        self._before: frozenset[str] = frozenset()
+        self._skip = (0, 0, 0)
+
+    def begin(self, ts: int, equity: Decimal | None) -> None:
+        """From here on it counts: what was over before belongs to an earlier run."""
+        blotter = self._blotter
+        self._started_ts = ts
+        self._start_cash = blotter.portfolio.cash
+        self._before = frozenset(blotter.orders) - frozenset(blotter.open)
+        self._skip = (len(blotter.booked), len(blotter.refusals), len(blotter.notes))
+        self.point(ts, equity)
+
+    def bar(self, bar: Bar) -> None:
+        """A bar that strategies saw."""
+        self.prices.setdefault(bar.symbol, []).append(PricePoint(bar.ts_init, bar.close))
+
+    def point(self, ts: int, equity: Decimal | None) -> None:
+        """Equity at this time; unknown is left out, and a second value of one instant takes the place of the first."""
+        if equity is None:
+            return
+        if self.equity and self.equity[-1].ts == ts:
+            self.equity.pop()
+        self.equity.append(EquityPoint(ts, equity.quantize(CENT)))
+
+    def record(self, mode: str, ended_ts: int, elapsed_seconds: float, *, outcome: str, state: str) -> RunRecord:
+        """Everything, as of now."""
+        blotter = self._blotter
+        portfolio = blotter.portfolio
+        booked, refusals, notes = (
+            blotter.booked[self._skip[0] :],
+            blotter.refusals[self._skip[1] :],
+            blotter.notes[self._skip[2] :],
+        )
+        orders = [_order_row(order, blotter) for key, order in blotter.orders.items() if key not in self._before]
+        orders += [_refusal_row(each) for each in refusals]
+        return RunRecord(
+            mode=mode,
+            started_ts=self._started_ts,
+            ended_ts=ended_ts,
+            elapsed_seconds=elapsed_seconds,
+            outcome=outcome,
+            state=state,
+            start_cash=self._start_cash,
+            start_equity=self.equity[0].equity if self.equity else ZERO,
+            cash=portfolio.cash,
+            equity_end=self.equity[-1].equity if self.equity else ZERO,
+            fees=portfolio.fees,
+            realised=portfolio.realised,
+            equity=self.equity,
+            prices=self.prices,
+            orders=sorted(orders, key=lambda row: row.ts_decision),
+            fills=[_fill_row(each) for each in booked if each.fill.qty],
+            positions=[
+                PositionRow(symbol=each.symbol, qty=each.qty, cost=each.cost, mark=self._market.mark(each.symbol))
+                for each in portfolio.positions.values()
+            ],
+            drops=self.drops,
+            notes=[_note_row(each) for each in notes],
+            refusals=len(refusals),
+            books=self.books,
+            versions={"puna": puna.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
+        )
+
+
+def _order_row(order: Order, blotter: Blotter) -> OrderRow:
+    intent, entry = order.intent, blotter.intents.get(order.client_order_id)
+    code, text = _refusal(order)
+    average = order.average_price
+    return OrderRow(
+        client_order_id=order.client_order_id,
+        broker_id=order.broker_id,
+        strategy=intent.strategy,
+        symbol=intent.symbol,
+        side=str(intent.side),
+        qty=intent.qty,
+        type=str(intent.type),
+        tif=str(intent.time_in_force),
+        status=str(order.status) if order.status is not Status.UNKNOWN else order.raw_status,
+        ts_decision=intent.ts,
+        ts_final=blotter.ended.get(order.client_order_id),
+        limit=intent.limit_price,
+        stop=intent.stop_price,
+        filled_qty=order.filled_qty,
+        avg_price=average,
+        because=intent.because,
+        arrival_mid=entry.mid if entry else None,
+        refusal_code=code,
+        refusal_text=text,
+        replaces=intent.replaces,
+    )
+
+
+def _refusal(order: Order) -> tuple[str | None, str | None]:
+    """The broker's code and words, when it said no at once or later."""
+    if order.status not in (Status.REFUSED, Status.REJECTED):
+        return None, None
+    code, found, text = order.reason.partition(": ")
+    return (code, text) if found and code.isdigit() else (None, order.reason or None)
+
+
+def _refusal_row(refusal: Refusal) -> OrderRow:
+    intent, breach = refusal.intent, refusal.breach
+    seen = f": {breach.observed} against {breach.limit}" if breach.observed and breach.limit else ""
+    quote = refusal.view.quote
+    return OrderRow(
+        client_order_id=intent.client_order_id,
+        strategy=intent.strategy,
+        symbol=intent.symbol,
+        side=str(intent.side),
+        qty=intent.qty,
+        type=str(intent.type),
+        tif=str(intent.time_in_force),
+        status="refused",
+        ts_decision=intent.ts,
+        ts_final=refusal.ts,
+        limit=intent.limit_price,
+        stop=intent.stop_price,
+        because=intent.because,
+        arrival_mid=quote.mid if quote is not None and quote.usable else None,
+        refusal_code=breach.code,
+        refusal_text=f"{breach.message}{seen}",
+        replaces=intent.replaces,
+    )
+
+
+def _fill_row(booked: Booked) -> FillRow:
+    fill = booked.fill
+    return FillRow(
+        ts=fill.ts_event,
+        symbol=fill.symbol,
+        side=str(fill.side),
+        qty=fill.qty,
+        price=fill.price,
+        cid=fill.client_order_id,
+        strategy=fill.strategy,
+        mid=booked.mid,
+    )
+
+
+def _note_row(note: Note) -> NoteRow:
+    return NoteRow(ts=note.ts, code=note.code, text=note.text)
