@@ -1,6 +1,6 @@
 """Puna: algorithmic trading on Alpaca, offline first. Unofficial, not affiliated with Alpaca.
 
-Public names load on first use, so that `import puna` and `puna --help` stay fast.
+Public names load on first use, so that `import puna` and `puna --help` stay fast; `__init__.pyi` tells their types.
 """
 
 from importlib import import_module
@@ -8,9 +8,11 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "Strategy": "puna.engine.strategy",
+}
 
-__all__ = ["__version__"]
+__all__ = ["Strategy", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
