@@ -6,26 +6,23 @@ cancels do not wait. On a driven clock everything that touches wire or disk is `
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from puna.alpaca import mapping
-from puna.alpaca.frames import Frame, Gap, StreamOptions, Subscription
+from puna.alpaca.frames import Gap, StreamOptions, Subscription
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
-from puna.alpaca.market import get_bars, get_latest_quotes
 from puna.alpaca.session import MarketMessage, UpdateMessage
 from puna.alpaca.stream import Stream, market_data, trade_updates
-from puna.alpaca.trading import get_asset, get_clock
+from puna.alpaca.trading import get_clock
 from puna.core import sessions
 from puna.core.orders import Status
-from puna.core.risk import Listing, RiskLimits, TradingState
-from puna.core.types import AssetClass, Bar, TimeInForce
+from puna.core.risk import RiskLimits, TradingState
+from puna.core.types import TimeInForce
 from puna.engine.desk import StrategyDesk
+from puna.engine.feed import Feed
 from puna.engine.gateway import Gateway
 from puna.engine.journal import Journal, open_journal
 from puna.engine.market import MarketView
@@ -36,11 +33,10 @@ from puna.engine.record import DropRow, RunRecord
 from puna.engine.recorder import Recorder
 from puna.engine.sighting import Sighting
 from puna.engine.strategy import Strategy
-from puna.engine.timeframe import MINUTE, minutes
-from puna.errors import BooksDifferError, ConfigError, JournalError, NotFoundError, PunaError
+from puna.errors import BooksDifferError, ConfigError, JournalError, PunaError
 from puna.seams import Clock, DrivenClock, Probe, Rng, no_probe, system_rng
 from puna.wire import trading
-from puna.wire.stream import BarMessage, QuoteMessage, StatusMessage, TradeMessage, UnknownMessage, UpdatedBarMessage
+from puna.wire.stream import UnknownMessage
 
 __all__ = ["Progress", "Trader", "assemble"]
 
@@ -105,15 +101,14 @@ class Trader:
         self._data = data
         self._updates = updates
         self._mode = mode
-        self._feed = feed
         self._end = until
         self._accept_books = accept_books
         self._resume = resume
         self._clock = gateway.clock
         self._market = gateway.market
         self._recorder = Recorder(gateway.blotter, gateway.market)
+        self._feed = Feed(gateway, self.desk, self._recorder, feed=feed)
         self._stopped = asyncio.Event()
-        self._last_bars = asyncio.Event()
         self._reconciled = -1
         self._over = False
         self._began = self._clock.monotonic()
@@ -178,7 +173,7 @@ class Trader:
         broker = await gateway.alpaca(get_clock())
         if isinstance(self._clock, DrivenClock) and self._clock.now() < broker.timestamp:
             await self._clock.advance(int(broker.timestamp))
-        self._end = self._end or int(broker.next_close)
+        self._end = self._feed.end = self._end or int(broker.next_close)
         await gateway.start()
         self.reconciliation = await reconcile(gateway, accept=self._accept_books)
         for line in self.reconciliation.lines():
@@ -187,7 +182,7 @@ class Trader:
             await gateway.decide(TradingState.ACTIVE, "resumed", "operator")
         await self._refuse_halted()
         with self._clock.busy():
-            await self._look_around()
+            await self._feed.look_around()
             await self._connect()
             self._recorder.begin(self._clock.now(), self.desk.equity())
             async with gateway.lock:
@@ -256,52 +251,9 @@ class Trader:
             code="E520",
         )
 
-    async def _look_around(self) -> None:
-        """Listings, warm-up bars and the latest quotes of everything that is traded or held."""
-        held = set(self.gateway.blotter.portfolio.positions)
-        for symbol in sorted({*self.desk.symbols, *held}):
-            await self._list(symbol)
-        for each in self.desk.strategies.values():
-            for timeframe, count in each.warmup.items():
-                await self._warm_up(list(each.symbols), timeframe, count)
-        await self._latest_quotes(sorted({*self.desk.symbols, *held}))
-
-    async def _list(self, symbol: str) -> None:
-        try:
-            asset = await self.gateway.alpaca(get_asset(symbol))
-        except NotFoundError as error:
-            raise ConfigError(
-                f"The broker does not know {symbol}.",
-                why=error.message or error.why,
-                state="Nothing was sent.",
-                remedy="Correct the symbols of the strategy; stocks look like AAPL or BRK.B.",
-                code="E610",
-            ) from error
-        self._market.list([_listing(symbol, asset)])
-
-    async def _warm_up(self, symbols: list[str], timeframe: str, count: int) -> None:
-        """The last `count` complete bars; no strategy hears of them."""
-        now = self._clock.now()
-        call = get_bars(symbols, timeframe, now - _reach(timeframe, count), now, adjustment="split", feed=self._feed)
-        found: dict[str, deque[Bar]] = {}
-        async for symbol, body in self.gateway.alpaca(call):
-            bar = mapping.bar_of(symbol, body, now)
-            if _is_complete(bar.ts_event, timeframe, now):
-                found.setdefault(symbol, deque(maxlen=count)).append(bar)
-        for bar in (bar for bars in found.values() for bar in bars):
-            self._market.take_bar(timeframe, bar)
-
-    async def _latest_quotes(self, symbols: list[str]) -> None:
-        quotes = await self.gateway.alpaca(get_latest_quotes(symbols, feed=self._feed)) if symbols else {}
-        for symbol, body in quotes.items():
-            self._market.take_quote(mapping.quote_of(symbol, body, self._clock.now()))
-
     async def _connect(self) -> None:
         """Both streams, and then what happened between the first look and their first message."""
-        symbols = sorted({*self.desk.symbols, *self.gateway.blotter.portfolio.positions})
-        await self._data.want(
-            Subscription.of(quotes=symbols, bars=symbols, updated_bars=symbols, trades=self.desk.wants_trades)
-        )
+        await self._data.want(self._feed.subscription)
         await self._data.ready()
         await self._updates.ready()
         await self._reconcile()
@@ -316,11 +268,11 @@ class Trader:
 
     async def _follow_data(self) -> None:
         async for frame in self._data:
-            bars = await self._fill_gap(frame.gap) if frame.gap is not None else 0
+            bars = await self._feed.fill_gap(frame.gap) if frame.gap is not None else 0
             if frame.gap is not None and frame.gap.reason == "reconnect":
                 self._dropped("data", frame.gap, bars)
             async with self.gateway.lock:
-                self._hear(frame)
+                self._feed.hear(frame)
 
     async def _follow_updates(self) -> None:
         async for frame in self._updates:
@@ -336,64 +288,6 @@ class Trader:
             for each in frame.messages:
                 if isinstance(each, UnknownMessage):
                     self.gateway.note("E300", f"a trade update could not be read: {each.why}")
-
-    def _hear(self, frame: Frame[MarketMessage]) -> None:
-        """One frame of market data. The lock is held."""
-        minute = False
-        for message in frame.messages:
-            match message:
-                case QuoteMessage():
-                    self.desk.hear_quote(mapping.quote(message, frame.ts_init))
-                case TradeMessage():
-                    self.desk.hear_trade(mapping.trade(message, frame.ts_init))
-                case UpdatedBarMessage():
-                    self._market.revise_bar("1Min", mapping.bar(message, frame.ts_init))
-                case BarMessage():
-                    minute = self._hear_minute(message, frame.ts_init) or minute
-                case StatusMessage():
-                    self._hear_status(message)
-                case _:
-                    pass
-        if minute:
-            self._recorder.point(frame.ts_init, self.desk.equity())
-
-    def _hear_minute(self, message: BarMessage, ts_init: int) -> bool:
-        bar = mapping.bar(message, ts_init)
-        if not self.desk.hear_minute(bar):
-            return False
-        self._recorder.bar(bar)
-        if self._end is not None and bar.ts_event + MINUTE >= self._end:
-            self._last_bars.set()
-        return True
-
-    def _hear_status(self, message: StatusMessage) -> None:
-        listing = self._market.listings.get(message.S)
-        if listing is not None and message.sc in ("H", "T"):
-            halted = message.sc == "H"
-            self._market.list([Listing(**{name: getattr(listing, name) for name in listing.__struct_fields__}
-                                       | {"halted": halted})])  # fmt: skip
-
-    async def _fill_gap(self, gap: Gap) -> int:
-        """The bars that were missed, in order, to whoever waits for them."""
-        if gap.reason == "unreadable":
-            return 0
-        last = [bar.ts_event for symbol in self.desk.symbols if (bar := self._market.last_bar(symbol, "1Min"))]
-        start, now = min(last, default=gap.start), self._clock.now()
-        try:
-            call = get_bars(self.desk.symbols, "1Min", start, now, feed=self._feed)
-            missed = [mapping.bar_of(symbol, body, now) async for symbol, body in self.gateway.alpaca(call)]
-            await self._latest_quotes(self.desk.symbols)
-        except PunaError as error:  # the hole stays marked, and stale quotes refuse new risk
-            self.gateway.note(error.code, f"the bars of a gap could not be fetched: {error.what}")
-            return 0
-        async with self.gateway.lock:
-            complete = sorted(
-                (bar for bar in missed if bar.ts_event + MINUTE <= now), key=lambda bar: (bar.ts_event, bar.symbol)
-            )
-            taken = [bar for bar in complete if self.desk.hear_minute(bar)]
-            for bar in taken:
-                self._recorder.bar(bar)
-        return len(taken)
 
     async def _reconcile(self) -> None:
         """Until it succeeds: only then does the gate open again."""
@@ -420,15 +314,12 @@ class Trader:
         """The end of the session, and the bars of its last minute."""
         while (left := (self._end or 0) - self._clock.now()) > 0:
             await self._clock.sleep(left / NANOS)
-        last = asyncio.create_task(self._last_bars.wait())
-        late = asyncio.create_task(self._late())
+        last = asyncio.create_task(self._feed.last_bars.wait())
+        late = asyncio.ensure_future(self._clock.backoff(GRACE))
         await asyncio.wait([last, late], return_when=asyncio.FIRST_COMPLETED)
         for task in (last, late):
             task.cancel()
         await asyncio.gather(last, late, return_exceptions=True)
-
-    async def _late(self) -> None:
-        await self._clock.backoff(GRACE)
 
     async def _quiet(self) -> None:
         """Returns when no order moves any more, or nothing moves at all."""
@@ -530,37 +421,3 @@ def assemble(
 def _options(clock: Clock, rng: Rng, alpaca: AsyncAlpaca, api: str) -> StreamOptions:
     turnstile = alpaca.turnstiles["data" if api == "data" else "trading"]
     return StreamOptions(clock=clock, rng=rng, turnstile=turnstile)
-
-
-def _listing(symbol: str, asset: trading.Asset) -> Listing:
-    """What risk wants to know of an asset; what the broker does not say is not assumed."""
-    with suppress(ValueError):
-        return Listing(
-            symbol=symbol,
-            asset_class=AssetClass(asset.asset_class),
-            tradable=bool(asset.tradable) and asset.status in (None, "active"),
-            shortable=bool(asset.shortable),
-            easy_to_borrow=bool(asset.easy_to_borrow),
-            fractionable=bool(asset.fractionable),
-            overnight="overnight_tradable" in (asset.attributes or ()),
-        )
-    return Listing(symbol=symbol, tradable=False)
-
-
-def _reach(timeframe: str, count: int) -> int:
-    """How far back `count` bars may lie: nights, weekends and holidays are in between."""
-    if timeframe.endswith("Min"):
-        return (count * minutes(timeframe) // 390 + 1) * 2 * DAY + 5 * DAY
-    days = {"Hour": count // 6 + 1, "Day": count, "Week": 7 * count, "Month": 31 * count}
-    unit = next((name for name in days if timeframe.endswith(name)), "Month")
-    factor = int(timeframe.removesuffix(unit) or 1)
-    return (days[unit] * factor * 8 // 5 + 10) * DAY
-
-
-def _is_complete(ts_event: int, timeframe: str, now: int) -> bool:
-    """Whether a bar that begins then has ended by now."""
-    if timeframe.endswith("Min"):
-        return ts_event + minutes(timeframe) * MINUTE <= now
-    if timeframe.endswith("Hour"):
-        return ts_event + int(timeframe.removesuffix("Hour") or 1) * 60 * MINUTE <= now
-    return sessions.date_of(ts_event) < sessions.date_of(now)

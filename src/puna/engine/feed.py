@@ -1,0 +1,193 @@
+"""Market data on its way in: listings, warm-up, live frames, and the bars that a gap has swallowed."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from puna.alpaca import mapping
+from puna.alpaca.frames import Frame, Gap, Subscription
+from puna.alpaca.market import get_bars, get_latest_quotes
+from puna.alpaca.session import MarketMessage
+from puna.alpaca.trading import get_asset
+from puna.core import sessions
+from puna.core.risk import Listing
+from puna.core.types import AssetClass, Bar
+from puna.engine.desk import StrategyDesk
+from puna.engine.gateway import Gateway
+from puna.engine.recorder import Recorder
+from puna.engine.timeframe import MINUTE, minutes
+from puna.errors import ConfigError, NotFoundError, PunaError
+from puna.wire import trading
+from puna.wire.stream import BarMessage, QuoteMessage, StatusMessage, TradeMessage, UpdatedBarMessage
+
+__all__ = ["Feed"]
+
+DAY = 86_400_000_000_000
+
+
+class Feed:
+    """Market data of a run.
+
+    Args:
+        gateway: whose view of the market is filled, and whose client asks.
+        desk: who hears of it.
+        recorder: keeps prices and equity.
+        feed: of what is asked for over REST; None leaves it to the broker.
+
+    Attributes:
+        end: market time of the end of the session; 0 while it is not known.
+        last_bars: set when a bar of the session's last minute has come.
+    """
+
+    def __init__(self, gateway: Gateway, desk: StrategyDesk, recorder: Recorder, *, feed: str | None) -> None:
+        self.end = 0
+        self.last_bars = asyncio.Event()
+        self._gateway = gateway
+        self._desk = desk
+        self._recorder = recorder
+        self._market = gateway.market
+        self._feed = feed
+
+    @property
+    def symbols(self) -> list[str]:
+        """What is traded, and what is held."""
+        return sorted({*self._desk.symbols, *self._gateway.blotter.portfolio.positions})
+
+    @property
+    def subscription(self) -> Subscription:
+        """What the stream is to send."""
+        names = self.symbols
+        return Subscription.of(
+            quotes=names, bars=names, updated_bars=names, statuses=names, trades=self._desk.wants_trades
+        )
+
+    async def look_around(self) -> None:
+        """Listings, warm-up bars and the latest quotes of everything that is traded or held."""
+        for symbol in self.symbols:
+            await self._list(symbol)
+        for each in self._desk.strategies.values():
+            for timeframe, count in each.warmup.items():
+                await self._warm_up(list(each.symbols), timeframe, count)
+        await self._latest_quotes()
+
+    async def _list(self, symbol: str) -> None:
+        try:
+            asset = await self._gateway.alpaca(get_asset(symbol))
+        except NotFoundError as error:
+            raise ConfigError(
+                f"The broker does not know {symbol}.",
+                why=error.message or error.why,
+                state="Nothing was sent.",
+                remedy="Correct the symbols of the strategy; stocks look like AAPL or BRK.B.",
+                code="E610",
+            ) from error
+        self._market.list([_listing(symbol, asset)])
+
+    async def _warm_up(self, symbols: list[str], timeframe: str, count: int) -> None:
+        """The last `count` complete bars; no strategy hears of them."""
+        now = self._gateway.clock.now()
+        call = get_bars(symbols, timeframe, now - _reach(timeframe, count), now, adjustment="split", feed=self._feed)
+        found: dict[str, deque[Bar]] = {}
+        async for symbol, body in self._gateway.alpaca(call):
+            bar = mapping.bar_of(symbol, body, now)
+            if _is_complete(bar.ts_event, timeframe, now):
+                found.setdefault(symbol, deque(maxlen=count)).append(bar)
+        for bar in (bar for bars in found.values() for bar in bars):
+            self._market.take_bar(timeframe, bar)
+
+    async def _latest_quotes(self) -> None:
+        quotes = await self._gateway.alpaca(get_latest_quotes(self.symbols, feed=self._feed))
+        for symbol, body in quotes.items():
+            self._market.take_quote(mapping.quote_of(symbol, body, self._gateway.clock.now()))
+
+    def hear(self, frame: Frame[MarketMessage]) -> None:
+        """One frame of market data. The lock is held."""
+        minute = False
+        for message in frame.messages:
+            match message:
+                case QuoteMessage():
+                    self._desk.hear_quote(mapping.quote(message, frame.ts_init))
+                case TradeMessage():
+                    self._desk.hear_trade(mapping.trade(message, frame.ts_init))
+                case UpdatedBarMessage():
+                    self._market.revise_bar("1Min", mapping.bar(message, frame.ts_init))
+                case BarMessage():
+                    minute = self._hear_minute(message, frame.ts_init) or minute
+                case StatusMessage():
+                    self._hear_status(message)
+                case _:
+                    pass
+        if minute:
+            self._recorder.point(frame.ts_init, self._desk.equity())
+
+    def _hear_minute(self, message: BarMessage, ts_init: int) -> bool:
+        bar = mapping.bar(message, ts_init)
+        if not self._desk.hear_minute(bar):
+            return False
+        self._recorder.bar(bar)
+        if self.end and bar.ts_event + MINUTE >= self.end:
+            self.last_bars.set()
+        return True
+
+    def _hear_status(self, message: StatusMessage) -> None:
+        listing = self._market.listings.get(message.S)
+        if listing is not None and message.sc in ("H", "T"):
+            self._market.list([replace(listing, halted=message.sc == "H")])
+
+    async def fill_gap(self, gap: Gap) -> int:
+        """The bars that were missed, in order, to whoever waits for them."""
+        if gap.reason == "unreadable":
+            return 0
+        last = [bar.ts_event for symbol in self._desk.symbols if (bar := self._market.last_bar(symbol, "1Min"))]
+        start, now = min(last, default=gap.start), self._gateway.clock.now()
+        try:
+            call = get_bars(self._desk.symbols, "1Min", start, now, feed=self._feed)
+            missed = [mapping.bar_of(symbol, body, now) async for symbol, body in self._gateway.alpaca(call)]
+            await self._latest_quotes()
+        except PunaError as error:  # the hole stays marked, and stale quotes refuse new risk
+            self._gateway.note(error.code, f"the bars of a gap could not be fetched: {error.what}")
+            return 0
+        async with self._gateway.lock:
+            complete = sorted(
+                (bar for bar in missed if bar.ts_event + MINUTE <= now), key=lambda bar: (bar.ts_event, bar.symbol)
+            )
+            taken = [bar for bar in complete if self._desk.hear_minute(bar)]
+            for bar in taken:
+                self._recorder.bar(bar)
+        return len(taken)
+
+
+def _listing(symbol: str, asset: trading.Asset) -> Listing:
+    """What risk wants to know of an asset; what the broker does not say is not assumed."""
+    with suppress(ValueError):
+        return Listing(
+            symbol=symbol,
+            asset_class=AssetClass(asset.asset_class),
+            tradable=bool(asset.tradable) and asset.status in (None, "active"),
+            shortable=bool(asset.shortable),
+            easy_to_borrow=bool(asset.easy_to_borrow),
+            fractionable=bool(asset.fractionable),
+            overnight="overnight_tradable" in (asset.attributes or ()),
+        )
+    return Listing(symbol=symbol, tradable=False)
+
+
+def _reach(timeframe: str, count: int) -> int:
+    """How far back `count` bars may lie: nights, weekends and holidays are in between."""
+    if timeframe.endswith("Min"):
+        return (count * minutes(timeframe) // 390 + 1) * 2 * DAY + 5 * DAY
+    days = {"Hour": count // 6 + 1, "Day": count, "Week": 7 * count, "Month": 31 * count}
+    unit = next((name for name in days if timeframe.endswith(name)), "Month")
+    factor = int(timeframe.removesuffix(unit) or 1)
+    return (days[unit] * factor * 8 // 5 + 10) * DAY
+
+
+def _is_complete(ts_event: int, timeframe: str, now: int) -> bool:
+    """Whether a bar that begins then has ended by now."""
+    if timeframe.endswith("Min"):
+        return ts_event + minutes(timeframe) * MINUTE <= now
+    if timeframe.endswith("Hour"):
+        return ts_event + int(timeframe.removesuffix("Hour") or 1) * 60 * MINUTE <= now
+    return sessions.date_of(ts_event) < sessions.date_of(now)
