@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from puna.core.features import FEATURES, BadBarError, FeatureComputer, FeatureParameters, Snapshot
+from puna.core.features import FEATURES, BadBarError, CrossSection, FeatureComputer, FeatureParameters, Snapshot
 from puna.errors import DataError
 
 Column = NDArray[np.float64]
@@ -188,3 +188,44 @@ def test_another_schema_is_refused() -> None:
         FeatureComputer.restore(other)
     with pytest.raises(DataError, match="window"):
         FeatureParameters(sma=0)
+
+
+def test_a_panel_gives_each_symbol_the_vectors_it_has_alone() -> None:
+    """Many symbols at once, with gaps: a symbol's bits are those of `batch` over its bars; a gap has no vector."""
+    one, two = Series(5, 80), Series(6, 80)
+    tables = [np.stack([a, b], axis=1) for a, b in zip(one.columns, two.columns, strict=True)]
+    for table in tables:
+        table[[10, 40, 41], 1] = math.nan
+    panel = FeatureComputer().panel(*tables)
+    assert panel[:, 0].tobytes() == FeatureComputer().batch(*one.columns).tobytes()
+    there = np.flatnonzero(~np.isnan(tables[3][:, 1]))
+    assert panel[there, 1].tobytes() == FeatureComputer().batch(*(column[there] for column in two.columns)).tobytes()
+    assert np.isnan(panel[[10, 40, 41], 1]).all()
+
+
+def test_a_cross_section_goes_on_from_row_to_row() -> None:
+    """One bar of each symbol in a call gives what a computer gives one by one; a symbol without a bar keeps its own."""
+    one, two = Series(7, 60), Series(8, 60)
+    section, computer = CrossSection(["AAPL", "IBM"]), FeatureComputer()
+    for row in range(60):
+        rows = np.stack([column[row] for column in one.columns]), np.stack([column[row] for column in two.columns])
+        one.feed(computer, "AAPL", row)
+        if row % 7 == 3:
+            rows[1][:] = math.nan
+        else:
+            two.feed(computer, "IBM", row)
+        o, h, lo, c, v = np.stack(rows, axis=1)
+        section.update(o, h, lo, c, v, row * MINUTE)
+        assert section.values[0].tobytes() == computer.of("AAPL").tobytes()
+        assert section.values[1].tobytes() == computer.of("IBM").tobytes()
+    assert section.snapshot() == computer.snapshot()
+    with pytest.raises(BadBarError, match="came after"):
+        section.update(o, h, lo, c, v, 59 * MINUTE)
+
+
+def test_an_average_that_rounds_to_zero_does_not_break_the_computer() -> None:
+    """From the largest float to the smallest, an average can become zero: the vector says so, and nothing raises."""
+    wild = np.array([1.7e308, 5e-324])
+    table = FeatureComputer(FeatureParameters(slow=1)).batch(wild, wild, wild, wild, np.zeros(2))
+    assert column(table, "ema_slow")[-1] == 0.0
+    assert math.isnan(column(table, "spread")[-1])

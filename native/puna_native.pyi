@@ -1,0 +1,54 @@
+# Puna's native kernels: what `puna.native` lets in. The reference for each stands in the Python package.
+# ruff: noqa: A002 - open is what the field calls it
+
+from typing import Final, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["INTERFACE", "CrossSectionKernel", "FeatureKernel", "feature_batch", "feature_panel"]
+
+INTERFACE: Final = 1
+
+_Column: TypeAlias = NDArray[np.float64]
+_Columns: TypeAlias = tuple[_Column, _Column, _Column, _Column, _Column]
+_Windows: TypeAlias = tuple[int, bool, int, int, int, int]
+_State: TypeAlias = tuple[int, list[float], list[float], list[float], list[float], list[float], list[float]]
+_Row: TypeAlias = tuple[float, float, float, float, float, float, float, float, float, float, float, float]
+
+class FeatureKernel:
+    close: Final[float]
+    rsi: Final[float]
+    macd_line: Final[float]
+    macd_signal: Final[float]
+    macd_hist: Final[float]
+    ema_fast: Final[float]
+    ema_slow: Final[float]
+    spread: Final[float]
+    sma: Final[float]
+    dist_from_sma: Final[float]
+    volume: Final[float]
+    range_pct: Final[float]
+    ready: Final[bool]
+    values: Final[_Column]
+    def __new__(cls, rsi: int, wilder: bool, fast: int, slow: int, signal: int, sma: int) -> Self: ...
+    def update(
+        self, symbol: str, open: float, high: float, low: float, close: float, volume: float, ts: int
+    ) -> None: ...
+    def nothing(
+        self, symbol: str, open: float, high: float, low: float, close: float, volume: float, ts: int
+    ) -> None: ...
+    def of(self, symbol: str) -> _Column: ...
+    def row(self) -> _Row: ...
+    def symbols(self) -> list[str]: ...
+    def state(self, symbol: str) -> _State: ...
+    def put(self, symbol: str, fields: _State) -> bool: ...
+
+class CrossSectionKernel:
+    def __new__(cls, windows: _Windows, count: int, out: _Column) -> Self: ...
+    def step(self, columns: _Columns, ts: int) -> int: ...
+    def state(self, at: int) -> _State: ...
+    def put(self, at: int, fields: _State) -> bool: ...
+
+def feature_batch(windows: _Windows, columns: _Columns, out: _Column) -> int: ...
+def feature_panel(windows: _Windows, tables: _Columns, symbols: int, out: _Column) -> tuple[int, int] | None: ...

@@ -1,0 +1,22 @@
+//! Puna's native kernels. The readable Python is the specification; here is the same thing, fast.
+
+pub mod batch;
+pub mod dispatch;
+pub mod panel;
+pub mod recurrence;
+
+#[cfg(feature = "python")]
+mod buffers;
+#[cfg(feature = "python")]
+mod features;
+
+#[cfg(feature = "python")]
+#[pyo3::pymodule]
+mod puna_native {
+    #[pymodule_export]
+    use crate::features::{CrossSectionKernel, FeatureKernel, feature_batch, feature_panel};
+
+    /// Goes up when a name or a signature changes; the door takes no other.
+    #[pymodule_export]
+    const INTERFACE: u32 = 1;
+}

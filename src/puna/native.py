@@ -1,0 +1,23 @@
+"""The one door to the native package: its functions, or None where it is not installed or is another version.
+
+`PUNA_NATIVE=0` in the environment keeps the door shut: everything then runs on the Python reference.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+__all__ = ["CrossSectionKernel", "FeatureKernel", "feature_batch", "feature_panel"]
+
+INTERFACE = 1
+
+if TYPE_CHECKING:
+    from puna_native import CrossSectionKernel, FeatureKernel, feature_batch, feature_panel
+else:
+    try:
+        import puna_native as _extension
+    except ImportError:
+        _extension = None
+    if os.environ.get("PUNA_NATIVE") == "0" or getattr(_extension, "INTERFACE", None) != INTERFACE:
+        _extension = None
+    for _name in __all__:
+        globals()[_name] = getattr(_extension, _name, None)
