@@ -229,10 +229,15 @@ class Desk:
 
     def expire(self, now: int) -> Iterator[TradeUpdate]:
         """Ends the orders whose time is over; a replacement that waits for its turn is judged by its turn."""
-        for order in self.open_orders():
-            waits = order.predecessor is not None and order.predecessor.is_open
-            if order.body.time_in_force != "gtc" and (order.body.expires_at or now) <= now and not waits:
-                yield from self._end_if_open(order, "expired", now)
+        over = [
+            order
+            for order in self.open_orders()
+            if order.body.time_in_force != "gtc"
+            and (order.body.expires_at or now) <= now
+            and not (order.predecessor and order.predecessor.is_open)
+        ]
+        for order in over:
+            yield from self._end_if_open(order, "expired", now)
 
     def split(self, symbol: str, old_rate: int, new_rate: int, now: int) -> Iterator[TradeUpdate]:
         """Shares are split before the open: holdings keep their value, open orders of the symbol are canceled."""
