@@ -1,0 +1,158 @@
+"""Runs trials: an exchange in one process, a trading process that is killed and started again, and the verdict.
+
+`python tests/support/campaign.py LINE` runs one trial again, with its whole story.
+"""
+
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from bourse import Bourse, Closed, Opening
+from script import SCRIPTS
+from trial import Ended, Life, Trial
+from verdict import Final, Memory, Source, event_log, journal_entries, judge, story, unjournaled
+from zygote import Zygote
+
+from puna.errors import JournalError
+
+__all__ = ["Campaign", "Result"]
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - SIGKILL loses nothing that was written, so the disk need not be waited for
+
+
+@dataclass
+class Result:
+    """What came of a trial.
+
+    Attributes:
+        trial: which one it was.
+        lives: how each process ended.
+        wrong: what differs; empty when nothing does.
+        points: how often each point was passed, by the processes that could say so.
+        struck: the faults that struck.
+        told: the journal and the exchange's log in words.
+        seconds: how long the trial took.
+    """
+
+    trial: Trial
+    lives: list[Ended] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    points: dict[str, int] = field(default_factory=dict)
+    struck: list[tuple[str, str]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def killed(self) -> int:
+        """How many processes were killed."""
+        return sum(life.signal == signal.SIGKILL for life in self.lives)
+
+    def report(self) -> str:
+        """What is wrong, and how to see it again."""
+        return "\n".join([f"python tests/support/campaign.py '{self.trial.line()}'", *self.wrong])
+
+
+class Campaign:
+    """One exchange process and one zygote, for any number of trials, one after the other."""
+
+    def __init__(self) -> None:
+        self._base = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+        self._bourse = Bourse()
+        self._zygote = Zygote()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._zygote.close()
+        self._bourse.end()
+
+    def run(self, trial: Trial) -> Result:
+        """Runs one trial from the opening of its exchange to its verdict."""
+        began = time.perf_counter()
+        folder = Path(tempfile.mkdtemp(prefix="puna-trial-", dir=self._base))
+        try:
+            result = self._run(trial, folder)
+        finally:
+            shutil.rmtree(folder)
+        result.seconds = time.perf_counter() - began
+        return result
+
+    def _run(self, trial: Trial, folder: Path) -> Result:
+        result = Result(trial)
+        log = folder / "log"
+        url = self._bourse.open(Opening(seed=trial.seed, faults=trial.faults, log=str(log)))
+        for number, kill in enumerate((*trial.kills, None)):
+            life = Life(
+                url=url, folder=str(folder), number=number, script=trial.script, minutes=trial.minutes, kill=kill,
+                pages=0 if number else trial.pages,
+            )  # fmt: skip
+            ended = self._zygote.live(life)
+            result.lives.append(ended)
+            result.wrong += self._at_death(folder, number, ended)
+            if result.wrong or ended.signal != signal.SIGKILL:
+                break
+        closed = self._bourse.close()
+        self._judge(result, closed, folder)
+        return result
+
+    def _at_death(self, folder: Path, number: int, ended: Ended) -> list[str]:
+        """What can be said while both sides stand still: I16, and that the process ended as it should."""
+        wrong = []
+        if ended.signal not in (0, signal.SIGKILL) or ended.status:
+            output = (folder / f"output-{number}").read_text()
+            wrong.append(f"process {number} ended with signal {ended.signal}, status {ended.status}:\n{output}")
+        journal = folder / "journal.sqlite"
+        try:
+            entries = journal_entries(journal) if journal.exists() else []
+        except (JournalError, OSError) as error:
+            return [*wrong, f"the journal cannot be read after process {number}: {error}"]
+        return [*wrong, *unjournaled(event_log(folder / "log"), entries)]
+
+    def _judge(self, result: Result, closed: Closed, folder: Path) -> None:
+        source = Source(
+            log=event_log(folder / "log"),
+            closed=closed,
+            entries=journal_entries(folder / "journal.sqlite"),
+            told=_lines(folder / "told"),
+            final=_final(folder / "final"),
+        )
+        if not result.wrong:
+            steps = SCRIPTS[result.trial.script]
+            result.wrong += judge(source, wanted={step.name: step.end for step in steps if not step.cancels})
+        result.struck = closed.struck
+        points = folder / "points"
+        result.points = msgspec.json.decode(points.read_bytes(), type=dict[str, int]) if points.exists() else {}
+        if result.wrong:
+            result.told = story(source)
+
+
+def _lines(path: Path) -> list[Memory]:
+    """Whole lines only: a process may have been killed while it wrote."""
+    whole, _, _ = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")
+    return [msgspec.json.decode(line, type=Memory) for line in whole.split(b"\n") if line]
+
+
+def _final(path: Path) -> Final | None:
+    return msgspec.json.decode(path.read_bytes(), type=Final) if path.exists() else None
+
+
+def _main(line: str) -> int:
+    with Campaign() as campaign:
+        result = campaign.run(msgspec.json.decode(line, type=Trial))
+    for text in (*result.told, result.report(), f"{result.lives}", f"{result.seconds:.3f} s, points {result.points}"):
+        sys.stdout.write(f"{text}\n")
+    return 1 if result.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1]))
