@@ -41,6 +41,7 @@ class StrategyDesk:
         self.stopped: dict[str, str] = {}
         self.on_failure: Callable[[str, str], None] = lambda *_: None
         self._aggregates: dict[tuple[str, str], Aggregate] = {}
+        self._ended = False
         _check(strategies)
         for each in strategies:
             each._desk = self  # noqa: SLF001 - the one who runs it sets it
@@ -158,10 +159,14 @@ class StrategyDesk:
         for each in list(self.strategies.values()):
             self._call(each, each.on_stop)
             self._leave(each, over=over)
+        self._ended = True
 
     # Inside.
 
     def _watching(self, symbol: str) -> list[Strategy]:
+        """Who hears of a symbol's market: nobody once the run is ending, lest orders leave that nobody waits for."""
+        if self._ended:
+            return []
         return [each for each in self.strategies.values() if symbol in each.symbols]
 
     def _bars_of(self, timeframe: str, minute: Bar) -> list[Bar]:
@@ -171,8 +176,10 @@ class StrategyDesk:
         return [bar for bar in made if self._market.take_bar(timeframe, bar)]
 
     def _refused(self, intent: OrderIntent) -> bool:
-        """A stopped strategy trades no more, and nobody trades what he has not named."""
-        if intent.strategy in self.stopped:
+        """A stopped strategy trades no more, nobody does after the end, nor what he has not named."""
+        if self._ended:
+            why = "the run is ending"
+        elif intent.strategy in self.stopped:
             why = "this strategy was stopped"
         elif intent.symbol not in self.strategies[intent.strategy].symbols:
             why = f"{intent.symbol} is not among the symbols of this strategy"

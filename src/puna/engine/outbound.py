@@ -240,8 +240,8 @@ class Outbound:
         try:
             while (order := gateway.blotter.orders[key]).is_open:
                 left = gateway.heard[key] + round(self._patience(order) * NANOS) - gateway.clock.now()
-                if left > 0:
-                    await gateway.clock.sleep(left / NANOS)
+                if left > 0:  # a cancel may be asked for meanwhile, and shortens our patience
+                    await gateway.clock.sleep(min(left / NANOS, gateway.timing.transit))
                 elif await self.query(key):
                     self._insist(key)
         finally:
