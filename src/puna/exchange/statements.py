@@ -70,13 +70,13 @@ def standing(
     options: VenueOptions,
     claimed: Decimal,
 ) -> Standing:
-    """The account's values at these prices."""
+    """The account's values at these prices, each to nine decimals, so that what is shown adds up."""
     values = {symbol: each.qty * marks[symbol] for symbol, each in holdings.items()}
     equity = cash + sum(values.values(), ZERO)
     return Standing(
-        cash=cash,
-        long_value=sum((value for value in values.values() if value > 0), ZERO),
-        short_value=sum((value for value in values.values() if value < 0), ZERO),
+        cash=amount(cash),
+        long_value=amount(sum((value for value in values.values() if value > 0), ZERO)),
+        short_value=amount(sum((value for value in values.values() if value < 0), ZERO)),
         initial_margin=_cents(sum((_initial(value, assets[symbol]) for symbol, value in values.items()), ZERO)),
         maintenance_margin=_cents(
             sum((maintenance(each.qty, marks[symbol]) for symbol, each in holdings.items()), ZERO)
