@@ -63,7 +63,7 @@ class Market(Protocol):
     def trade(self, symbol: str) -> TradeMessage | None:
         """The last print; None before the first."""
 
-    def bars(  # noqa: PLR0917 - what, which, from, to, as of: the order in which one says it
+    def bars(
         self, symbol: str, timeframe: str, start: int | None, end: int | None, now: int, adjustment: str = "raw"
     ) -> list[Bar]:
         """Bars whose left edge lies in [start, end], as far as they are known at `now`, oldest first.
@@ -168,7 +168,7 @@ class ReplayMarket:
     def trade(self, symbol: str) -> TradeMessage | None:
         return self._trades.get(symbol)
 
-    def bars(  # noqa: PLR0917 - as in Market
+    def bars(
         self, symbol: str, timeframe: str, start: int | None, end: int | None, now: int, adjustment: str = "raw"
     ) -> list[Bar]:
         frame, adjusted = Timeframe.parse(timeframe), candles.adjusts_splits(adjustment)
