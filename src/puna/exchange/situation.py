@@ -83,6 +83,7 @@ def _check_price(here: Situation) -> Decimal | None:
 
 
 def cost(request: OrderRequest, here: Situation) -> Decimal | None:
+    """What an opening order counts as in all; None when no price is known."""
     if request.notional is not None:
         return request.notional
     price = value_price(request, here)
@@ -98,4 +99,5 @@ def shares(request: OrderRequest, here: Situation) -> Decimal:
 
 
 def is_fractional(request: OrderRequest) -> bool:
+    """Whether it is in dollars or in parts of shares."""
     return request.notional is not None or bool(request.qty is not None and request.qty % 1)

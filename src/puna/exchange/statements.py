@@ -1,6 +1,6 @@
 """What an account and its positions look like: values, margin, buying power (facts.md 4 and 5.5).
 
-Rules of the venue's own; the client has others, and a test compares the two where both matter.
+Rules of the venue's own: it shares none with the client.
 """
 
 from collections.abc import Mapping
