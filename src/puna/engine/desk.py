@@ -45,7 +45,6 @@ class StrategyDesk:
         _check(strategies)
         for each in strategies:
             each._desk = self  # noqa: SLF001 - the one who runs it sets it
-        gateway.tell = self.tell
         gateway.tell_refusal = self.tell_refusal
 
     @property
@@ -112,6 +111,7 @@ class StrategyDesk:
 
     def start(self) -> None:
         """Calls `on_start`, and tells again of fills that nobody is known to have heard of."""
+        self._gateway.tell = self.tell
         for each in list(self.strategies.values()):
             self._call(each, each.on_start)
         for booked in self._gateway.untold():

@@ -82,7 +82,8 @@ class Gateway:
     Attributes:
         blotter: the books.
         gate: the strictest state that circumstances allow, such as a stream that is down (R4).
-        tell: hears of every change, after it is durable and booked; synchronous, one caller at a time.
+        tell: hears of every change, after it is durable and booked; synchronous, one caller at a time. While there is
+            nobody to tell, what is booked stays untold.
         tell_refusal: hears of orders that were not sent: the intent, a code, the reason.
         lock: whoever handles an event holds it, so events are handled one at a time.
     """
@@ -108,7 +109,7 @@ class Gateway:
         self.probe = probe
         self.blotter = Blotter()
         self.gate: Callable[[], TradingState] = lambda: TradingState.ACTIVE
-        self.tell: Callable[[Sequence[Change]], None] = lambda _: None
+        self.tell: Callable[[Sequence[Change]], None] | None = None
         self.tell_refusal: Callable[[OrderIntent, str, str], None] = lambda *_: None
         self.lock = asyncio.Lock()
         self.line = Line()
@@ -152,6 +153,8 @@ class Gateway:
     async def stop(self) -> None:
         """Ends all that runs, and closes the journal."""
         await self.tasks.close()
+        if self._halted and self.blotter.state is not TradingState.HALTED:
+            await self.decide(TradingState.HALTED, self._halted, "gateway")
         if self._heard_of > self.blotter.told:
             await self.record(Told(ts=self.clock.now(), up_to=self._heard_of))
         self.journal.close()
@@ -424,7 +427,8 @@ class Gateway:
             return None, None
         try:
             match = self._ours.fullmatch(sighting.update.client_order_id)
-            intent = mapping.intent(_counted(sighting.shown), strategy=match.group(1) if match else EXTERNAL)
+            found = mapping.intent(_counted(sighting.shown), strategy=match.group(1) if match else EXTERNAL)
+            intent = from_intent(found).intent
         except ProtocolError as error:
             self.halt(f"{error.what} {error.why}", by="broker")
             return None, None
@@ -446,7 +450,7 @@ class Gateway:
             self._attend(change)
         if any(change.fills for change in changes):
             self.probe("fill-projected")
-        if durable and changes:
+        if durable and changes and self.tell is not None:
             self.tell(changes)
             self._heard_of = self.blotter.seq
             if any(change.fills for change in changes):
