@@ -65,7 +65,10 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FillRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One booked step of one order's filled quantity; `mid` is the quote's middle when it was booked."""
+    """One booked step of one order's filled quantity; `mid` is the quote's middle when it was booked.
+
+    `price` is rounded to nine decimals where one step holds several prints; `notional` is exact.
+    """
 
     ts: int
     symbol: str
@@ -75,6 +78,7 @@ class FillRow(msgspec.Struct, frozen=True, kw_only=True):
     cid: str
     strategy: str = ""
     mid: float | None = None
+    notional: Decimal | None = None
 
 
 class PositionRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -180,6 +180,7 @@ def _fill_row(booked: Booked) -> FillRow:
         cid=fill.client_order_id,
         strategy=fill.strategy,
         mid=booked.mid,
+        notional=fill.notional,
     )
 
 

@@ -1,5 +1,6 @@
 """How numbers and times read in a report: signs, thousands, New York wall time. One function a kind."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ __all__ = [
     "plain",
     "price",
     "quantity",
+    "reason",
     "signed",
     "wall",
 ]
@@ -68,6 +70,11 @@ def quantity(value: Decimal) -> str:
 def plain(word: str) -> str:
     """A broker's word as people write it: partially_filled -> partially filled."""
     return word.replace("_", " ").lower()
+
+
+def reason(text: str) -> str:
+    """A refusal in words, its large or long numbers as money: 30650.8224 -> 30,650.82."""
+    return re.sub(r"(?<![\d,.])(\d+\.\d{2,}|\d{5,})(?![\d.])", lambda found: f"{Decimal(found[0]):,.2f}", text)
 
 
 def wall(ts: int | None, form: str = "%H:%M:%S") -> str:

@@ -39,6 +39,7 @@ __all__ = [
     "worst_fill_bp",
 ]
 
+_FINE = Decimal("0.0001")  # finer than any price here; what is below comes of averages
 Unit = Literal["USD", "fraction", "bp", "times", "count"]
 
 
@@ -92,7 +93,7 @@ def worst_fill_bp(record: RunRecord) -> float | None:
 
 def cost_against_mid(record: RunRecord) -> Decimal:
     """What all fills cost against the middle of the quote: the spread, paid or earned."""
-    return sum((_cost(fill) for fill in record.fills), ZERO)
+    return sum((_cost(fill) for fill in record.fills), ZERO).quantize(_FINE)
 
 
 def fees(record: RunRecord) -> Decimal:
@@ -206,7 +207,8 @@ def _result(record: RunRecord, name: str, orders: Sequence[OrderRow], fills: Seq
 def _pnl(record: RunRecord, fills: Sequence[FillRow]) -> Decimal:
     """Money in and out, and what is still held at its mark."""
     marks = _marks(record)
-    return sum((_sign(fill) * fill.qty * (marks.get(fill.symbol, fill.price) - fill.price) for fill in fills), ZERO)
+    parts = (_sign(fill) * (fill.qty * marks.get(fill.symbol, fill.price) - _worth(fill)) for fill in fills)
+    return sum(parts, ZERO).quantize(_FINE)
 
 
 def _marks(record: RunRecord) -> dict[str, Decimal]:
@@ -253,7 +255,12 @@ def _worst(fills: Iterable[FillRow]) -> float | None:
 
 
 def _cost(fill: FillRow) -> Decimal:
-    return ZERO if fill.mid is None else _sign(fill) * fill.qty * (fill.price - Decimal(repr(fill.mid)))
+    return ZERO if fill.mid is None else _sign(fill) * (_worth(fill) - fill.qty * Decimal(repr(fill.mid)))
+
+
+def _worth(fill: FillRow) -> Decimal:
+    """What the fill was worth, exactly where the record says so."""
+    return fill.qty * fill.price if fill.notional is None else fill.notional
 
 
 def _worse(side: str, price: float, mid: float | None) -> float | None:
@@ -265,7 +272,7 @@ def _sign(fill: FillRow) -> int:
 
 
 def _traded(fills: Iterable[FillRow]) -> Decimal:
-    return sum((abs(fill.qty) * fill.price for fill in fills), ZERO)
+    return sum((abs(_worth(fill)) for fill in fills), ZERO)
 
 
 def _ratio(part: Decimal, whole: Decimal) -> float | None:

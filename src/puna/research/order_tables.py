@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from puna.engine.record import FillRow, OrderRow, RunRecord
 from puna.research import metrics
 from puna.research.charts import life_line
-from puna.research.formats import DASH, bp, count, duration, plain, price, quantity, wall
+from puna.research.formats import DASH, bp, count, duration, plain, price, quantity, reason, wall
 from puna.research.markup import Child, Html, join, tag
 from puna.research.sections import table
 
@@ -139,16 +139,16 @@ def _refusal(order: OrderRow) -> Html:
         "tr",
         tag("td", wall(order.ts_decision), class_="t"),
         tag("td", *_what(order, {}), class_="what"),
-        tag("td", _reason(order), class_="whole"),
+        tag("td", _no(order), class_="whole"),
         tag("td", order.because, class_="why"),
         title=order.client_order_id,
     )
 
 
-def _reason(order: OrderRow) -> Html:
+def _no(order: OrderRow) -> Html:
     by_risk = (order.refusal_code or "").startswith("R")
     who = "By our own risk checks; nothing was sent." if by_risk else "By the broker; no order exists."
-    return join((tag("b", order.refusal_code), " ", order.refusal_text or "", tag("span", who, class_="sub")))
+    return join((tag("b", order.refusal_code), " ", reason(order.refusal_text or ""), tag("span", who, class_="sub")))
 
 
 def fills(record: RunRecord) -> Html:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from puna.core.types import ZERO
-from puna.engine.record import FillRow, PricePoint, RunRecord
+from puna.engine.record import BookRow, FillRow, PricePoint, RunRecord
 from puna.research import metrics
 from puna.research.charts import Chart, Mark, Point, draw
 from puna.research.formats import DASH, bp, count, dollars, percent, quantity, signed, wall
@@ -15,6 +15,7 @@ from puna.research.verdict import doubts, headline, mode_of, verdict, when
 
 __all__ = ["banner", "books", "bridge", "drawdown", "drops", "equity", "figures", "notes", "opening", "prices", "table"]
 
+_CENT = Decimal("0.01")
 _MINUTE = 60_000_000_000
 _GUTTER = 62.0
 _TITLES = {
@@ -177,7 +178,7 @@ def _results(kind: str, results: Sequence[Result], record: RunRecord) -> Html:
         for result in results
     ]
     rest = metrics.pnl_after_costs(record) - sum((result.pnl for result in results), ZERO)
-    if rest := rest.quantize(Decimal("0.01")):
+    if rest := rest.quantize(_CENT):
         rows.append(("fees, and held before", signed(rest), "", "", "", "", "", ""))
     return table(head, rows, numbers=range(1, 8))
 
@@ -269,7 +270,12 @@ def books(record: RunRecord) -> Html:
         else tag("b", f"{count(differ, 'line differs', 'lines differ')}: do not trust this run.".capitalize())
     )
     rows = [
-        (row.item, _amount(row.ours), _amount(row.broker), "equal" if row.equal else signed(row.ours - row.broker))
+        (
+            row.item,
+            _amount(row, row.ours),
+            _amount(row, row.broker),
+            "equal" if row.equal else signed(row.ours - row.broker),
+        )
         for row in record.books.rows
     ]
     who = "the exchange's ledger" if record.mode.lower() == "sim" else "Alpaca's account"
@@ -287,8 +293,10 @@ def books(record: RunRecord) -> Html:
     )
 
 
-def _amount(value: Decimal) -> str:
-    return f"{value:,f}".replace("-", "\N{MINUS SIGN}")
+def _amount(row: BookRow, value: Decimal) -> str:
+    """Money with its cents, and finer if there is finer; shares as they are."""
+    finer = value != value.quantize(_CENT)
+    return dollars(value) if row.item in {"cash", "fees"} and not finer else quantity(value)
 
 
 def notes(record: RunRecord) -> Html | None:

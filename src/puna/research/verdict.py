@@ -6,11 +6,12 @@ Sentences are made from the numbers, so that a run without fills or without a da
 from decimal import Decimal
 from typing import NamedTuple
 
+from puna.core import sessions
 from puna.engine.record import RunRecord
 from puna.research import metrics
 from puna.research.formats import count, day_of, dollars, listed, percent, signed, wall
 
-__all__ = ["Doubt", "Mode", "doubts", "headline", "mode_of", "verdict", "when"]
+__all__ = ["Doubt", "Mode", "doubts", "headline", "mode_of", "span", "verdict", "when"]
 
 _FEW_TRADES = 30
 _MOST = 0.8
@@ -68,10 +69,17 @@ def headline(record: RunRecord) -> str:
 
 def when(record: RunRecord) -> str:
     """Which market day, and how long it took."""
-    day = day_of(record.started_ts) if record.started_ts else record.day
-    hours = f", {wall(record.started_ts, '%H:%M')} to {wall(record.ended_ts, '%H:%M')} New York"
+    began, ended = span(record)
+    day = day_of(began) if began else record.day
+    hours = f", {wall(began, '%H:%M')} to {wall(ended, '%H:%M')} New York"
     took = f" \N{MIDDLE DOT} played in {record.elapsed_seconds:.1f} s" if record.elapsed_seconds else ""
     return f"{day}{hours if record.started_ts else ''}{took}"
+
+
+def span(record: RunRecord) -> tuple[int, int]:
+    """From when to when the market was open to the run: its lead before the first open does not count."""
+    day = sessions.day(sessions.date_of(record.started_ts)) if record.started_ts else None
+    return (record.started_ts, record.ended_ts) if day is None else (max(record.started_ts, day.open), record.ended_ts)
 
 
 def verdict(record: RunRecord) -> str:
