@@ -23,7 +23,12 @@ __all__ = ["round_trips", "round_trips_sync", "tick_to_order", "tick_to_order_du
 KEYS = Credentials.of("bench", "bench")
 # The anchors have no limits at all; these are only wide enough not to refuse what they send.
 WIDE = RiskLimits(
-    max_open_orders=100_000, max_submits=100_000, collar_passive_percent=Decimal(100), collar_percent=Decimal(100)
+    max_open_orders=100_000,
+    max_submits=100_000,
+    max_quote_age_seconds=60 * SPEED,
+    collar_passive_percent=Decimal(100),
+    collar_percent=Decimal(100),
+)
 )
 UNLIMITED = 0
 # The exchange's time runs fast, so that a frame comes every few milliseconds; what Puna waits for runs as fast as ever.

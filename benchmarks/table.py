@@ -30,7 +30,10 @@ def interleaved(rounds: int, contestants: Mapping[str, Callable[[], list[int]]])
     samples: dict[str, list[int]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
-            samples[name] += run()
+            got = run()
+            if not got:
+                raise SystemExit(f"{name} gave no sample: is the machine too busy?")
+            samples[name] += got
     return samples
 
 
