@@ -29,7 +29,6 @@ WIDE = RiskLimits(
     collar_passive_percent=Decimal(100),
     collar_percent=Decimal(100),
 )
-)
 UNLIMITED = 0
 # The exchange's time runs fast, so that a frame comes every few milliseconds; what Puna waits for runs as fast as ever.
 CALM = Timing(settle=2 * SPEED, intent=30 * SPEED, transit=10 * SPEED, resting=300 * SPEED, refresh=5 * SPEED)
