@@ -1,12 +1,26 @@
 # Puna's native kernels: what `puna.native` lets in. The reference for each stands in the Python package.
 # ruff: noqa: A002 - open is what the field calls it
 
-from typing import Final, Self, TypeAlias
+from collections.abc import Callable
+from typing import Any, Final, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
-__all__ = ["INTERFACE", "CrossSectionKernel", "FeatureKernel", "feature_batch", "feature_panel"]
+__all__ = [
+    "INTERFACE",
+    "CrossSectionKernel",
+    "FeatureKernel",
+    "NativeBar",
+    "NativeQuote",
+    "NativeTrade",
+    "feature_batch",
+    "feature_panel",
+    "read_frame",
+    "read_packed_frame",
+    "use_reference",
+]
 
 INTERFACE: Final = 1
 
@@ -16,6 +30,7 @@ _Windows: TypeAlias = tuple[int, bool, int, int, int, int]
 _State: TypeAlias = tuple[int, list[float], list[float], list[float], list[float], list[float], list[float]]
 _Row: TypeAlias = tuple[float, float, float, float, float, float, float, float, float, float, float, float]
 
+@disjoint_base
 class FeatureKernel:
     close: Final[float]
     rsi: Final[float]
@@ -44,6 +59,7 @@ class FeatureKernel:
     def state(self, symbol: str) -> _State: ...
     def put(self, symbol: str, fields: _State) -> bool: ...
 
+@disjoint_base
 class CrossSectionKernel:
     def __new__(cls, windows: _Windows, count: int, out: _Column) -> Self: ...
     def step(self, columns: _Columns, ts: int) -> int: ...
@@ -52,3 +68,49 @@ class CrossSectionKernel:
 
 def feature_batch(windows: _Windows, columns: _Columns, out: _Column) -> int: ...
 def feature_panel(windows: _Windows, tables: _Columns, symbols: int, out: _Column) -> tuple[int, int] | None: ...
+def use_reference(
+    classes: tuple[type, type, type, type, type],
+    json: Callable[[bytes | str], Any],
+    msgpack: Callable[[bytes], Any],
+) -> None: ...
+def read_frame(frame: bytes | str) -> Any: ...
+def read_packed_frame(frame: bytes) -> Any: ...
+
+@final
+class NativeQuote:
+    S: Final[str]
+    t: Final[int]
+    bp: Final[float]
+    bs: Final[float]
+    ap: Final[float]
+    as_: Final[float]
+    bx: Final[str]
+    ax: Final[str]
+    c: Final[list[str] | str | None]
+    z: Final[str]
+    def __eq__(self, other: object) -> bool: ...
+
+@final
+class NativeTrade:
+    S: Final[str]
+    t: Final[int]
+    p: Final[float]
+    s: Final[float]
+    i: Final[int | str]
+    x: Final[str]
+    c: Final[list[str] | str | None]
+    z: Final[str]
+    def __eq__(self, other: object) -> bool: ...
+
+@final
+class NativeBar:
+    S: Final[str]
+    t: Final[int]
+    o: Final[float]
+    h: Final[float]
+    l: Final[float]
+    c: Final[float]
+    v: Final[float]
+    n: Final[int]
+    vw: Final[float]
+    def __eq__(self, other: object) -> bool: ...

@@ -2,19 +2,28 @@
 
 pub mod batch;
 pub mod dispatch;
+pub mod json;
+pub mod message;
+pub mod msgpack;
 pub mod panel;
 pub mod recurrence;
+pub mod times;
 
 #[cfg(feature = "python")]
 mod buffers;
 #[cfg(feature = "python")]
 mod features;
+#[cfg(feature = "python")]
+mod frames;
 
 #[cfg(feature = "python")]
 #[pyo3::pymodule]
 mod puna_native {
     #[pymodule_export]
     use crate::features::{CrossSectionKernel, FeatureKernel, feature_batch, feature_panel};
+
+    #[pymodule_export]
+    use crate::frames::{NativeBar, NativeQuote, NativeTrade, read_frame, read_packed_frame, use_reference};
 
     /// Goes up when a name or a signature changes; the door takes no other.
     #[pymodule_export]

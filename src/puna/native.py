@@ -6,12 +6,28 @@
 import os
 from typing import TYPE_CHECKING
 
-__all__ = ["CrossSectionKernel", "FeatureKernel", "feature_batch", "feature_panel"]
+__all__ = [
+    "CrossSectionKernel",
+    "FeatureKernel",
+    "feature_batch",
+    "feature_panel",
+    "read_frame",
+    "read_packed_frame",
+    "use_reference",
+]
 
 INTERFACE = 1
 
 if TYPE_CHECKING:
-    from puna_native import CrossSectionKernel, FeatureKernel, feature_batch, feature_panel
+    from puna_native import (
+        CrossSectionKernel,
+        FeatureKernel,
+        feature_batch,
+        feature_panel,
+        read_frame,
+        read_packed_frame,
+        use_reference,
+    )
 else:
     try:
         import puna_native as _extension

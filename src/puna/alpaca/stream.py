@@ -267,7 +267,7 @@ class Stream(Generic[M]):
         """Marks messages that could not be read; the others count as signs of life of their channels."""
         unreadable = 0
         for message in messages:
-            self._heard[CHANNELS.get(type(message), "")] = now
+            self._heard[CHANNELS.get(message.__class__, "")] = now
             unreadable += isinstance(message, UnknownMessage)
         self.status.unreadable += unreadable
         self.status.last_message_at = now

@@ -6,16 +6,30 @@ its bytes.
 
 In msgpack, times are timestamp extensions (type -1). msgspec would read them as `datetime` and lose the nanoseconds, so
 each message type has a packed double, made from it at import, whose times stay raw bytes until `_nanos` reads them.
+
+Where the native package is installed, it reads frames of quotes, trades and bars as they usually come, and leaves every
+other frame to the functions here. Its messages pass for these types (`isinstance`, `match`, `==`) and are read-only.
 """
 
 import struct
 from collections.abc import Sequence
-from typing import Any, TypeAlias, Union, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, get_args
 
 import msgspec
 
+from puna import native
 from puna.wire.codec import UNREADABLE, Nanos, decode, decoder, parse_time, unreadable
-from puna.wire.stream import ActionError, DataMessage, TradingMessage, UnknownMessage
+from puna.wire.stream import (
+    ActionError,
+    BarMessage,
+    DailyBarMessage,
+    DataMessage,
+    QuoteMessage,
+    TradeMessage,
+    TradingMessage,
+    UnknownMessage,
+    UpdatedBarMessage,
+)
 
 __all__ = ["pack", "read_data", "read_packed_data", "read_trading"]
 
@@ -151,3 +165,10 @@ _packed_frame = msgspec.msgpack.Decoder(list[_PACKED])
 _packed_elements = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _packed_message = msgspec.msgpack.Decoder(_PACKED)
 _packed_text = msgspec.msgpack.Decoder(str)
+
+REFERENCE = (read_data, read_packed_data)
+
+if not TYPE_CHECKING and native.use_reference is not None:
+    _types = (QuoteMessage, TradeMessage, BarMessage, UpdatedBarMessage, DailyBarMessage)
+    native.use_reference(_types, *REFERENCE)
+    read_data, read_packed_data = native.read_frame, native.read_packed_frame
