@@ -354,7 +354,8 @@ class Gateway:
         await self.record(decision, entry)
         if self.journal.failure is not None:
             self._reserved.pop(key, None)  # it was never durable and never sent: there is nothing to wait for
-            self.tell_refusal(entry.intent, self.journal.failure.code, self.journal.failure.what)
+            failure = self.journal.failure
+            self.refuse(entry.intent, Breach(failure.code, "journal", failure.what), decision.view)
             return
         self.probe("replace-durable" if entry.intent.replaces else "intent-durable")
         await self.outbound.send(key)
@@ -441,6 +442,8 @@ class Gateway:
         if any(isinstance(entry, Evidence | Adoption) for entry in entries) and self._heard_of > self.blotter.told:
             entries = (Told(ts=self.clock.now(), up_to=self._heard_of), *entries)
         durable = await self._write(entries)
+        if not durable:  # facts count all the same; wishes do not
+            entries = [entry for entry in entries if not isinstance(entry, Intent)]
         first = self.blotter.seq + 1
         changes = [
             change for seq, entry in enumerate(entries, first) if (change := self.blotter.apply(seq, entry)) is not None

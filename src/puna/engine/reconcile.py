@@ -15,6 +15,7 @@ from decimal import Decimal
 from puna.alpaca.mapping import position
 from puna.alpaca.trading import get_clock, get_orders, get_positions
 from puna.core.decimals import plain
+from puna.core.risk import TradingState
 from puna.core.types import ZERO, Fill, Position
 from puna.engine.blotter import Change
 from puna.engine.entries import Opening, Reconciled
@@ -106,7 +107,7 @@ async def reconcile(gateway: Gateway, *, accept: bool = False) -> Reconciliation
         await _open_books(gateway, "operator")
         broker_ts = await _compare(gateway, found)
     if not found.equal and not gateway.halted:
-        gateway.halt(f"our books and the broker's differ: {found.summary}", by="reconcile")
+        await gateway.decide(TradingState.HALTED, f"our books and the broker's differ: {found.summary}", "reconcile")
     entry = Reconciled(ts=gateway.clock.now(), broker_ts=broker_ts, equal=found.equal, summary=found.summary)
     await gateway.record(entry)
     gateway.probe("reconcile-end")

@@ -7,6 +7,7 @@ cancels do not wait. On a driven clock everything that touches wire or disk is `
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from puna.alpaca.session import MarketMessage, UpdateMessage
 from puna.alpaca.stream import Stream, market_data, trade_updates
 from puna.alpaca.trading import get_clock
 from puna.core import sessions
-from puna.core.orders import Status
+from puna.core.orders import Order, Status
 from puna.core.risk import RiskLimits, TradingState
 from puna.core.types import TimeInForce
 from puna.engine.desk import StrategyDesk
@@ -110,6 +111,9 @@ class Trader:
         self._feed = Feed(gateway, self.desk, self._recorder, feed=feed)
         self._stopped = asyncio.Event()
         self._reconciled = -1
+        self._completed = False
+        self._held = ExitStack()
+        self._holding = False
         self._over = False
         self._began = self._clock.monotonic()
         self.desk.on_failure = lambda _, text: self._speak(text)
@@ -132,6 +136,7 @@ class Trader:
 
     def stop(self) -> None:
         """Ends the run: strategies are told, their orders cancelled or left, books compared."""
+        self._hold()
         self._stopped.set()
 
     def progress(self) -> Progress:
@@ -152,7 +157,7 @@ class Trader:
         """What the report needs, as of now."""
         gateway = self.gateway
         state = TradingState.HALTED if gateway.halted else gateway.blotter.state
-        stopped = "completed" if self._over else "stopped"
+        stopped = "completed" if self._completed else "stopped"
         record = self._recorder.record(
             self._mode,
             self._clock.now(),
@@ -200,7 +205,9 @@ class Trader:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if failed.done():
                 failed.result()
-            self._over = end.done()
+            self._completed = end.done()
+            # Whether day orders end by themselves: the run may have been told to end within a session.
+            self._over = self._completed and sessions.session_at(self._end or 0) is not sessions.Session.CORE
         finally:
             for task in tasks:
                 task.cancel()
@@ -208,9 +215,11 @@ class Trader:
 
     async def _finish(self) -> None:
         """Strategies are told, what they leave open ends, and the books are compared for the last time."""
+        await self.gateway.line.idle()  # what was asked for before the end leaves before it
         async with self.gateway.lock:
             self.desk.stop(over=self._over)
         await self.gateway.line.idle()
+        self._held.close()
         await self._quiet()
         with self._clock.busy():
             final = await reconcile(self.gateway)
@@ -220,6 +229,7 @@ class Trader:
             await self._hang_up()
 
     async def _close(self) -> None:
+        self._held.close()
         await self._hang_up()
         await self.gateway.stop()
         await self.gateway.alpaca.close()
@@ -317,24 +327,32 @@ class Trader:
         last = asyncio.create_task(self._feed.last_bars.wait())
         late = asyncio.ensure_future(self._clock.backoff(GRACE))
         await asyncio.wait([last, late], return_when=asyncio.FIRST_COMPLETED)
+        self._hold()
         for task in (last, late):
             task.cancel()
         await asyncio.gather(last, late, return_exceptions=True)
 
+    def _hold(self) -> None:
+        """Keeps a driven clock where it is until what the end asks for has left."""
+        if not self._holding:
+            self._holding = True
+            self._held.enter_context(self._clock.busy())
+
     async def _quiet(self) -> None:
         """Returns when no order moves any more, or nothing moves at all."""
         for _ in range(QUIET_TRIES):
-            if not any(self._moves(order.status, order.intent.time_in_force) for order in self.gateway.open_orders()):
+            if not any(self._moves(order) for order in self.gateway.open_orders()):
                 return
             before = self._clock.now()
             await self._clock.backoff(QUIET_SECONDS)
             if self._clock.now() == before:
                 return
 
-    def _moves(self, status: Status, tif: TimeInForce) -> bool:
-        """An order whose end is to be expected: a day order after the close, or one that was cancelled."""
-        waiting = status not in (Status.NEW, Status.HELD, Status.PARTIALLY_FILLED, Status.ACCEPTED)
-        return waiting or (self._over and tif is TimeInForce.DAY)
+    def _moves(self, order: Order) -> bool:
+        """An order whose end is to be expected: one that is on its way, was cancelled, or ends with its day."""
+        waiting = order.status not in (Status.NEW, Status.HELD, Status.PARTIALLY_FILLED, Status.ACCEPTED)
+        asked = order.client_order_id in self.gateway.blotter.cancels
+        return waiting or asked or (self._over and order.intent.time_in_force is TimeInForce.DAY)
 
     def _speak(self, text: str) -> None:
         self.say(self._clock.now(), text)
