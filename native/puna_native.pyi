@@ -17,6 +17,7 @@ __all__ = [
     "NativeTrade",
     "feature_batch",
     "feature_panel",
+    "read_bars_columns",
     "read_frame",
     "read_packed_frame",
     "use_reference",
@@ -73,6 +74,7 @@ def use_reference(
     json: Callable[[bytes | str], Any],
     msgpack: Callable[[bytes], Any],
 ) -> None: ...
+def read_bars_columns(body: bytes) -> tuple[list[tuple[str, list[bytearray]]], str | None] | None: ...
 def read_frame(frame: bytes | str) -> Any: ...
 def read_packed_frame(frame: bytes) -> Any: ...
 
@@ -88,7 +90,7 @@ class NativeQuote:
     ax: Final[str]
     c: Final[list[str] | str | None]
     z: Final[str]
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, value: object, /) -> bool: ...
 
 @final
 class NativeTrade:
@@ -100,7 +102,7 @@ class NativeTrade:
     x: Final[str]
     c: Final[list[str] | str | None]
     z: Final[str]
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, value: object, /) -> bool: ...
 
 @final
 class NativeBar:
@@ -113,4 +115,4 @@ class NativeBar:
     v: Final[float]
     n: Final[int]
     vw: Final[float]
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, value: object, /) -> bool: ...

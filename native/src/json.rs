@@ -23,39 +23,61 @@ impl<'a, 'c> Json<'a, 'c> {
         } else {
             loop {
                 self.literal(b"{\"T\":\"")?;
-                let tag = self.next()?;
+                let tag = self.byte()?;
                 self.expect(b'"')?;
                 take(message(tag, &mut self)?)?;
-                match self.next()? {
+                match self.byte()? {
                     b',' => {}
                     b']' => break,
                     _ => return None,
                 }
             }
         }
-        (self.at == self.bytes.len()).then_some(())
+        self.is_at_end().then_some(())
+    }
+
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
     }
 
     #[inline(always)]
-    fn peek(&self) -> u8 {
+    pub fn peek(&self) -> u8 {
         self.bytes.get(self.at).copied().unwrap_or(0)
     }
 
     #[inline(always)]
-    fn next(&mut self) -> Option<u8> {
+    pub fn byte(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         Some(byte)
     }
 
     #[inline(always)]
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.next()? == byte).then_some(())
+    pub fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.byte()? == byte).then_some(())
     }
 
     #[inline(always)]
-    fn literal(&mut self, text: &[u8]) -> Option<()> {
+    pub fn literal(&mut self, text: &[u8]) -> Option<()> {
         self.bytes[self.at..].starts_with(text).then(|| self.at += text.len())
+    }
+
+    /// A key and its colon.
+    #[inline(always)]
+    pub fn name(&mut self) -> Option<Key<'a>> {
+        let key = match *self.bytes[self.at..].first_chunk()? {
+            [b'"', one, b'"', b':', _] => {
+                self.at += 4;
+                return plain(one).then_some(Key::One(one));
+            }
+            [b'"', one, two, b'"', b':'] => {
+                self.at += 5;
+                return (plain(one) && plain(two)).then_some(Key::Two(one, two));
+            }
+            _ => self.text()?,
+        };
+        self.expect(b':')?;
+        Some(Key::Other(key))
     }
 
     /// The digits from here on: their value and how many they are, at most 18, so that it cannot overflow.
@@ -106,7 +128,7 @@ impl<'a> Scan<'a> for Json<'a, '_> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
-            match self.next()? {
+            match self.byte()? {
                 b'"' => return Some(&self.bytes[start..self.at - 1]),
                 b' '..=b'[' | b']'..=b'~' => {}
                 _ => return None,
@@ -161,7 +183,7 @@ impl<'a> Scan<'a> for Json<'a, '_> {
                 }
                 loop {
                     list.push(self.text()?)?;
-                    match self.next()? {
+                    match self.byte()? {
                         b',' => {}
                         b']' => return Some(list),
                         _ => return None,
@@ -194,24 +216,11 @@ impl<'a> Scan<'a> for Json<'a, '_> {
 
     #[inline(always)]
     fn key(&mut self) -> Option<Key<'a>> {
-        match self.next()? {
-            b',' => {}
-            b'}' => return Some(Key::End),
-            _ => return None,
+        match self.byte()? {
+            b',' => self.name(),
+            b'}' => Some(Key::End),
+            _ => None,
         }
-        let key = match *self.bytes[self.at..].first_chunk()? {
-            [b'"', one, b'"', b':', _] => {
-                self.at += 4;
-                return plain(one).then_some(Key::One(one));
-            }
-            [b'"', one, two, b'"', b':'] => {
-                self.at += 5;
-                return (plain(one) && plain(two)).then_some(Key::Two(one, two));
-            }
-            _ => self.text()?,
-        };
-        self.expect(b':')?;
-        Some(Key::Other(key))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod dispatch;
+pub mod history;
 pub mod json;
 pub mod message;
 pub mod msgpack;
@@ -15,6 +16,8 @@ mod buffers;
 mod features;
 #[cfg(feature = "python")]
 mod frames;
+#[cfg(feature = "python")]
+mod pages;
 
 #[cfg(feature = "python")]
 #[pyo3::pymodule]
@@ -24,6 +27,8 @@ mod puna_native {
 
     #[pymodule_export]
     use crate::frames::{NativeBar, NativeQuote, NativeTrade, read_frame, read_packed_frame, use_reference};
+    #[pymodule_export]
+    use crate::pages::read_bars_columns;
 
     /// Goes up when a name or a signature changes; the door takes no other.
     #[pymodule_export]

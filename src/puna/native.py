@@ -1,5 +1,6 @@
 """The one door to the native package: its functions, or None where it is not installed or is another version.
 
+`PRESENT` says which; to a type checker the functions are always there.
 `PUNA_NATIVE=0` in the environment keeps the door shut: everything then runs on the Python reference.
 """
 
@@ -7,10 +8,12 @@ import os
 from typing import TYPE_CHECKING
 
 __all__ = [
+    "PRESENT",
     "CrossSectionKernel",
     "FeatureKernel",
     "feature_batch",
     "feature_panel",
+    "read_bars_columns",
     "read_frame",
     "read_packed_frame",
     "use_reference",
@@ -18,12 +21,15 @@ __all__ = [
 
 INTERFACE = 1
 
+PRESENT: bool
+
 if TYPE_CHECKING:
     from puna_native import (
         CrossSectionKernel,
         FeatureKernel,
         feature_batch,
         feature_panel,
+        read_bars_columns,
         read_frame,
         read_packed_frame,
         use_reference,
@@ -37,3 +43,4 @@ else:
         _extension = None
     for _name in __all__:
         globals()[_name] = getattr(_extension, _name, None)
+    PRESENT = _extension is not None
