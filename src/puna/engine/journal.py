@@ -12,7 +12,7 @@ from pathlib import Path
 from puna.engine.entries import Entry, from_record, to_record
 from puna.engine.storage import ChainedStorage, MemoryStorage, SqliteStorage
 from puna.errors import JournalError
-from puna.seams import Clock
+from puna.seams import Clock, Record
 
 __all__ = ["ChainedStorage", "Journal", "MemoryStorage", "SqliteStorage", "open_journal"]
 
@@ -54,17 +54,20 @@ class Journal:
         if self.failure is not None:
             raise self.failure
         records = [to_record(entry) for entry in entries]
+        try:
+            return await self._append(records)
+        except JournalError as error:
+            self.failure = error
+            raise
+
+    async def _append(self, records: list[Record]) -> int:
         if isinstance(self._storage, MemoryStorage):  # there is no disk to wait for, so no thread either
             return self._storage.append(records)
         with self._clock.busy():
             write = asyncio.get_running_loop().run_in_executor(self._writer, self._storage.append, records)
-            try:
-                # Whoever waits may be cancelled; the write goes on, and nobody learns its number. That is harmless:
-                # what is in the journal is read again at the next start.
-                return await asyncio.shield(write)
-            except JournalError as error:
-                self.failure = error
-                raise
+            # Whoever waits may be cancelled; the write goes on, and nobody learns its number. That is harmless: what
+            # is in the journal is read again at the next start.
+            return await asyncio.shield(write)
 
     def close(self) -> None:
         """Waits for what is being written and closes the storage; a second call does nothing."""
