@@ -27,13 +27,13 @@ def drawn(what: Chart) -> list[ET.Element]:
     return list(ET.fromstring(draw(what)))  # noqa: S314 - our own drawing
 
 
-@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 8))
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(3, 8))
 def test_value_ticks_are_round_and_inside(low: float, span: float, most: int) -> None:
-    """Steps are 1, 2 or 5 times a power of ten, ticks lie in the range, and they are not too many."""
+    """Steps are 1, 2 or 5 times a power of ten, ticks lie in the range, at least three, and not too many."""
     ticks, _ = value_ticks(low, low + span, most)
     slack = span * 1e-6 + 1e-9
     assert all(low - slack <= tick <= low + span + slack for tick in ticks)
-    assert len(ticks) <= most + 1
+    assert 3 <= len(ticks) <= max(most + 1, 8)
     for one, two in pairwise(ticks):
         assert f"{two - one:.0e}"[0] in "125"
 

@@ -46,6 +46,7 @@ LIMITS = RiskLimits(max_position_percent=Decimal(25))
 OUR_SHARE = Decimal("0.03")
 DROP_AT, DROP_SECONDS = time(10, 31, 52), 20.0
 CONFIG = """\
+# puna demo --seed {seed} --day {day}
 [account]
 mode = "sim"
 

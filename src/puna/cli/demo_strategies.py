@@ -72,7 +72,7 @@ class DipBuyer(Strategy):
     depth = 1.5  # standard deviations below the mean
     stop = Decimal("0.006")  # below the mean price paid
     weight = Decimal("0.20")
-    step = Decimal("0.0008")  # a limit is moved when it is further off than this
+    step = Decimal("0.001")  # a limit is moved when it is further off than this
 
     def on_bar(self, bar: Bar) -> None:
         closes = [each.close for each in self.history(bar.symbol)[-self.window :]]
@@ -90,12 +90,12 @@ class DipBuyer(Strategy):
     def wait_below(self, symbol: str, working: Order | None, price: float) -> None:
         """A bid below the market that follows the mean."""
         limit = Decimal(price).quantize(CENT)
-        why = f"waits {self.depth} standard deviations below the mean"
+        why = f"{self.depth} standard deviations below the mean"
         if working is None:
             if self.equity is not None:
                 self.buy(symbol, self.weight * self.equity // limit, limit=limit, because=why)
         elif working.replaceable and abs(limit - (working.intent.limit_price or limit)) > self.step * limit:
-            self.replace(working.client_order_id, limit=limit, because=f"{why}: the mean has moved")
+            self.replace(working.client_order_id, limit=limit, because="the mean has moved")
 
     def guard(self, bar: Bar, working: Order | None, held: Decimal, mean: float) -> None:
         """What is held has a stop, and goes when the price is back at its mean."""

@@ -84,7 +84,7 @@ class Lines:
             self._next = now.now // _HOUR * _HOUR + _HOUR
         if self._next and now.now >= self._next:
             self._next += _HOUR
-            click.echo(f"  {wall(now.now, '%H:%M')}     {_books_of(now)}", err=True)
+            click.echo(f"  {wall(now.now, '%H:%M')}     {_books_of(trader, now)}", err=True)
 
 
 class Screen:
@@ -119,7 +119,7 @@ class Screen:
         return Panel(
             Group(
                 self._time(now, began),
-                self._equity(now, start),
+                self._equity(trader, now, start),
                 Text(f" {_positions(trader)}", "dim", overflow="ellipsis", no_wrap=True),
                 Text(),
                 _orders(list(trader.gateway.blotter.orders.values())[-_LAST:]),
@@ -142,26 +142,27 @@ class Screen:
         row.add_row(f" {wall(now.now)} NY", bar, f"{min(100, 100 * done // whole)} %")
         return row
 
-    def _equity(self, now: Progress, start: Decimal) -> Text:
+    def _equity(self, trader: Trader, now: Progress, start: Decimal) -> Text:
         equity = now.equity if now.equity is not None else start
         change = equity - start
         return Text.assemble(
             (f" {dollars(equity)} USD  ", "bold"),
             (f"{signed(change)}  {percent(change / start if start else ZERO)}", "green" if change >= 0 else "red"),
             ("  " + _spark(self._curve, max(8, self._live.console.width - _BESIDE_SPARK)), "cyan"),
-            f"\n {_counts(now)}",
+            f"\n {_counts(trader, now)}",
         )
 
 
-def _books_of(now: Progress) -> str:
+def _books_of(trader: Trader, now: Progress) -> str:
     worth = dollars(now.equity) if now.equity is not None else "not known"
-    return f"equity {worth}, {_counts(now)}"
+    return f"equity {worth}, {_counts(trader, now)}"
 
 
-def _counts(now: Progress) -> str:
+def _counts(trader: Trader, now: Progress) -> str:
     refused = f", {count(now.refusals, 'order')} refused" if now.refusals else ""
     streams = _STREAMS.get(now.state, str(now.state))
-    return f"{now.orders} orders, {now.fills} fills{refused}, {streams}"
+    fills = sum(booked.fill.qty != 0 for booked in trader.gateway.blotter.booked)
+    return f"{now.orders} orders, {fills} fills{refused}, {streams}"
 
 
 def _positions(trader: Trader) -> str:

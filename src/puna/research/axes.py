@@ -37,9 +37,12 @@ class Scale(NamedTuple):
 
 
 def value_ticks(low: float, high: float, most: int) -> tuple[list[float], int]:
-    """The round values within [low, high], at most about `most`, and how many decimals tell them apart."""
+    """The round values within [low, high], about `most` and at least three, and the decimals that tell them apart."""
     step = _round_step(((high - low) or max(abs(high), 1.0) * 1e-3) / most)
-    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    first, last = _within(low, high, step)
+    if last - first < 2:
+        step = _round_step(step / 2.5)
+        first, last = _within(low, high, step)
     places = max(0, -floor(log10(step) + 1e-9))
     return [round(step * n, 10) for n in range(first, last + 1)], places
 
@@ -60,6 +63,11 @@ def _whole_times(first: int, last: int, step: int) -> Iterator[int]:
             return
         if ts >= first:
             yield ts
+
+
+def _within(low: float, high: float, step: float) -> tuple[int, int]:
+    """The first and the last multiple of `step`."""
+    return ceil(low / step - 1e-9), floor(high / step + 1e-9)
 
 
 def _round_step(least: float) -> float:

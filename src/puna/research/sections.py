@@ -8,7 +8,7 @@ from puna.core.types import ZERO
 from puna.engine.record import BookRow, FillRow, PricePoint, RunRecord
 from puna.research import metrics
 from puna.research.charts import Chart, Mark, Point, draw
-from puna.research.formats import DASH, bp, count, dollars, percent, quantity, signed, wall
+from puna.research.formats import bp, count, dollars, percent, quantity, signed, wall
 from puna.research.markup import Child, Html, join, tag
 from puna.research.metrics import Metric, Result
 from puna.research.verdict import doubts, headline, mode_of, verdict, when
@@ -250,13 +250,12 @@ def drops(record: RunRecord) -> Html:
             drop.stream,
             wall(drop.ts_down),
             "never" if drop.ts_up is None else wall(drop.ts_up),
-            DASH if drop.ts_up is None else f"{(drop.ts_up - drop.ts_down) / 1e9:.1f} s",
-            f"{drop.bars:,}",
-            f"{drop.fills_lost:,}",
+            f"{count(drop.bars, 'bar')} fetched, {count(drop.fills_lost, 'fill')} lost",
         )
         for drop in record.drops
     ]
-    return table(("Stream", "Down", "Up again", "For", "Bars fetched", "Fills lost"), rows, numbers=(1, 2, 3, 4, 5))
+    note = "From the last message before the hole to the first one after it; what was missed was asked for."
+    return join((tag("p", note, class_="note"), table(("Stream", "Down", "Up again", "What it took"), rows)))
 
 
 def books(record: RunRecord) -> Html:
