@@ -4,7 +4,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from decimal import Decimal
 from typing import Protocol
 
@@ -72,8 +72,10 @@ class Lines:
     def __init__(self) -> None:
         self._next = 0
 
-    def open(self) -> AbstractContextManager[object]:
-        return nullcontext()
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        yield
+        click.echo(err=True)
 
     def hear(self, ts: int, text: str) -> None:
         click.echo(f"  {wall(ts)}  {text}", err=True)
