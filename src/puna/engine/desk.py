@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from puna.core.orders import Order
+from puna.core.orders import Order, Status
 from puna.core.portfolio import equity
 from puna.core.risk import Breach
 from puna.core.types import ZERO, Bar, OrderIntent, Position, Quote, TimeInForce, Trade
@@ -40,6 +40,7 @@ class StrategyDesk:
         self.strategies = {each.name: each for each in strategies}
         self.stopped: dict[str, str] = {}
         self.on_failure: Callable[[str, str], None] = lambda *_: None
+        self.on_order: Callable[[str], None] = lambda _: None
         self._aggregates: dict[tuple[str, str], Aggregate] = {}
         self._ended = False
         _check(strategies)
@@ -142,6 +143,8 @@ class StrategyDesk:
     def tell(self, changes: Sequence[Change]) -> None:
         """Orders changed; durable and booked."""
         for change in changes:
+            for line in _lines(change):
+                self.on_order(line)
             owner = self.strategies.get(change.order.intent.strategy)
             if owner is None:
                 continue
@@ -151,6 +154,7 @@ class StrategyDesk:
 
     def tell_refusal(self, intent: OrderIntent, code: str, reason: str) -> None:
         """An order was not sent."""
+        self.on_order(f"{intent.strategy}  {_wish(intent)} refused  {code} {reason}")
         if (owner := self.strategies.get(intent.strategy)) is not None:
             self._call(owner, owner.on_refused, intent, code, reason)
 
@@ -210,6 +214,23 @@ class StrategyDesk:
         for order in self.orders(strategy.name) if strategy.when_stopped == "cancel" else ():
             if not (over and order.intent.time_in_force is TimeInForce.DAY):
                 self._gateway.cancel(order.client_order_id, "its strategy has ended")
+
+
+def _lines(change: Change) -> Iterable[str]:
+    """What happened to an order, for people: each fill, and an end without one."""
+    order, intent = change.order, change.order.intent
+    for fill in change.fills:
+        because = f"  ({intent.because})" if intent.because else ""
+        done = f"  {order.filled_qty:f} of {intent.qty:f}" if order.filled_qty < intent.qty else ""
+        yield f"{intent.strategy}  {fill.side} {fill.qty:f} {fill.symbol} at {fill.price:f}{done}{because}"
+    if order.is_terminal and order.status is not Status.FILLED:
+        reason = f"  {order.reason}" if order.reason else ""
+        yield f"{intent.strategy}  {_wish(intent)} {order.raw_status}{reason}"
+
+
+def _wish(intent: OrderIntent) -> str:
+    price = "" if intent.limit_price is None else f" at {intent.limit_price:f}"
+    return f"{intent.side} {intent.qty:f} {intent.symbol}{price}"
 
 
 def _check(strategies: Sequence[Strategy]) -> None:

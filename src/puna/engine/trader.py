@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from puna.alpaca.frames import Gap, StreamOptions, Subscription
+from puna.alpaca.frames import Frame, Gap, StreamOptions, Subscription
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.session import MarketMessage, UpdateMessage
@@ -28,6 +28,7 @@ from puna.engine.gateway import Gateway
 from puna.engine.journal import Journal, open_journal
 from puna.engine.market import MarketView
 from puna.engine.outbound import Timing
+from puna.engine.pacing import PacedClock
 from puna.engine.probes import wire_points
 from puna.engine.reconcile import Reconciliation, reconcile
 from puna.engine.record import DropRow, RunRecord
@@ -37,7 +38,7 @@ from puna.engine.strategy import Strategy
 from puna.errors import BooksDifferError, ConfigError, JournalError, PunaError
 from puna.seams import Clock, DrivenClock, Probe, Rng, no_probe, system_rng
 from puna.wire import trading
-from puna.wire.stream import UnknownMessage
+from puna.wire.stream import QuoteMessage, TradeMessage, UnknownMessage
 
 __all__ = ["Progress", "Trader", "assemble"]
 
@@ -79,6 +80,7 @@ class Trader:
 
     Attributes:
         say: hears one line about everything notable: market time, text.
+        say_order: hears one line about each fill, refusal and end of an order.
         reconciliation: what the start found.
     """
 
@@ -98,6 +100,7 @@ class Trader:
         self.gateway = gateway
         self.desk = StrategyDesk(strategies, gateway)
         self.say: Callable[[int, str], None] = lambda *_: None
+        self.say_order: Callable[[int, str], None] = lambda *_: None
         self.reconciliation: Reconciliation | None = None
         self._data = data
         self._updates = updates
@@ -117,6 +120,7 @@ class Trader:
         self._over = False
         self._began = self._clock.monotonic()
         self.desk.on_failure = lambda _, text: self._speak(text)
+        self.desk.on_order = lambda text: self.say_order(self._clock.now(), text)
         gateway.gate = self._gate
 
     async def run(self) -> RunRecord:
@@ -178,6 +182,8 @@ class Trader:
         broker = await gateway.alpaca(get_clock())
         if isinstance(self._clock, DrivenClock) and self._clock.now() < broker.timestamp:
             await self._clock.advance(int(broker.timestamp))
+        if isinstance(self._clock, PacedClock):
+            self._clock.set(int(broker.timestamp))
         self._end = self._feed.end = self._end or int(broker.next_close)
         await gateway.start()
         self.reconciliation = await reconcile(gateway, accept=self._accept_books)
@@ -281,6 +287,8 @@ class Trader:
             bars = await self._feed.fill_gap(frame.gap) if frame.gap is not None else 0
             if frame.gap is not None and frame.gap.reason == "reconnect":
                 self._dropped("data", frame.gap, bars)
+            if frame.messages and isinstance(self._clock, PacedClock):
+                self._clock.observe(_latest(frame))
             async with self.gateway.lock:
                 self._feed.hear(frame)
 
@@ -356,6 +364,11 @@ class Trader:
 
     def _speak(self, text: str) -> None:
         self.say(self._clock.now(), text)
+
+
+def _latest(frame: Frame[MarketMessage]) -> int:
+    """When the last of its quotes and prints happened; a bar is stamped with its beginning."""
+    return max((int(each.t) for each in frame.messages if isinstance(each, QuoteMessage | TradeMessage)), default=0)
 
 
 def assemble(
