@@ -1,0 +1,60 @@
+"""A market clock that runs a number of times as fast as the wall's, for exchanges that run free at a speed."""
+
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+
+from puna.seams import SystemClock
+
+__all__ = ["PacedClock"]
+
+NANOS = 1_000_000_000
+LONGEST_NAP = 0.05  # seconds of wall time; market time may leap (a night), and then sleepers are late by that much
+LEAP = 60 * NANOS
+
+
+class PacedClock:
+    """Market time as a multiple of wall time, set by what the exchange says.
+
+    Args:
+        factor: market seconds in a second.
+    """
+
+    driven = False
+    moving = True
+
+    def __init__(self, factor: float) -> None:
+        self._wall = SystemClock()
+        self._factor = factor
+        self._base = 0
+        self._since = self._wall.monotonic()
+
+    def set(self, ts: int) -> None:
+        """It is `ts` now."""
+        self._base, self._since = ts, self._wall.monotonic()
+
+    def observe(self, ts: int) -> None:
+        """Something happened at `ts`: if that lies well ahead, the exchange has leapt over a night, and so do we."""
+        if ts > self.now() + LEAP:
+            self.set(ts)
+
+    def now(self) -> int:
+        return self._base + round((self._wall.monotonic() - self._since) * self._factor)
+
+    def monotonic(self) -> int:
+        return self._wall.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now() + round(seconds * NANOS)
+        while (left := until - self.now()) > 0:
+            await self._wall.sleep(min(left / NANOS / self._factor, LONGEST_NAP))
+
+    async def backoff(self, seconds: float) -> None:
+        await self.sleep(seconds)
+
+    def driver(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return self._wall.deadline(seconds)
+
+    def busy(self) -> AbstractContextManager[object]:
+        return nullcontext()
