@@ -143,7 +143,7 @@ fn class(py: Python<'_>, at: usize) -> PyResult<Bound<'_, PyAny>> {
 }
 
 /// A quote.
-#[pyclass(frozen, module = "puna_native")]
+#[pyclass(frozen, freelist = 1024, module = "puna_native")]
 #[allow(non_snake_case)]
 pub struct NativeQuote {
     #[pyo3(get)]
@@ -184,7 +184,7 @@ behaves!(NativeQuote, ["S", "t", "bp", "bs", "ap", "as_", "bx", "ax", "c", "z"],
 });
 
 /// A trade.
-#[pyclass(frozen, module = "puna_native")]
+#[pyclass(frozen, freelist = 1024, module = "puna_native")]
 #[allow(non_snake_case)]
 pub struct NativeTrade {
     #[pyo3(get)]
@@ -224,7 +224,7 @@ behaves!(NativeTrade, ["S", "t", "p", "s", "i", "x", "c", "z"], |_| 1, {
 });
 
 /// A bar: of a minute, of a minute again, or of the day so far.
-#[pyclass(frozen, module = "puna_native")]
+#[pyclass(frozen, freelist = 1024, module = "puna_native")]
 #[allow(non_snake_case)]
 pub struct NativeBar {
     #[pyo3(get)]

@@ -97,10 +97,11 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
+/// Years begin in March here, so that the leap day is the last one of its year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let years: i64 = (1970..year).map(|y| 365 + i64::from(is_leap(y))).sum();
-    let months: i64 = (1..month).map(|m| days_in(year, m)).sum();
-    years + months + day - 1
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leaps = year / 4 - year / 100 + year / 400;
+    year * 365 + leaps + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
 #[cfg(test)]
@@ -110,6 +111,19 @@ mod tests {
     fn read(text: &str) -> Option<i64> {
         let mut at = 0;
         Clock::default().read(text.as_bytes(), &mut at).filter(|_| at == text.len())
+    }
+
+    #[test]
+    fn every_day_follows_the_day_before() {
+        let mut days = 0;
+        for year in 1970..2200 {
+            for month in 1..=12 {
+                for day in 1..=days_in(year, month) {
+                    assert_eq!(days_since_1970(year, month, day), days, "{year}-{month}-{day}");
+                    days += 1;
+                }
+            }
+        }
     }
 
     #[test]
