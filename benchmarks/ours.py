@@ -9,13 +9,13 @@ from pathlib import Path
 from benchmarks.processes import SPEED
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import Alpaca, AsyncAlpaca
-from puna.alpaca.trading import get_account, get_clock, submit_order
+from puna.alpaca.trading import get_account, submit_order
 from puna.core.risk import RiskLimits
 from puna.core.types import Quote
 from puna.engine.outbound import Timing
+from puna.engine.pacing import PacedClock
 from puna.engine.strategy import Strategy
 from puna.engine.trader import assemble
-from puna.seams import PacedClock
 from puna.wire.trading import OrderRequest
 
 __all__ = ["round_trips", "round_trips_sync", "tick_to_order", "tick_to_order_durable"]
@@ -106,10 +106,15 @@ class Answering(Strategy):
 
 async def _trade(port: int, count: int, speed: float, journal: Path | None) -> None:
     strategy = Answering(count)
-    async with AsyncAlpaca(KEYS, _endpoints(port)) as alpaca:
-        clock = PacedClock((await alpaca(get_clock())).timestamp, speed)
     trader = assemble(
-        [strategy], _endpoints(port), KEYS, clock, journal=journal, limits=WIDE, timing=CALM, rate_limit=UNLIMITED
+        [strategy],
+        _endpoints(port),
+        KEYS,
+        PacedClock(speed),
+        journal=journal,
+        limits=WIDE,
+        timing=CALM,
+        rate_limit=UNLIMITED,
     )
     run = asyncio.create_task(trader.run())
     await asyncio.wait([run, asyncio.create_task(strategy.done.wait())], return_when=asyncio.FIRST_COMPLETED)

@@ -24,7 +24,6 @@ __all__ = [
     "Clock",
     "DrivenClock",
     "Ids",
-    "PacedClock",
     "Probe",
     "RandomIds",
     "Record",
@@ -99,24 +98,6 @@ class SystemClock:
 
     def busy(self) -> AbstractContextManager[object]:
         return nullcontext()
-
-
-class PacedClock(SystemClock):
-    """Market time that runs `factor` times as fast as the wall's, from `start`: beside an exchange at a speed."""
-
-    def __init__(self, start: int, factor: float) -> None:
-        self._start = start
-        self._factor = factor
-        self._begun = time.monotonic_ns()
-
-    def now(self) -> int:
-        return self._start + round((time.monotonic_ns() - self._begun) * self._factor)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / self._factor)
-
-    async def backoff(self, seconds: float) -> None:
-        await self.sleep(seconds)
 
 
 class DrivenClock:
