@@ -243,6 +243,30 @@ CODES: dict[str, Text] = {
         '"SPY 2026-03-20 480P -1, 470P +1"; amounts are plain decimals. Nothing was sent.',
         "Correct the part that the message names.",
     ),
+    "E650": Text(
+        "A signal model cannot be used",
+        "It cannot be trained on these samples, cannot be converted to ONNX, or its folder is damaged, incomplete, "
+        "changed, or holds something else than plain ONNX. Nothing of it was run and no signal was given.",
+        "The message names the reason; train and save it again.",
+    ),
+    "E651": Text(
+        "A signal model and its features do not agree",
+        "It was trained on other features, windows, a version of them, or bars of another timeframe than it would be "
+        "served with. Its answers would be numbers without meaning, so it gives none.",
+        "Serve it with what its manifest.json names, or train it again.",
+    ),
+    "E652": Text(
+        "A signal model answered outside -1 to 1",
+        "A signal is a number from -1 to 1, one for each row. Anything else, NaN included, is refused and never "
+        "clipped, because it shows that the model or its input is not what it was thought to be.",
+        "Correct the model; squash its output inside it, for example by tanh.",
+    ),
+    "E653": Text(
+        "A library of the extra `models` is not installed",
+        "Training, saving and serving signal models need scikit-learn, skl2onnx, onnx and onnxruntime; nothing else in "
+        "Puna does. Nothing was trained, saved or served.",
+        "pip install 'puna[models]', or from a clone: make test installs them into .venv.",
+    ),
     "E900": Text(
         "A mistake in Puna",
         "Something failed in a way that nobody foresaw. What was sent before stands in the journal.",

@@ -6,8 +6,8 @@ import numpy as np
 
 from puna.core.features import FeatureSchema
 from puna.engine.models.extra import library
-from puna.engine.models.samples import Samples
-from puna.engine.models.signal import Column, ModelError, check_schema
+from puna.engine.models.protocol import Column, ModelError, check_schema
+from puna.engine.models.sampling import Samples
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -36,18 +36,18 @@ class EstimatorModel:
         self.estimator = estimator
         self.schema = schema
         self.scale = scale
-        self.classes = _classes(estimator) if scale is None else None
+        self.classes = _classes(estimator) if scale is None else np.empty(0)
         if scale is not None and not 0.0 < scale < np.inf:
             raise ModelError(f"Returns cannot be scaled by {scale}.", why="they must differ from each other")
 
     def predict(self, features: Column) -> "ArrayLike":
         table = features if features.ndim == 2 else features[np.newaxis]
-        answers = self._squashed(table) if self.classes is None else self._leaning(table)
+        answers = self._leaning(table) if self.scale is None else self._squashed(table, self.scale)
         return answers if features.ndim == 2 else answers[0]
 
-    def _squashed(self, table: Column) -> Column:
+    def _squashed(self, table: Column, scale: float) -> Column:
         predicted: Column = np.asarray(self.estimator.predict(table), dtype=np.float64).reshape(-1)
-        return np.asarray(np.tanh(predicted / self.scale))
+        return np.asarray(np.tanh(predicted / scale))
 
     def _leaning(self, table: Column) -> Column:
         chances: Column = np.asarray(self.estimator.predict_proba(table), dtype=np.float64)

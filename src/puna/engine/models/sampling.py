@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from puna.core.features import FeatureComputer, FeatureSchema
 from puna.core.types import Bar
-from puna.engine.models.signal import Column, ModelError, check_schema, columns
+from puna.engine.models.protocol import Column, ModelError, check_schema, columns
 
 __all__ = ["Samples", "Times", "by_symbol", "feature_table", "forward_returns", "samples"]
 
@@ -77,7 +77,9 @@ def samples(bars: Iterable[Bar], *, timeframe: str, horizon: int, schema: Featur
     found = by_symbol(bars)
     parts = [_of_symbol(each, schema, horizon) for each in found.values()]
     if not sum(len(begin) for *_, begin, _ in parts):
-        raise ModelError("No sample is left.", why="features are not warm, or labels not known", remedy="Use more bars.")
+        raise ModelError(
+            "No sample is left.", why="features are not warm, or labels not known", remedy="Use more bars."
+        )
     features, returns, begin, end = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(begin, kind="stable")  # parts stand by symbol already
     return Samples(

@@ -53,7 +53,7 @@ class SignalModel(Protocol):
 
 
 def signals(model: SignalModel, features: Column) -> Column:
-    """The model's signal for each row of a table (n, columns); NaN where a feature is not warm: the model never sees it.
+    """The model's signal for each row of a table (n, columns); NaN where a feature is not warm, unseen by it.
 
     Raises:
         SchemaMismatchError: the table has another number of columns than the model's schema.
