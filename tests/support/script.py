@@ -111,6 +111,7 @@ class Scripted(Strategy):
     def on_quote(self, quote: Quote) -> None:
         if quote.symbol != self.symbols[-1]:  # the last of a frame, so that all of them are known
             return
+        self._cancel_strangers()
         tick = (quote.ts_event - self._open) // TICK
         for step in self._steps:
             if step.tick <= tick and not self._is_done(step) and self._is_possible(step):
@@ -139,6 +140,13 @@ class Scripted(Strategy):
 
     def _write(self, memory: Memory) -> None:
         os.write(self._told, msgspec.json.encode(memory) + b"\n")
+
+    def _cancel_strangers(self) -> None:
+        """Ends orders that were found at the broker: what they were for is lost with the end of the journal."""
+        names = {step.name for step in self._steps}
+        for order in self.orders():
+            if order.intent.because not in names and order.client_order_id not in self.books().cancels:
+                self.cancel(order.client_order_id)
 
     def _is_done(self, step: Step) -> bool:
         """By the books, or because it was asked for a moment ago."""

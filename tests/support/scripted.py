@@ -21,6 +21,7 @@ from puna.alpaca.hosts import Credentials, Endpoints
 from puna.core import sessions
 from puna.core.risk import RiskLimits
 from puna.engine.journal import Journal
+from puna.engine.outbound import Timing
 from puna.engine.storage import SqliteStorage
 from puna.engine.trader import assemble
 from puna.exchange.options import DEFAULT_DAY
@@ -29,6 +30,7 @@ from puna.seams import DrivenClock, Probe, Record, seeded_rng
 __all__ = ["live"]
 
 DEADLINE = 0.25
+TIMING = Timing(settle=0.5, resting=30.0)
 MINUTE = 60_000_000_000
 PLENTY = Decimal(10_000_000)
 LIMITS = RiskLimits(
@@ -96,6 +98,7 @@ async def _live(life: Life) -> None:
         until=day.open + life.minutes * MINUTE,
         deadline=DEADLINE,
         rate_limit=0,
+        timing=TIMING,
     )
     strategy.books = lambda: trader.gateway.blotter
     try:

@@ -26,7 +26,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         faults: the exchange's fault script.
         minutes: market minutes after the open at which the session ends.
         script: which orders the strategy makes; see `scripted`.
-        pages: how many pages the journal may have in the first process; 0 is no limit.
+        pages: how many pages the journal may have in a first process, on a disk that is full then; 0 is no limit.
+        torn: the part of the journal's log that is left after the first death, as if the machine had lost its power
+            before the rest was on the disk; 1 is all of it.
     """
 
     seed: int = 7
@@ -35,6 +37,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     minutes: int = 5
     script: str = "life"
     pages: int = 0
+    torn: float = 1.0
 
     def line(self) -> str:
         """The trial as one line."""

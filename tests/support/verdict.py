@@ -17,11 +17,11 @@ import msgspec
 from bourse import CASH, Closed
 
 from puna.engine.blotter import Blotter
-from puna.engine.entries import CancelAsked, Entry, Epoch, Intent, Note, Reconciled, StateChange, from_record
+from puna.engine.entries import CancelAsked, Entry, Epoch, Intent, Note, Reconciled, Refusal, StateChange, from_record
 from puna.seams import Record
 from puna.wire.trading import Order
 
-__all__ = ["Final", "Memory", "Source", "judge", "journal_entries", "unjournaled"]
+__all__ = ["Final", "Memory", "Source", "event_log", "journal_entries", "judge", "judge_torn", "story", "unjournaled"]
 
 ZERO = Decimal(0)
 HALF_A_CENT = Decimal("0.005")
@@ -134,6 +134,23 @@ def judge(source: Source, *, wanted: Mapping[str, str]) -> list[str]:
     ]
 
 
+def judge_torn(source: Source) -> list[str]:
+    """The same where the journal has lost its end: what the exchange has done is found and booked all the same.
+
+    What the strategy wanted is lost with it, so its steps are not asked about, nor is what was told before.
+    """
+    booked = {(each.fill.client_order_id, each.fill.cum_qty) for each in source.blotter.booked}
+    told = {(each.key, each.cum_qty) for each in source.told if each.told == "fill"}
+    return [
+        *_strangers(source),
+        *_states(source),
+        *_fills(source),
+        *_ledger(source),
+        *(f"R33 the strategy was never told of the fill {key}" for key in booked - told),
+        *_peace(source),
+    ]
+
+
 def _strangers(source: Source) -> Iterator[str]:
     """Orders on one side only."""
     for key in source.orders.keys() - source.blotter.orders.keys():
@@ -141,7 +158,7 @@ def _strangers(source: Source) -> Iterator[str]:
     for key, order in source.blotter.orders.items():
         if order.seen and key not in source.orders:
             yield f"I8 the journal holds evidence of {key}, and the exchange has no such order"
-    for key, count in Counter(order.client_order_id for order in source.closed.orders).items():
+    for key, count in Counter(order.client_order_id or order.id for order in source.closed.orders).items():
         if count > 1:
             yield f"I1 the exchange has {count} orders under {key}"
 
@@ -164,8 +181,8 @@ def _steps(source: Source, wanted: Mapping[str, str]) -> Iterator[str]:
             yield f"I1 step {step!r} is to have exactly one live order, and has {live}"
         if end == "ended" and live:
             yield f"I1 step {step!r} is to have ended, and {live} lives"
-        if end == "washed" and (accepted or not asked[step]):
-            yield f"I8 step {step!r} is to be refused by the exchange: asked {asked[step]}, accepted {accepted}"
+        if end == "washed" and (live or not asked[step]):
+            yield f"I8 step {step!r} is to be refused by the exchange: asked {asked[step]}, live {live}"
         if end == "refused" and asked[step]:
             yield f"I10 step {step!r} is to be refused by risk, and {asked[step]} was approved"
 
@@ -226,11 +243,12 @@ def _lineages(source: Source) -> Iterator[str]:
         intent = source.blotter.intents.get(key)
         if intent is None:
             continue
-        filled, at = order.filled_qty or ZERO, intent.intent.replaces
-        while at is not None:
-            before = source.orders.get(at)
-            filled += (before.filled_qty or ZERO) if before else ZERO
-            at = source.blotter.intents[at].intent.replaces if at in source.blotter.intents else None
+        filled = order.filled_qty or ZERO
+        before: str | None = intent.intent.replaces
+        while before is not None:
+            replaced, known = source.orders.get(before), source.blotter.intents.get(before)
+            filled += (replaced.filled_qty or ZERO) if replaced else ZERO
+            before = known.intent.replaces if known else None
         if filled > intent.intent.qty:
             yield f"I2 {key} and what it replaced filled {filled} of {intent.intent.qty}"
 
@@ -290,6 +308,8 @@ def story(source: Source) -> list[str]:
     shown = []
     for seq, entry in source.entries:
         match entry:
+            case Refusal():
+                what = f"refused {entry.key} {entry.intent.because}: {entry.breach}"
             case Intent():
                 what = f"intent {entry.key} {entry.intent.because} {entry.intent.side} {entry.intent.qty}"
             case Note() | StateChange() | Reconciled() | CancelAsked() | Epoch():

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, NoReturn, Self
 
 import msgspec
 from trial import Ended, Life
@@ -55,7 +56,7 @@ class Zygote:
 
 def main(orders: BinaryIO, answers: BinaryIO) -> None:
     """Forks as it is told, until nobody tells it any more."""
-    import scripted
+    from scripted import live  # noqa: PLC0415 - the parent's side does without the engine
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.collect()
@@ -65,7 +66,7 @@ def main(orders: BinaryIO, answers: BinaryIO) -> None:
         began = time.perf_counter()
         child = os.fork()
         if child == 0:
-            _live(scripted.live, life)
+            _live(live, life)
         _, status = os.waitpid(child, 0)
         ended = Ended(
             os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
@@ -76,7 +77,7 @@ def main(orders: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
-def _live(live: "object", life: Life) -> None:
+def _live(live: Callable[[Life], None], life: Life) -> NoReturn:
     """The forked process, from here to its end; nothing of the zygote runs on in it."""
     status = UNFINISHED
     try:
@@ -84,7 +85,6 @@ def _live(live: "object", life: Life) -> None:
         for stream in (0, 1, 2):
             os.dup2(log, stream)
         signal.alarm(PATIENCE_SECONDS)
-        assert callable(live)
         live(life)
         status = 0
     except BaseException:  # noqa: BLE001 - whatever it is, it must not run on as a second zygote

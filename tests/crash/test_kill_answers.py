@@ -1,0 +1,67 @@
+"""Requests without a clear answer, with SIGKILL in half of the trials: one live order per intent, every fill once."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from campaign import Campaign
+from sweep import chunks, doubtful
+
+from puna.exchange.faults import Fault
+
+SUBMIT, REPLACE, CANCEL = "POST /v2/orders", "PATCH /v2/orders/*", "DELETE /v2/orders/*"
+
+
+def fault(on: str, action: str, passes: int, *, status: int = 0, held: float = 0.0) -> Callable[[Random], Fault]:
+    """A fault that strikes at some pass, one to three times in a row."""
+
+    def pick(rng: Random) -> Fault:
+        nth, times = rng.randint(1, passes), rng.choice([1, 1, 1, 2, 3])
+        return Fault(on=on, action=action, nth=nth, times=times, status=status, seconds=held)
+
+    return pick
+
+
+@pytest.mark.parametrize("chunk", chunks(many=200, few=10))
+def test_504_after_accept(campaign: Campaign, chunk: int) -> None:
+    """PRO-01: the order lives, and the answer says that the gateway timed out."""
+    doubtful(campaign, "504", chunk, fault(SUBMIT, "error_after", 6, status=504))
+
+
+@pytest.mark.parametrize("chunk", chunks(many=200, few=10))
+def test_timeout_after_accept(campaign: Campaign, chunk: int) -> None:
+    """PRO-03: the order lives, and no answer ever comes."""
+    doubtful(campaign, "timeout", chunk, fault(SUBMIT, "hang_after", 6))
+
+
+@pytest.mark.parametrize("chunk", chunks(many=200, few=10))
+def test_lost_reply(campaign: Campaign, chunk: int) -> None:
+    """NET-04: the order lives, and the connection is reset before the answer."""
+    doubtful(campaign, "lost", chunk, fault(SUBMIT, "drop_reply", 6))
+
+
+@pytest.mark.parametrize("action", ["error_before", "drop_before", "hang_before", "truncate", "hold"])
+@pytest.mark.parametrize("chunk", chunks(many=40, few=0))
+def test_other_unclear_answers(campaign: Campaign, action: str, chunk: int) -> None:
+    """NET-10, PRO-02: not accepted, half an answer, or accepted long after the client gave up: it ends the same."""
+    doubtful(campaign, action, chunk, fault(SUBMIT, action, 6, held=8.0 if action == "hold" else 0.0))
+
+
+@pytest.mark.parametrize("action", ["error_after", "hang_after", "drop_reply", "error_before", "hold"])
+@pytest.mark.parametrize("chunk", chunks(many=40, few=0))
+def test_replace_without_answer(campaign: Campaign, action: str, chunk: int) -> None:
+    """BRK-11: a replace that may have happened is never sent twice; the links tell what became of it."""
+    doubtful(campaign, f"replace {action}", chunk, fault(REPLACE, action, 1, held=8.0 if action == "hold" else 0.0))
+
+
+@pytest.mark.parametrize("action", ["error_after", "drop_reply", "error_before"])
+@pytest.mark.parametrize("chunk", chunks(many=40, few=0))
+def test_cancel_without_answer(campaign: Campaign, action: str, chunk: int) -> None:
+    """PRO-11: a cancel is asked for until the order has ended, and counts as done on evidence only."""
+    doubtful(campaign, f"cancel {action}", chunk, fault(CANCEL, action, 1))
+
+
+@pytest.mark.parametrize("on", [REPLACE, CANCEL])
+def test_replace_and_cancel_without_answer_in_short(campaign: Campaign, on: str) -> None:
+    """Some of the trials above, of those with the connection reset, for every run of the tests."""
+    doubtful(campaign, f"short {on}", 0, fault(on, "drop_reply", 1), size=8)
