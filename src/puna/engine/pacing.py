@@ -23,7 +23,7 @@ class PacedClock:
 
     def __init__(self, factor: float) -> None:
         self._wall = SystemClock()
-        self._factor = factor
+        self.factor = factor
         self._base = 0
         self._since = self._wall.monotonic()
 
@@ -37,7 +37,7 @@ class PacedClock:
             self.set(ts)
 
     def now(self) -> int:
-        return self._base + round((self._wall.monotonic() - self._since) * self._factor)
+        return self._base + round((self._wall.monotonic() - self._since) * self.factor)
 
     def monotonic(self) -> int:
         return self._wall.monotonic()
@@ -45,7 +45,7 @@ class PacedClock:
     async def sleep(self, seconds: float) -> None:
         until = self.now() + round(seconds * NANOS)
         while (left := until - self.now()) > 0:
-            await self._wall.sleep(min(left / NANOS / self._factor, LONGEST_NAP))
+            await self._wall.sleep(min(left / NANOS / self.factor, LONGEST_NAP))
 
     async def backoff(self, seconds: float) -> None:
         await self.sleep(seconds)
