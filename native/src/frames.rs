@@ -8,7 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::json::Json;
-use crate::message::{Bar, Code, Conditions, Kind, Message, Quote, Span, Trade, TradeId};
+use crate::message::{Bar, Code, Conditions, Kind, Message, Quote, Span, Trade, TradeId, word};
 use crate::msgpack::Msgpack;
 use crate::times::Clock;
 
@@ -40,12 +40,6 @@ impl Reader {
     }
 }
 
-/// At most eight bytes as a number.
-#[inline(always)]
-fn word(text: &[u8]) -> u64 {
-    text.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
-}
-
 /// One text object for each symbol; a table that forgets the older of two that meet in one place.
 #[inline(always)]
 fn symbol<'py>(py: Python<'py>, table: &mut Symbols, text: &[u8]) -> Option<Py<PyString>> {
@@ -74,7 +68,7 @@ fn symbol<'py>(py: Python<'py>, table: &mut Symbols, text: &[u8]) -> Option<Py<P
 fn conditions<'py>(py: Python<'py>, c: &Conditions) -> PyResult<Bound<'py, PyAny>> {
     match c.kind() {
         Kind::Null => Ok(py.None().into_bound(py)),
-        Kind::Text => Ok(PyString::new(py, c.texts().first().copied().unwrap_or_default()).into_any()),
+        Kind::Text => Ok(PyString::new(py, &c.texts().concat()).into_any()),
         Kind::List => Ok(PyList::new(py, c.texts())?.into_any()),
     }
 }
@@ -166,11 +160,11 @@ pub struct NativeQuote {
 
 behaves!(NativeQuote, ["S", "t", "bp", "bs", "ap", "as_", "bx", "ax", "c", "z"], |_| 0, {
     #[getter]
-    fn bx(&self) -> &str {
+    fn bx(&self) -> String {
         self.bx.text()
     }
     #[getter]
-    fn ax(&self) -> &str {
+    fn ax(&self) -> String {
         self.ax.text()
     }
     #[getter]
@@ -178,7 +172,7 @@ behaves!(NativeQuote, ["S", "t", "bp", "bs", "ap", "as_", "bx", "ax", "c", "z"],
         conditions(py, &self.c)
     }
     #[getter]
-    fn z(&self) -> &str {
+    fn z(&self) -> String {
         self.z.text()
     }
 });
@@ -210,7 +204,7 @@ behaves!(NativeTrade, ["S", "t", "p", "s", "i", "x", "c", "z"], |_| 1, {
         }
     }
     #[getter]
-    fn x(&self) -> &str {
+    fn x(&self) -> String {
         self.x.text()
     }
     #[getter]
@@ -218,7 +212,7 @@ behaves!(NativeTrade, ["S", "t", "p", "s", "i", "x", "c", "z"], |_| 1, {
         conditions(py, &self.c)
     }
     #[getter]
-    fn z(&self) -> &str {
+    fn z(&self) -> String {
         self.z.text()
     }
 });

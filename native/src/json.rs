@@ -83,12 +83,13 @@ impl<'a, 'c> Json<'a, 'c> {
     /// The digits from here on: their value and how many they are, at most 18, so that it cannot overflow.
     #[inline(always)]
     fn digits(&mut self, mut value: u64) -> Option<(u64, usize)> {
-        let start = self.at;
-        while let Some(next) = digit(self.peek()) {
+        let mut count = 0;
+        for byte in self.bytes.get(self.at..)? {
+            let Some(next) = digit(*byte) else { break };
             value = value.wrapping_mul(10).wrapping_add(next);
-            self.at += 1;
+            count += 1;
         }
-        let count = self.at - start;
+        self.at += count;
         (1..=18).contains(&count).then_some((value, count))
     }
 
@@ -106,10 +107,20 @@ impl<'a, 'c> Json<'a, 'c> {
     }
 }
 
-/// A character that stands for itself in a JSON string.
+/// The characters that stand for themselves in a JSON string.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        plain[byte as usize] = byte != b'"' && byte != b'\\';
+        byte += 1;
+    }
+    plain
+};
+
 #[inline(always)]
 fn plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+    PLAIN[usize::from(byte)]
 }
 
 /// Powers of ten that a float holds exactly.
@@ -126,14 +137,10 @@ impl<'a> Scan<'a> for Json<'a, '_> {
             return Some(&self.bytes[self.at - 2..self.at - 1]);
         }
         self.expect(b'"')?;
-        let start = self.at;
-        loop {
-            match self.byte()? {
-                b'"' => return Some(&self.bytes[start..self.at - 1]),
-                b' '..=b'[' | b']'..=b'~' => {}
-                _ => return None,
-            }
-        }
+        let rest = self.bytes.get(self.at..)?;
+        let length = rest.iter().position(|byte| !PLAIN[usize::from(*byte)])?;
+        self.at += length + 1;
+        (rest[length] == b'"').then(|| &rest[..length])
     }
 
     #[inline(always)]

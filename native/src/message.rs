@@ -3,36 +3,39 @@
 //! The scanners know what the broker usually sends and nothing else. At anything unusual (an escape, a space, a number
 //! with a sign, a type they do not know) they give up on the whole frame, and the reference reads it.
 
-/// A short text in place: an exchange, a tape.
+/// A short text in place: an exchange, a tape. One word (its length, then up to seven bytes), so that it stays in a
+/// register; an array of bytes would go through memory, and wait there.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
-pub struct Code {
-    length: u8,
-    bytes: [u8; 7],
-}
+pub struct Code(u64);
 
 impl Code {
     #[inline(always)]
     pub fn of(text: &[u8]) -> Option<Self> {
-        let mut code = Code { length: text.len() as u8, bytes: [0; 7] };
-        if let [one] = text {
-            code.bytes[0] = *one; // nearly always; a copy of unknown length costs more
-            return Some(code);
+        match text {
+            [one] => Some(Code(1 | u64::from(*one) << 8)),
+            _ if text.len() < 8 => Some(Code(text.len() as u64 | word(text) << 8)),
+            _ => None,
         }
-        code.bytes.get_mut(..text.len())?.copy_from_slice(text);
-        Some(code)
     }
 
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    pub fn text(&self) -> String {
+        let [length, bytes @ ..] = self.0.to_le_bytes();
+        String::from_utf8_lossy(&bytes[..usize::from(length)]).into_owned()
     }
 }
 
-/// Conditions in place: nothing, one text, or a list of texts, each behind its length.
+/// At most eight bytes as a number.
+#[inline(always)]
+pub fn word(text: &[u8]) -> u64 {
+    text.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+/// Conditions in place: nothing, one text, or a list of texts, each behind its length, in one word.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub struct Conditions {
+    bytes: u64,
+    length: u32,
     kind: Kind,
-    length: u8,
-    bytes: [u8; 14],
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
@@ -50,15 +53,12 @@ impl Conditions {
 
     #[inline(always)]
     pub fn push(&mut self, text: &[u8]) -> Option<()> {
-        let start = usize::from(self.length);
-        let end = start + 1 + text.len();
-        let place = self.bytes.get_mut(start..end)?;
-        place[0] = text.len() as u8;
-        match text {
-            [one] => place[1] = *one,
-            _ => place[1..].copy_from_slice(text),
+        let end = self.length + 1 + text.len() as u32;
+        if end > 8 {
+            return None;
         }
-        self.length = end as u8;
+        self.bytes |= (text.len() as u64 | word(text) << 8) << (8 * self.length);
+        self.length = end;
         Some(())
     }
 
@@ -66,11 +66,12 @@ impl Conditions {
         self.kind
     }
 
-    pub fn texts(&self) -> Vec<&str> {
-        let (mut texts, mut rest) = (Vec::new(), &self.bytes[..usize::from(self.length)]);
+    pub fn texts(&self) -> Vec<String> {
+        let bytes = self.bytes.to_le_bytes();
+        let (mut texts, mut rest) = (Vec::new(), &bytes[..self.length as usize]);
         while let [length, after @ ..] = rest {
             let (text, others) = after.split_at(usize::from(*length));
-            texts.push(std::str::from_utf8(text).unwrap_or_default());
+            texts.push(String::from_utf8_lossy(text).into_owned());
             rest = others;
         }
         texts
