@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import orders
+from benchmarks import decode, features, orders
 from benchmarks.table import Row, show
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "decode": decode.rows,
+    "features": features.rows,
     "orders": orders.rows,
 }
 

@@ -93,6 +93,12 @@ impl<'a> Msgpack<'a> {
 impl<'a> Scan<'a> for Msgpack<'a> {
     #[inline(always)]
     fn text(&mut self) -> Option<&'a [u8]> {
+        if let [0xa1, one, ..] = self.bytes.get(self.at..)?
+            && *one < 128
+        {
+            self.at += 2;
+            return Some(std::slice::from_ref(one));
+        }
         let first = self.next()?;
         self.text_after(first)
     }
@@ -170,6 +176,17 @@ impl<'a> Scan<'a> for Msgpack<'a> {
     fn key(&mut self) -> Option<Key<'a>> {
         let Some(left) = self.left.checked_sub(1) else { return Some(Key::End) };
         self.left = left;
+        match *self.bytes.get(self.at..)?.first_chunk()? {
+            [0xa1, one, _] if one < 128 => {
+                self.at += 2;
+                return Some(Key::One(one));
+            }
+            [0xa2, one, two] if one < 128 && two < 128 => {
+                self.at += 3;
+                return Some(Key::Two(one, two));
+            }
+            _ => {}
+        }
         match *self.text()? {
             [one] => Some(Key::One(one)),
             [one, two] => Some(Key::Two(one, two)),
