@@ -178,6 +178,13 @@ CODES: dict[str, Text] = {
         "books that do not agree.",
         "Compare with `puna positions` and `puna account`. Trades made by hand or by another program look like this.",
     ),
+    "E520": Text(
+        "Trading is halted",
+        "A halt was written into the journal and outlives the process: the books differed, keys were refused, an order "
+        "was filled too often, an answer could not be believed, or a person asked for it. At the start only cancels "
+        "that were asked for before are sent.",
+        "The message names the reason. When it is gone: puna run CONFIG --resume.",
+    ),
     "E600": Text(
         "Market data cannot be used",
         "A price, a bar or a data file is not what it must be. Nothing was derived from it.",
