@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -41,6 +42,8 @@ class Result:
         points: how often each point was passed, by the processes that could say so.
         struck: the faults that struck.
         told: the journal and the exchange's log in words.
+        source: what the verdict was made from.
+        log_hash: of the exchange's event log.
         seconds: how long the trial took.
     """
 
@@ -50,6 +53,8 @@ class Result:
     points: dict[str, int] = field(default_factory=dict)
     struck: list[tuple[str, str]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    source: Source | None = None
+    log_hash: str = ""
     seconds: float = 0.0
 
     @property
@@ -146,6 +151,8 @@ class Campaign:
             told=_lines(folder / "told"),
             final=_final(folder / "final"),
         )
+        result.source = source
+        result.log_hash = sha256((folder / "log").read_bytes()).hexdigest()
         if not result.wrong and result.trial.torn < 1:
             result.wrong += judge_torn(source)
         elif not result.wrong:
