@@ -5,6 +5,9 @@ pub trait Processor {
     /// # Safety
     /// `to` points to eight writable values on a cache line of their own, and the processor has this level.
     unsafe fn stream(&self, to: *mut f64, values: &[f64; 8]);
+
+    /// Makes what was streamed visible, before another thread or ordinary code may look at it.
+    fn fence(&self) {}
 }
 
 pub struct Any;
@@ -20,7 +23,7 @@ impl Processor for Any {
 #[cfg(target_arch = "x86_64")]
 pub mod x86 {
     use super::Processor;
-    use std::arch::x86_64::{_mm256_loadu_pd, _mm256_stream_pd, _mm512_loadu_pd, _mm512_stream_pd};
+    use std::arch::x86_64::{_mm_sfence, _mm256_loadu_pd, _mm256_stream_pd, _mm512_loadu_pd, _mm512_stream_pd};
 
     pub struct Avx2;
 
@@ -33,6 +36,12 @@ pub mod x86 {
                 _mm256_stream_pd(to.add(4), _mm256_loadu_pd(values.as_ptr().add(4)));
             }
         }
+
+        #[inline(always)]
+        fn fence(&self) {
+            // SAFETY: every x86-64 processor has it.
+            unsafe { _mm_sfence() }
+        }
     }
 
     pub struct Avx512;
@@ -42,6 +51,12 @@ pub mod x86 {
         unsafe fn stream(&self, to: *mut f64, values: &[f64; 8]) {
             // SAFETY: the caller's promise.
             unsafe { _mm512_stream_pd(to, _mm512_loadu_pd(values.as_ptr())) }
+        }
+
+        #[inline(always)]
+        fn fence(&self) {
+            // SAFETY: every x86-64 processor has it.
+            unsafe { _mm_sfence() }
         }
     }
 }

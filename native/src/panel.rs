@@ -372,14 +372,16 @@ fn chunk_with(
     processor: impl Processor,
 ) -> Result<(), (usize, usize)> {
     let mut blocks = vec![Block::new(p); last - first];
-    for time in 0..table.times() {
+    let mut answer = Ok(());
+    'times: for time in 0..table.times() {
         let row = table.row(time);
         for (at, block) in (first..last).zip(&mut blocks) {
             let bars = Bars::load(&row, at * LANES);
             if !bars.all_sound()
                 && let Some(bad) = bars.first_bad()
             {
-                return Err((time, at * LANES + bad));
+                answer = Err((time, at * LANES + bad));
+                break 'times;
             }
             let values = block.step(&bars, time as i64, || NOTHING);
             for (feature, lane) in values.iter().enumerate() {
@@ -388,7 +390,8 @@ fn chunk_with(
             }
         }
     }
-    Ok(())
+    processor.fence();
+    answer
 }
 
 #[inline(always)]
