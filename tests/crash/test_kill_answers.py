@@ -67,6 +67,15 @@ def test_cancel_without_answer(campaign: Campaign, action: str, chunk: int) -> N
     doubtful(campaign, f"cancel {action}", chunk, fault(CANCEL, action, 1))
 
 
+def test_cancel_taken_and_forgotten(campaign: Campaign) -> None:
+    """PRO-11: 204 says that the request was taken, not that the order has ended; so it is asked for again."""
+
+    def forget(rng: Random) -> Fault:
+        return Fault(on=CANCEL, action="error_before", status=204, body="", nth=rng.randint(1, 2), times=1)
+
+    doubtful(campaign, "forgotten", 0, forget)
+
+
 @pytest.mark.parametrize("on", [REPLACE, CANCEL])
 def test_replace_and_cancel_without_answer_in_short(campaign: Campaign, on: str) -> None:
     """Some of the trials above, of those with the connection reset, for every run of the tests."""
