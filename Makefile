@@ -15,7 +15,7 @@ demo: $(VENV)/core.installed ## a trading day in about ten seconds: no account, 
 	@$(BIN)/puna demo $(ARGS)
 
 test: $(VENV)/dev.installed ## all tests but the long trials, in a minute or two
-	@$(BIN)/python $(PYTEST) -m "not slow" $(ARGS)
+	@$(BIN)/python $(PYTEST) -m "not slow and not campaign" $(ARGS)
 
 install: $(VENV)/core.installed ## only make .venv with the puna command
 	@echo "installed: $(BIN)/puna"
@@ -32,7 +32,7 @@ check-oldest: ## the tests on Python 3.11, where there is one beside a newer
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
 	    echo "puna: $(VENV) is Python 3.11 already"; \
 	elif sh tools/find-python 3.11 >/dev/null; then \
-	    $(MAKE) --no-print-directory $(OLDEST)/dev.installed && $(OLDEST)/bin/python $(PYTEST) -m "not slow"; \
+	    $(MAKE) --no-print-directory $(OLDEST)/dev.installed && $(OLDEST)/bin/python $(PYTEST) -m "not slow and not campaign"; \
 	else \
 	    echo "puna: no Python 3.11 on this machine, so the tests did not run on it"; \
 	fi

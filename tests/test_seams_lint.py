@@ -25,6 +25,7 @@ RIMS: dict[str, set[Kind]] = {
     "alpaca/stream.py": {"network"},
     "alpaca/transport.py": {"network"},  # the session that http.py and stream.py dial with
     "engine/models/saved.py": {"disk"},  # a model's folder
+    "engine/probes.py": {"network"},  # names points of a request, out of the HTTP client's trace hooks
     "engine/storage.py": {"disk"},  # the journal's file and its lock
     "exchange/answers.py": {"network"},  # HTTP answers of the exchange
     "exchange/api.py": {"network"},
