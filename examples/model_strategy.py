@@ -1,5 +1,6 @@
 """Trades by a saved signal model. Train it first: model_training.py; then `puna run examples/model_strategy.toml`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from puna import Strategy
@@ -13,7 +14,7 @@ class ModelStrategy(Strategy):
     """Three tenths of its capital in each stock that the model favours, nothing in one that it does not."""
 
     symbols = ("AAPL", "MSFT")
-    warmup = {"1Min": 390}  # the session before: features are warm at the first bar
+    warmup: Mapping[str, int] = {"1Min": 390}  # the session before: features are warm at the first bar
     folder = "models/minutes"
     threshold = 0.02
 

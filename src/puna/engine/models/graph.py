@@ -108,11 +108,11 @@ def _exported(model: EstimatorModel, *, double: bool) -> bytes:
             target_opset=OPSETS,
             name="signal",
         )
-        return bytes(_with_signal(exported, model).SerializeToString(deterministic=True))
     except Exception as error:  # converters raise whatever they like
         raise ModelError(
             f"{type(model.estimator).__name__} cannot be exported.", why=f"{type(error).__name__}: {_short(error)}"
         ) from error
+    return bytes(_with_signal(exported, model).SerializeToString(deterministic=True))
 
 
 def _with_signal(exported: Any, model: EstimatorModel) -> Any:

@@ -41,6 +41,11 @@ class LiveSignals:
                 remedy="Set the timeframe of the strategy, or train on its bars.",
             )
 
+    @property
+    def name(self) -> str:
+        """For orders and logs: the first digits of a saved model's id, of any other its class."""
+        return self.model.id[:12] if isinstance(self.model, SavedModel) else type(self.model).__name__
+
     def warm_up(self, bars: Iterable[Bar]) -> None:
         """Takes what was before, without a signal.
 

@@ -87,7 +87,10 @@ def signal(model: SignalModel, vector: Column) -> float | None:
 
 
 def _checked(answer: ArrayLike, shape: tuple[int, ...]) -> Column:
-    values = np.asarray(answer, dtype=np.float64)
+    try:
+        values = np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadSignalError("The model answered with something that is no number.", why=str(error)) from error
     if values.shape != shape:
         raise BadSignalError(f"The model answered in the shape {values.shape} where {shape} was asked for.")
     refused = values[~(np.abs(values) <= 1.0)]  # NaN is not <= 1 either
