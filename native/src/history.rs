@@ -57,8 +57,20 @@ pub fn page(body: &[u8]) -> Option<Page<'_>> {
     json.is_at_end().then_some(Page { bars, next_page_token })
 }
 
+/// The broker puts at most this many bars on a page.
+const LARGEST: usize = 10_000;
+/// About as many bytes as a bar takes.
+const BAR: usize = 110;
+
+impl Columns {
+    fn with_room(bars: usize) -> Self {
+        let (real, whole) = (|| Vec::with_capacity(bars), || Vec::with_capacity(bars));
+        Columns { t: whole(), o: real(), h: real(), l: real(), c: real(), v: real(), n: whole(), vw: real() }
+    }
+}
+
 fn columns(json: &mut Json) -> Option<Columns> {
-    let mut columns = Columns::default();
+    let mut columns = Columns::with_room((json.left() / BAR).min(LARGEST));
     json.expect(b'[')?;
     if json.peek() == b']' {
         json.byte()?;

@@ -36,6 +36,11 @@ impl<'a, 'c> Json<'a, 'c> {
         self.is_at_end().then_some(())
     }
 
+    /// How many bytes are still to come.
+    pub fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
     pub fn is_at_end(&self) -> bool {
         self.at == self.bytes.len()
     }
