@@ -13,7 +13,7 @@ from puna.engine.outbound import Timing
 from puna.engine.strategy import Strategy
 from puna.engine.trader import Trader, assemble
 from puna.exchange.faults import Fault
-from puna.exchange.server import ExchangeConfig, ExchangeThread
+from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
 from puna.exchange.venue import Submit
 from puna.seams import DrivenClock, seeded_rng
 from puna.wire.codec import parse_time
@@ -97,7 +97,7 @@ class Lab:
     """What the tests of the engine work with."""
 
     OPEN, CLOSE, MINUTE, FAST = OPEN, CLOSE, MINUTE, FAST
-    Crash = CrashError
+    Crash, Speed = CrashError, Speed
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self.journal = folder / "journal.sqlite"

@@ -7,6 +7,8 @@ import pytest
 
 from puna.core.orders import Status
 from puna.core.risk import TradingState
+from puna.engine.pacing import PacedClock
+from puna.engine.reconcile import reconcile
 
 ACCEPTED = ["error_after", "hang_after", "drop_reply", "truncate"]
 UNHEARD = ["error_before", "hang_before", "drop_before"]
@@ -193,3 +195,38 @@ async def test_no_new_risk_while_the_trading_stream_is_down(lab: Any) -> None:
     assert record.orders[1].refusal_code == "R101"
     assert record.books is not None
     assert record.books.equal
+
+
+async def test_reconciling_leaves_alone_what_is_on_its_way(lab: Any) -> None:
+    """While the answer to an order is awaited, a reconciliation does not take its absence for the truth."""
+    market = lab.exchange(
+        pacing=lab.Speed(20.0),
+        wait_for=(),
+        lead_seconds=20,
+        faults=(lab.fault(on="POST /v2/orders", action="hold", seconds=6.0),),
+    )
+    strategy = lab.scripted()
+
+    def on_quote(_: Any) -> None:
+        if not strategy.results and strategy.now > lab.OPEN + 5_000_000_000:
+            strategy.results.append(strategy.buy("AAPL", 10))
+            trader.gateway.tasks.spawn(reconcile(trader.gateway), "reconcile")
+
+    strategy.on_quote = on_quote
+    clock = PacedClock(20.0)
+    timing = type(lab.FAST)(settle=0.2, misses=2, transit=60.0)
+    trader = market.trader(strategy, minutes=1, clock=clock, timing=timing, deadline=5.0)
+    record = await trader.run()
+    assert [row.status for row in record.orders] == ["filled"]
+    assert "abandoned" not in {str(order.status) for order in strategy.told}
+    assert len(market.orders()) == 1
+
+
+async def test_a_broker_that_fails_at_the_end_costs_the_comparison_and_nothing_else(lab: Any) -> None:
+    """The last reconciliation cannot be made: the record is there, and says that nobody compared."""
+    fault = lab.fault(on="GET /v2/positions", action="error_before", at=lab.OPEN + lab.MINUTE, times=0)
+    market = lab.exchange(faults=(fault,))
+    record = await market.trader(lab.scripted(m1=lambda s: s.buy("AAPL", 1)), minutes=3).run()
+    assert record.books is None
+    assert [row.status for row in record.orders] == ["filled"]
+    assert any("could not be compared" in note.text for note in record.notes)

@@ -129,6 +129,7 @@ class Gateway:
         self._refreshing = False
         self._heard_of = 0
         self._strange: set[str] = set()
+        self._writing: set[asyncio.Task[object]] = set()
 
     # Life
 
@@ -152,6 +153,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Ends all that runs, and closes the journal."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
         await self.tasks.close()
         if self._halted and self.blotter.state is not TradingState.HALTED:
             await self.decide(TradingState.HALTED, self._halted, "gateway")
@@ -179,7 +181,7 @@ class Gateway:
         if not self.halted:
             self._halted = reason
             change = StateChange(ts=self.clock.now(), state=TradingState.HALTED, reason=reason, by=by)
-            self.tasks.spawn(self.record(change), "halt")
+            self._write_down(change)
 
     async def decide(self, state: TradingState, reason: str, by: str) -> None:
         """Sets the trading state, durably."""
@@ -189,7 +191,7 @@ class Gateway:
 
     def note(self, code: str, text: str) -> None:
         """Writes down something that a person should know."""
-        self.tasks.spawn(self.record(Note(ts=self.clock.now(), code=code, text=text)), "note")
+        self._write_down(Note(ts=self.clock.now(), code=code, text=text))
 
     # Orders
 
@@ -226,6 +228,7 @@ class Gateway:
         )
         self._reserved[intent.client_order_id] = entry
         self._recent.append(Submit(view.now, intent))
+        self.outbound.in_hand.add(intent.client_order_id)
         self.probe("risk-reserved")
         decision = Decision(ts=view.now, client_order_id=intent.client_order_id, view=view)
         self.line.put(Rank.ORDER, lambda: self._send(decision, entry))
@@ -234,7 +237,7 @@ class Gateway:
     def refuse(self, intent: OrderIntent, breach: Breach, view: RiskView | None = None) -> None:
         """Writes down that an order was not sent, and tells."""
         view = view or self.view(intent)
-        self.tasks.spawn(self.record(Refusal(ts=view.now, intent=intent, breach=breach, view=view)), "refusal")
+        self._write_down(Refusal(ts=view.now, intent=intent, breach=breach, view=view))
         self.tell_refusal(intent, breach.code, _worded(breach))
 
     def replace(self, client_order_id: str, intent: OrderIntent) -> Breach | None:
@@ -353,6 +356,7 @@ class Gateway:
         key = entry.intent.client_order_id
         await self.record(decision, entry)
         if self.journal.failure is not None:
+            self.outbound.in_hand.discard(key)
             self._reserved.pop(key, None)  # it was never durable and never sent: there is nothing to wait for
             failure = self.journal.failure
             self.refuse(entry.intent, Breach(failure.code, "journal", failure.what), decision.view)
@@ -459,6 +463,12 @@ class Gateway:
             if any(change.fills for change in changes):
                 self.probe("strategy-told")
         return changes
+
+    def _write_down(self, entry: Entry) -> None:
+        """Records an entry soon; whoever asks for it does not wait, and `stop` does."""
+        task = self.tasks.spawn(self.record(entry), "record")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
 
     async def _write(self, entries: Sequence[Entry]) -> bool:
         """False when the journal cannot be written; trading is halted then."""

@@ -61,16 +61,32 @@ class Timing:
 
 
 class Outbound:
-    """The wire side of a gateway."""
+    """The wire side of a gateway.
+
+    Attributes:
+        in_hand: orders that wait for their turn, or whose answer is being waited for; nobody needs to ask about them.
+    """
 
     def __init__(self, gateway: "Gateway") -> None:
         self._gateway = gateway
+        self.in_hand: set[str] = set()
         self._doubts: set[str] = set()
         self._watched: set[str] = set()
         self._cancels_sent: dict[str, int] = {}
 
+    def queue(self, key: str) -> None:
+        """Lets an order be sent in its turn."""
+        self.in_hand.add(key)
+        self._gateway.line.put(Rank.ORDER, lambda: self.send(key))
+
     async def send(self, key: str) -> None:
         """Sends an order that is durable, unless something speaks against it by now."""
+        try:
+            await self._send(key)
+        finally:
+            self.in_hand.discard(key)
+
+    async def _send(self, key: str) -> None:
         gateway = self._gateway
         order = gateway.blotter.orders[key]
         if order.seen or order.is_terminal:
@@ -139,7 +155,7 @@ class Outbound:
 
     def doubt(self, key: str) -> None:
         """Lets it be found out what became of an order."""
-        if key not in self._doubts:
+        if key not in self._doubts and key not in self.in_hand:
             self._doubts.add(key)
             self._gateway.tasks.spawn(self._resolve(key), f"resolve {key}")
 
@@ -182,12 +198,13 @@ class Outbound:
 
     async def _doubted(self, key: str, sent: Sighting, error: PunaError) -> None:
         await self._gateway.absorb([sent, self._gateway.local(key, "in_doubt", error.what)])
+        self.in_hand.discard(key)
         self.doubt(key)
 
     async def _again(self, key: str) -> None:
         """The client did not even try: later."""
         await self._gateway.clock.backoff(1.0)
-        self._gateway.line.put(Rank.ORDER, lambda: self.send(key))
+        self.queue(key)
 
     async def _resolve(self, key: str) -> None:
         """Asks until there is evidence, or steadily none."""
@@ -232,7 +249,7 @@ class Outbound:
             await gateway.absorb([absent, gateway.local(key, "abandoned", objection)])
             return
         await gateway.absorb([absent])
-        gateway.line.put(Rank.ORDER, lambda: self.send(key))
+        self.queue(key)
 
     async def _watch(self, key: str) -> None:
         """Asks about an order of which nothing was heard for too long (R5, R13)."""

@@ -37,7 +37,6 @@ from puna.engine.sighting import Sighting
 from puna.engine.strategy import Strategy
 from puna.errors import BooksDifferError, ConfigError, JournalError, PunaError
 from puna.seams import Clock, DrivenClock, Probe, Rng, no_probe, system_rng
-from puna.wire import trading
 from puna.wire.stream import QuoteMessage, TradeMessage, UnknownMessage
 
 __all__ = ["Progress", "Trader", "assemble"]
@@ -228,11 +227,21 @@ class Trader:
         self._held.close()
         await self._quiet()
         with self._clock.busy():
-            final = await reconcile(self.gateway)
-            self._recorder.books = final.books
-            self._recorder.point(self._clock.now(), self.desk.equity())
-            self._speak(final.summary)
             await self._hang_up()
+        await self._compare_last()
+        self._recorder.point(self._clock.now(), self.desk.equity())
+
+    async def _compare_last(self) -> None:
+        try:
+            final = await reconcile(self.gateway)
+        except JournalError:
+            raise
+        except PunaError as error:  # the run is over all the same, and its record says that nobody compared
+            self.gateway.note(error.code, f"the books could not be compared at the end: {error.what}")
+            self._speak(f"the books could not be compared: {error.what}")
+        else:
+            self._recorder.books = final.books
+            self._speak(final.summary)
 
     async def _close(self) -> None:
         self._held.close()
@@ -300,12 +309,21 @@ class Trader:
                 found = len(self.gateway.blotter.booked) - before
                 if frame.gap.reason == "reconnect":
                     self._dropped("trading", frame.gap, 0, f"{found} fills found by asking")
-            updates = [each for each in frame.messages if isinstance(each, trading.TradeUpdate)]
-            if updates:
-                await self.gateway.absorb([Sighting.of("stream", each) for each in updates])
-            for each in frame.messages:
-                if isinstance(each, UnknownMessage):
-                    self.gateway.note("E300", f"a trade update could not be read: {each.why}")
+            if sightings := [seen for each in frame.messages if (seen := self._seen(each)) is not None]:
+                await self.gateway.absorb(sightings)
+            if len(sightings) < len(frame.messages) and frame.gap is None:
+                await self._reconcile()
+
+    def _seen(self, message: UpdateMessage) -> Sighting | None:
+        """The evidence that a trade update is; None when it cannot be read, and then the broker is asked instead."""
+        if isinstance(message, UnknownMessage):
+            self.gateway.note("E300", f"a trade update could not be read: {message.why}")
+            return None
+        try:
+            return Sighting.of("stream", message)
+        except PunaError as error:
+            self.gateway.note(error.code, f"{error.what} {error.why}")
+            return None
 
     async def _reconcile(self) -> None:
         """Until it succeeds: only then does the gate open again."""
