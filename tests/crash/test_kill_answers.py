@@ -47,7 +47,7 @@ def test_late_acceptance(campaign: Campaign, chunk: int) -> None:
 
 
 @pytest.mark.parametrize("action", ["error_before", "drop_before", "hang_before", "truncate"])
-@pytest.mark.parametrize("chunk", chunks(many=40, few=0))
+@pytest.mark.parametrize("chunk", chunks(many=20, few=0))
 def test_other_unclear_answers(campaign: Campaign, action: str, chunk: int) -> None:
     """NET-10, PRO-02: not accepted, or half an answer: it ends the same."""
     doubtful(campaign, action, chunk, fault(SUBMIT, action, 6))

@@ -17,6 +17,7 @@ from script import SCRIPTS, Scripted
 from trial import Kill, Life
 from verdict import Final
 
+from puna import seams
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.core import sessions
 from puna.core.risk import RiskLimits
@@ -30,6 +31,7 @@ from puna.seams import DrivenClock, Probe, Record, seeded_rng
 __all__ = ["live"]
 
 DEADLINE = 0.25
+STALLED = 0.25
 TIMING = Timing(settle=0.5, resting=30.0)
 MINUTE = 60_000_000_000
 PLENTY = Decimal(10_000_000)
@@ -74,6 +76,7 @@ class ProbedStorage(SqliteStorage):
 
 def live(life: Life) -> None:
     """A trading process from its start to its end, or to its death."""
+    seams.STALLED_SECONDS = STALLED  # where market time waits for us and we for it, nobody has to wait for long
     asyncio.run(_live(life))
 
 
