@@ -1,6 +1,6 @@
 # Puna's commands; `make` alone lists them. Needs make and a Python 3.11 to 3.14, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-oldest install bench lock clean
+.PHONY: help demo test check check-native check-oldest install native bench lock clean
 
 VENV := .venv
 OLDEST := .venv-3.11
@@ -14,19 +14,31 @@ help: ## list the commands
 demo: $(VENV)/core.installed ## a trading day in about ten seconds: no account, no keys, no network
 	@$(BIN)/puna demo $(ARGS)
 
-test: $(VENV)/dev.installed ## all tests but the long trials, in a minute or two
+test: $(VENV)/native.installed ## all tests but the long trials, in a minute or two
 	@$(BIN)/python $(PYTEST) -m "not slow and not campaign" $(ARGS)
 
 install: $(VENV)/core.installed ## only make .venv with the puna command
 	@echo "installed: $(BIN)/puna"
 
-check: $(VENV)/dev.installed ## everything: lint, format, types, import contracts, all tests, the oldest Python
+check: $(VENV)/native.installed ## everything: lint, format, types, import contracts, all tests, the oldest Python
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(MAKE) --no-print-directory check-native
 	@$(BIN)/python $(PYTEST)
+	@PUNA_NATIVE=0 $(BIN)/python $(PYTEST) tests/core tests/wire tests/native
 	@$(MAKE) --no-print-directory check-oldest
+
+native: $(VENV)/native.installed ## build the optional native package, where there is a Rust toolchain
+
+check-native: $(VENV)/native.installed ## lint and test the native package itself
+	@if $(BIN)/python -c 'import puna_native' 2>/dev/null; then \
+	    cargo fmt --check --manifest-path native/Cargo.toml && \
+	    cargo clippy --quiet --locked --manifest-path native/Cargo.toml --all-targets -- -D warnings && \
+	    cargo test --quiet --locked --manifest-path native/Cargo.toml --no-default-features && \
+	    $(BIN)/python -m mypy.stubtest puna_native --allowlist native/stubtest-allowed.txt; \
+	else echo "puna: no native package here, so it was not checked"; fi
 
 check-oldest: ## the tests on Python 3.11, where there is one beside a newer
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
@@ -37,7 +49,7 @@ check-oldest: ## the tests on Python 3.11, where there is one beside a newer
 	    echo "puna: no Python 3.11 on this machine, so the tests did not run on it"; \
 	fi
 
-bench: $(VENV)/dev.installed ## measure round trip and tick-to-order, against alpaca-py and a raw socket
+bench: $(VENV)/native.installed ## measure round trip and tick-to-order, against alpaca-py and a raw socket
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ## write locks/*.txt anew (needs uv); ARGS=--upgrade takes the newest versions
@@ -45,7 +57,7 @@ lock: ## write locks/*.txt anew (needs uv); ARGS=--upgrade takes the newest vers
 
 clean: ## remove what make and the tools made; runs/ stays
 	@rm -rf $(VENV) $(OLDEST) build dist src/*.egg-info
-	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf native/target .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/core.installed: locks/core.txt pyproject.toml
@@ -56,6 +68,10 @@ $(VENV)/core.installed: locks/core.txt pyproject.toml
 $(VENV)/dev.installed: locks/dev.txt pyproject.toml
 	@sh tools/install $(VENV) locks/dev.txt
 	@touch $@ $(VENV)/core.installed
+
+$(VENV)/native.installed: $(VENV)/dev.installed native/Cargo.toml native/Cargo.lock $(wildcard native/src/*.rs)
+	@sh tools/build-native $(VENV)
+	@touch $@
 
 $(OLDEST)/dev.installed: locks/dev.txt pyproject.toml
 	@sh tools/install $(OLDEST) locks/dev.txt 3.11

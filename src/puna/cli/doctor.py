@@ -95,10 +95,9 @@ def _sqlite() -> Finding:
 
 
 def _native() -> Finding:
-    from importlib.util import find_spec
+    from puna.native import PRESENT
 
-    present = find_spec("puna_native") is not None
-    return Finding("native", "ok", "puna_native in use" if present else "not installed; the same in Python is in use")
+    return Finding("native", "ok", "puna_native in use" if PRESENT else "not installed; the same in Python is in use")
 
 
 def _keys(config: "Config") -> Finding:
