@@ -6,7 +6,16 @@ operation that may round here, and whoever divides says where the rest goes.
 """
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow, getcontext, localcontext
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    getcontext,
+    localcontext,
+)
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -21,7 +30,7 @@ _WIDEST = 30  # digits before the point beyond which no amount is believed
 
 
 def exactly(function: Callable[P, T]) -> Callable[P, T]:
-    """Runs `function` in the wide context, whatever the caller's context is; inside of it there is nothing to change."""
+    """Runs `function` in the wide context, whatever the caller's is; a nested call is in it already."""
 
     @wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> T:
