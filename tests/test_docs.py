@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -105,23 +106,27 @@ def run(command: list[str], folder: Path) -> tuple[int, str]:
     """Runs it in `folder` with what it left behind ended, and gives exit code and everything printed."""
     kept = {name: value for name, value in os.environ.items() if not re.match("ALPACA_|APCA_|PUNA_|STAGE$", name)}
     environ = kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environ,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
+    # A file, not a pipe: nobody reads while it runs, and a full pipe would stop it.
+    with (
+        tempfile.TemporaryFile("w+") as printed,
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environ,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
             code = process.wait(SECONDS)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        return code, process.stdout.read()
+        printed.seek(0)
+        return code, printed.read()
 
 
 @pytest.fixture
