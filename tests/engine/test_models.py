@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 from puna.core.features import FEATURES, FeatureComputer, FeatureParameters, FeatureSchema
 from puna.engine.models import (
@@ -48,6 +55,7 @@ from .test_models_walk_forward import walk
 
 NAMES = ("rsi", "spread", "dist_from_sma", "range_pct", "volume")
 SCHEMA = FeatureSchema(names=NAMES)
+LIBRARIES = ["sklearn", "skl2onnx", "onnx", "onnxruntime"]
 
 
 @pytest.fixture(scope="module")
@@ -145,15 +153,17 @@ def test_a_table_of_other_columns_is_refused(shape: tuple[int, ...]) -> None:
         make_pipeline(StandardScaler(), MLPClassifier((8,), max_iter=60, early_stopping=True, random_state=1)),
         RandomForestClassifier(20, max_depth=4, random_state=1),
         RandomForestRegressor(10, max_depth=4, random_state=1),
+        DecisionTreeClassifier(max_depth=4, random_state=1),
+        make_pipeline(StandardScaler(), GradientBoostingClassifier(n_estimators=20, random_state=1)),
         GradientBoostingRegressor(n_estimators=20, random_state=1),
     ],
     ids=lambda each: type(each[-1] if hasattr(each, "steps") else each).__name__,
 )
 def test_the_onnx_of_an_estimator_is_the_estimator(estimator: Any, rows: Samples) -> None:
-    """On rows that neither has seen, signals agree within 1e-6; a table of the ONNX has the bits of its rows."""
-    model = fit(estimator, rows.take(np.arange(500)))
-    fresh = rows.features[500:]
-    converted, off = convert(model, rows.features[:500])
+    """On 3,000 rows that neither has seen, signals agree within 1e-6; a table of the ONNX has the bits of its rows."""
+    model = fit(estimator, rows)
+    fresh = samples(walk("C", 3030, 3), timeframe="1Min", horizon=5, schema=SCHEMA).features
+    converted, off = convert(model, rows.features)
     assert off <= 1e-6
     told = signals(converted, fresh)
     np.testing.assert_allclose(told, signals(model, fresh), atol=1e-6, rtol=0)
@@ -486,7 +496,23 @@ def test_live_signals_refuse_what_does_not_fit(folder: Path) -> None:
     assert live.read("A") is not None
 
 
-@pytest.mark.parametrize("missing", ["sklearn", "skl2onnx", "onnx", "onnxruntime"])
+def test_nothing_of_the_extra_is_imported_before_it_is_needed() -> None:
+    """Importing the models, and serving one of one's own, works without scikit-learn and ONNX."""
+    program = f"""
+import sys
+sys.modules.update(dict.fromkeys({LIBRARIES}))
+from puna.core.features import FeatureSchema
+from puna.engine.models import signal
+class Mine:
+    schema = FeatureSchema(names=("rsi",))
+    def predict(self, features): return features[..., 0] / 100
+print(signal(Mine(), [50.0]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "0.5\n"
+
+
+@pytest.mark.parametrize("missing", LIBRARIES)
 def test_a_missing_library_names_the_extra(
     rows: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:

@@ -13,7 +13,7 @@ from puna.engine.models.protocol import Column, ModelError, SchemaMismatchError,
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["OnnxModel", "convert"]
+__all__ = ["OnnxModel", "convert", "steps"]
 
 TOLERANCE: Final = 1e-6  # how far a converted model may be from its original, on any row it is proven on
 PROOF_ROWS: Final = 100_000
@@ -65,14 +65,16 @@ class OnnxModel:
 def convert(model: EstimatorModel, table: Column) -> tuple[OnnxModel, float]:
     """The same model as an ONNX graph, and how far both are apart at most on the rows of `table`: 1e-6 or less.
 
-    Double precision where the converter and the runtime have it, else single (trees).
+    Everything is computed in double precision, but for a last step of trees: scikit-learn compares in single precision
+    there, and a value beside a split would fall on its other side.
 
     Raises:
         ModelError: it cannot be converted, or no conversion gives the same signals.
         ConfigError: skl2onnx, onnx or onnxruntime is not installed.
     """
     reasons = []
-    for double in (True, False):
+    trees = any(hasattr(steps(model.estimator)[-1][1], name) for name in ("tree_", "estimators_"))
+    for double in (False, True) if trees else (True, False):
         try:
             converted = OnnxModel(_exported(model, double=double), model.schema)
             off = _deviation(model, converted, table)
@@ -81,7 +83,7 @@ def convert(model: EstimatorModel, table: Column) -> tuple[OnnxModel, float]:
             continue
         if off <= TOLERANCE:
             return converted, off
-        reasons.append(f"in {'double' if double else 'single'} precision it is off by {off:.3g}")
+        reasons.append(f"with its last step in {'double' if double else 'single'} precision it is off by {off:.3g}")
     raise ModelError(
         f"{type(model.estimator).__name__} cannot be saved as ONNX.",
         why="; ".join(reasons),
@@ -98,13 +100,12 @@ def _deviation(model: EstimatorModel, converted: OnnxModel, table: Column) -> fl
 
 def _exported(model: EstimatorModel, *, double: bool) -> bytes:
     skl2onnx, types = library("skl2onnx"), library("skl2onnx.common.data_types")
-    columns = types.DoubleTensorType if double else types.FloatTensorType
-    options = {id(model.estimator): {"zipmap": False}} if model.scale is None else None
+    estimator = model.estimator if double else _cast(model.estimator)
     try:
         exported = skl2onnx.to_onnx(
-            model.estimator,
-            initial_types=[("features", columns([None, len(model.schema.names)]))],
-            options=options,
+            estimator,
+            initial_types=[("features", types.DoubleTensorType([None, len(model.schema.names)]))],
+            options={id(estimator): {"zipmap": False}} if model.scale is None else None,
             target_opset=OPSETS,
             name="signal",
         )
@@ -113,6 +114,18 @@ def _exported(model: EstimatorModel, *, double: bool) -> bytes:
             f"{type(model.estimator).__name__} cannot be exported.", why=f"{type(error).__name__}: {_short(error)}"
         ) from error
     return bytes(_with_signal(exported, model).SerializeToString(deterministic=True))
+
+
+def steps(estimator: Any) -> list[tuple[str, Any]]:
+    """A pipeline's steps; any other estimator is the only one."""
+    return list(getattr(estimator, "steps", [("last", estimator)]))
+
+
+def _cast(estimator: Any) -> Any:
+    """The estimator with a cast to single precision before its last step: as scikit-learn's trees do inside."""
+    *before, last = steps(estimator)
+    cast = library("skl2onnx.sklapi").CastTransformer(dtype=np.float32)
+    return library("sklearn.pipeline").Pipeline([*before, ("puna_cast", cast), last])
 
 
 def _with_signal(exported: Any, model: EstimatorModel) -> Any:

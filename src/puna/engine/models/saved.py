@@ -15,7 +15,7 @@ import msgspec
 
 from puna.core.features import FeatureSchema
 from puna.engine.models.estimator import EstimatorModel
-from puna.engine.models.graph import OnnxModel, convert
+from puna.engine.models.graph import OnnxModel, convert, steps
 from puna.engine.models.protocol import Column, ModelError, SchemaMismatchError
 from puna.engine.models.sampling import Samples
 from puna.errors import DataError
@@ -184,8 +184,7 @@ def _trained_on(samples: Samples, source: str) -> TrainedOn:
 
 def _name(estimator: object) -> str:
     """LogisticRegression; for a pipeline its steps in order."""
-    steps = getattr(estimator, "steps", [("", estimator)])
-    return " > ".join(type(step).__name__ for _, step in steps)
+    return " > ".join(type(step).__name__ for _, step in steps(estimator))
 
 
 def _versions() -> dict[str, str]:
