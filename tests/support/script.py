@@ -6,6 +6,7 @@ is told goes to a file, line by line.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,6 +24,7 @@ from puna.engine.strategy import Strategy
 __all__ = ["SCRIPTS", "Scripted", "Step"]
 
 TICK = 15_000_000_000
+PATIENCE = 2
 End = Literal["live", "ended", "refused", "washed"]
 _UNDONE = frozenset({Status.REFUSED, Status.ABANDONED, Status.REJECTED})
 
@@ -105,6 +107,7 @@ class Scripted(Strategy):
         self._open = open_ns
         self._life = life
         self._asked: set[str] = set()
+        self._tried: Counter[str] = Counter()
         self._told = os.open(folder / "told", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.books: Callable[[], Blotter] = Blotter
 
@@ -133,10 +136,23 @@ class Scripted(Strategy):
         self._write(Memory(life=self._life, told="order", key=order.client_order_id, status=str(order.status)))
         if order.status in _UNDONE:
             self._asked.discard(order.intent.because)
+            self._try_again(order.intent.because)
 
     def on_refused(self, intent: OrderIntent, code: str, reason: str) -> None:
         self._write(Memory(life=self._life, told="refused", key=intent.because, status=f"{code} {reason}"))
         self._asked.discard(intent.because)
+
+    def _try_again(self, name: str) -> None:
+        """Wants at once again what it was told will not happen: whoever tells so too early gets two orders."""
+        for step in self._steps:
+            if (
+                step.name == name
+                and self._tried[name] < PATIENCE
+                and not self._is_done(step)
+                and self._is_possible(step)
+            ):
+                self._tried[name] += 1
+                self._do(step)
 
     def _write(self, memory: Memory) -> None:
         os.write(self._told, msgspec.json.encode(memory) + b"\n")

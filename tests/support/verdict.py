@@ -130,6 +130,7 @@ def judge(source: Source, *, wanted: Mapping[str, str]) -> list[str]:
         *_lineages(source),
         *_ledger(source),
         *_told(source),
+        *_believed(source),
         *_peace(source),
     ]
 
@@ -289,6 +290,17 @@ def _told(source: Source) -> Iterator[str]:
             yield f"R33 the strategy was told {told[key]} for the fill {key} of {qty}"
     for key in told.keys() - booked.keys():
         yield f"R33 the strategy was told of a fill {key} that is not booked"
+
+
+def _believed(source: Source) -> Iterator[str]:
+    """I8: the strategy never heard that an order will not be, while the exchange has accepted it.
+
+    Except for a replace that comes into force after it was given up: it cannot be sent again to find out.
+    """
+    for key in {each.key for each in source.told if each.status in ("refused", "abandoned")} & source.orders.keys():
+        intent = source.blotter.intents.get(key)
+        if intent is None or intent.intent.replaces is None:
+            yield f"I8 the strategy was told that {key} is refused or abandoned, and the exchange has accepted it"
 
 
 def _peace(source: Source) -> Iterator[str]:
