@@ -202,15 +202,16 @@ impl FeatureKernel {
             let bar = Bar { open, high, low, close: close.extract()?, volume: volume.extract()? };
             Ok((bar, ts.extract()?))
         };
+        let numbers = numbers(); // before the borrow: reading a foreign number may run Python
         let mut last = -1;
-        if let Ok((bar, time)) = numbers()
-            && let Ok(name) = symbol.cast::<PyString>()
-            && bar.is_sound()
-        {
+        if let Ok(name) = symbol.cast::<PyString>() {
             let kernel = &mut *slf.try_borrow_mut()?;
             let found = kernel.find(name)?;
             last = found.map_or(-1, |at| kernel.entries[at].memory.ts);
-            if time > last {
+            if let Ok((bar, time)) = numbers
+                && bar.is_sound()
+                && time > last
+            {
                 let at = match found {
                     Some(at) => at,
                     None => kernel.add(name.to_str()?, Memory::new(&kernel.p)),
