@@ -50,6 +50,13 @@ def test_late_acceptance(campaign: Campaign, chunk: int) -> None:
     doubtful(campaign, "late", chunk, late)
 
 
+@pytest.mark.parametrize("chunk", chunks(many=100, few=10))
+def test_not_to_be_seen_at_once(campaign: Campaign, chunk: int) -> None:
+    """PRO-05: asked once, the exchange says that there is no such order; a moment later it shows it."""
+    unheard = tuple(Fault(on=f"event:{event}", action="lose", probability=1.0) for event in ("pending_new", "new"))
+    doubtful(campaign, "hidden", chunk, fault(SUBMIT, "error_after", 6, status=504), hidden=35, beside=unheard)
+
+
 @pytest.mark.parametrize("action", ["error_before", "drop_before", "hang_before", "truncate"])
 @pytest.mark.parametrize("chunk", chunks(many=20, few=0))
 def test_other_unclear_answers(campaign: Campaign, action: str, chunk: int) -> None:

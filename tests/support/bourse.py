@@ -8,6 +8,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ __all__ = ["Bourse", "Closed", "Opening"]
 SYMBOLS = ("IBM", "MSFT")
 CASH = Decimal(1_000_000)
 ALL = 100_000
+MILLISECOND = 1_000_000
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     faults: tuple[Fault, ...]
     log: str
+    hidden: int = 0
 
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +103,7 @@ async def main() -> None:
         opening = msgspec.json.decode(line, type=Opening | None)
         if opening is not None:
             server = ExchangeServer(_config(opening))
+            server.venue._options = replace(server.venue._options, visibility_ns=opening.hidden * MILLISECOND)
             await server.start()
             _say(encode(server.url))
         elif server is not None:

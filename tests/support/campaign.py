@@ -113,7 +113,7 @@ class Campaign:
     def _run(self, trial: Trial, folder: Path, keep: Path | None) -> Result:
         result = Result(trial)
         log = folder / "log"
-        url = self._bourse.open(Opening(seed=trial.seed, faults=trial.faults, log=str(log)))
+        url = self._bourse.open(Opening(seed=trial.seed, faults=trial.faults, log=str(log), hidden=trial.hidden))
         for life in _lives(trial, url, folder):
             ended = self._zygote.live(life)
             result.lives.append(ended)
@@ -172,7 +172,14 @@ def _lives(trial: Trial, url: str, folder: Path) -> Iterator[Life]:
     for number, (kill, pages) in enumerate(ends):
         minutes = trial.minutes * 2 if trial.pages and not pages else trial.minutes
         yield Life(
-            url=url, folder=str(folder), number=number, script=trial.script, minutes=minutes, kill=kill, pages=pages
+            url=url,
+            folder=str(folder),
+            number=number,
+            script=trial.script,
+            minutes=minutes,
+            kill=kill,
+            pages=pages,
+            settle=0.02 if trial.hidden else 0.5,
         )
 
 

@@ -32,7 +32,6 @@ __all__ = ["live"]
 
 DEADLINE = 0.25
 STALLED = 0.25
-TIMING = Timing(settle=0.5, resting=30.0)
 MINUTE = 60_000_000_000
 PLENTY = Decimal(10_000_000)
 LIMITS = RiskLimits(
@@ -101,7 +100,7 @@ async def _live(life: Life) -> None:
         until=day.open + life.minutes * MINUTE,
         deadline=DEADLINE,
         rate_limit=0,
-        timing=TIMING,
+        timing=Timing(settle=life.settle, resting=30.0),
     )
     strategy.books = lambda: trader.gateway.blotter
     try:

@@ -32,7 +32,14 @@ def chunks(many: int, few: int) -> list[object]:
 
 
 def doubtful(
-    campaign: Campaign, name: str, chunk: int, fault: Callable[[Random], Fault], *, size: int = CHUNK
+    campaign: Campaign,
+    name: str,
+    chunk: int,
+    fault: Callable[[Random], Fault],
+    *,
+    size: int = CHUNK,
+    hidden: int = 0,
+    beside: tuple[Fault, ...] = (),
 ) -> list[Result]:
     """A chunk of trials with one fault each, with SIGKILL at a random point in every second one of them."""
     rng = Random(f"{name} {chunk}")
@@ -40,7 +47,7 @@ def doubtful(
     for number in range(size):
         deaths = number % 2 + (number % 2 and rng.random() < 0.1)
         kills = tuple(campaign.random_kill(rng) for _ in range(deaths))
-        trials.append(Trial(seed=rng.randint(1, 1000), faults=(fault(rng),), kills=kills))
+        trials.append(Trial(seed=rng.randint(1, 1000), faults=(fault(rng), *beside), kills=kills, hidden=hidden))
     results = clean(campaign, trials)
     assert all(result.struck for result in results), "a fault never struck"
     killed = sum(result.lives[0].signal == signal.SIGKILL for result in results)

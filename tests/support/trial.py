@@ -27,6 +27,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         minutes: market minutes after the open at which the session ends.
         script: which orders the strategy makes; see `scripted`.
         pages: how many pages the journal may have in a first process, on a disk that is full then; 0 is no limit.
+        hidden: milliseconds of market time for which a new order cannot be read yet; settle times are as short then.
         torn: the part of the journal's log that is left after the first death, as if the machine had lost its power
             before the rest was on the disk; 1 is all of it.
     """
@@ -37,6 +38,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     minutes: int = 5
     script: str = "life"
     pages: int = 0
+    hidden: int = 0
     torn: float = 1.0
 
     def line(self) -> str:
@@ -54,6 +56,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     minutes: int
     kill: Kill | None = None
     pages: int = 0
+    settle: float = 0.5
 
 
 class Ended(msgspec.Struct, frozen=True):
