@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from puna.cli.run_folder import fresh_folder, put
-from puna.errors import ConfigError
+from puna.errors import ConfigError, PunaError
 
 
 def test_a_run_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
@@ -58,3 +58,13 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     put(tmp_path / "report.html", b"one")
     put(tmp_path / "report.html", b"two")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("report.html", b"two")]
+
+
+def test_a_file_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    """It says which file, that the run is over, and where what was sent still stands; no scraps."""
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(PunaError) as caught:
+        put(tmp_path / "report.html", b"one")
+    assert "report.html cannot be written" in str(caught.value)
+    assert "journal" in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -85,6 +85,15 @@ def test_people_are_told_where_to_point_a_client() -> None:
     assert "OWN" not in text
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_ends_the_log_and_not_the_day() -> None:
+    """The day goes on to its end, and then it is said that the log does not: E033, exit code 1, no traceback."""
+    done = _run(*FAST, "--json", "--log", "/dev/full")
+    assert (done.returncode, _lines(done.stdout)[-1]["ended"]) == (1, "day over")
+    assert "E033" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_wrong_use_is_said_with_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Usage is 2, a configuration that cannot be used is 3, data that is not there is 1; never a traceback."""
     script = tmp_path / "faults.toml"
@@ -94,6 +103,7 @@ def test_wrong_use_is_said_with_its_exit_code(tmp_path: Path, capsys: pytest.Cap
             (["--lockstep", "--speed", "3"], 2, "exclude"),
             (["--key", "nothing"], 2, "ID:SECRET"),
             (["--speed", "0"], 2, "speed"),
+            (["--port", "99999"], 2, "65535"),
             (["--port", str(taken.getsockname()[1])], 3, "E030"),
             (["--host", "192.0.2.1"], 3, "E031"),
             (["--faults", str(script)], 3, "line 1"),

@@ -83,8 +83,9 @@ CODES: dict[str, Text] = {
     ),
     "E033": Text(
         "The exchange's event log cannot be written",
-        "The folder does not exist, or it may not be written to. Nothing was started.",
-        "Choose another path, or make the folder.",
+        "The folder does not exist, or it may not be written to: nothing was started. Or the disk became full in the "
+        "middle of a day: the file ends there, the day and its hash went on.",
+        "Choose another path, make the folder, or make room.",
     ),
     "E034": Text(
         "The folder cannot take a run",

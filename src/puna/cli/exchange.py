@@ -13,6 +13,7 @@ import click
 
 from puna.cli.output import json_option, money, print_rows, verbose_option
 from puna.core import sessions
+from puna.errors import PunaError
 from puna.exchange.faults import load_faults
 from puna.exchange.options import DEFAULT_DAY
 from puna.exchange.server import ExchangeConfig, ExchangeServer, Lockstep, Speed
@@ -24,7 +25,7 @@ _PROGRESS_SECONDS = 1.0
 
 
 @click.command
-@click.option("--port", default=0, show_default="a free one", help="The TCP port.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default="a free one", help="The TCP port.")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Where to listen; others than loopback need --key."
 )
@@ -94,6 +95,14 @@ async def _serve(config: ExchangeConfig, *, as_json: bool) -> int:
         if progress is not None:
             progress.cancel()
         _sum_up(server, over=server.done.is_set(), as_json=as_json)
+        if server.log_error is not None:
+            raise PunaError(
+                f"The event log {config.log_path} ends early.",
+                why=server.log_error.strerror or str(server.log_error),
+                state="The day went on without it; hash and books are those of the whole day.",
+                remedy="Make room, and play the day again.",
+                code="E033",
+            )
     return 0
 
 

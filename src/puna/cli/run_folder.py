@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from puna.errors import ConfigError
+from puna.errors import ConfigError, PunaError
 
 __all__ = ["fresh_folder", "put"]
 
@@ -37,13 +37,27 @@ def fresh_folder(target: Path) -> Iterator[Path]:
 
 
 def put(file: Path, body: bytes) -> None:
-    """Writes a file in one step: it is there whole, or not at all."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-", delete=False) as half:
-        half.write(body)
-        half.flush()
-        os.fsync(half.fileno())
-    Path(half.name).chmod(0o644)
-    Path(half.name).replace(file)
+    """Writes a file in one step: it is there whole, or not at all.
+
+    Raises:
+        PunaError: it cannot be written, as on a full disk.
+    """
+    half = file.with_name(f".{file.name}-{os.getpid()}")
+    try:
+        with half.open("wb") as writing:
+            writing.write(body)
+            writing.flush()
+            os.fsync(writing.fileno())
+        half.replace(file)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise PunaError(
+            f"{file.name} cannot be written in {file.parent}.",
+            why=error.strerror or str(error),
+            state="The run is over; what was sent stands in the journal.",
+            remedy="Make room, or give another folder with --out.",
+            code="E901",
+        ) from error
 
 
 def _check(target: Path) -> None:

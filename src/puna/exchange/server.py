@@ -62,6 +62,7 @@ class ExchangeServer:
         self._clock = clock or SystemClock()
         self._changed = asyncio.Event()
         self._log_file: BinaryIO | None = None
+        self.log_error: OSError | None = None
         self._log = EventLog(sink=self._write)
         self._floor = _floor(config, self._log)
         self._floor.on_change = self._changed.set
@@ -191,9 +192,17 @@ class ExchangeServer:
             ) from error
 
     def _write(self, line: str) -> None:
-        """One line of the event log, in the file as soon as it is in the hash."""
-        if self._log_file is not None:
+        """One line of the event log, in the file as soon as it is in the hash.
+
+        A full disk ends the file and not the day: `log_error` keeps why, the hash goes on.
+        """
+        if self._log_file is None:
+            return
+        try:
             self._log_file.write(line.encode() + b"\n")
+        except OSError as error:
+            self._log_file.close()
+            self._log_file, self.log_error = None, error
 
     async def _run(self) -> None:
         await self._until(lambda: self._sockets.ready(self.config.wait_for))
