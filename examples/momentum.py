@@ -11,4 +11,4 @@ class Momentum(Strategy):
 
     def on_bar(self, bar: Bar) -> None:
         """Sets a target; sizing, risk and sending are the system's."""
-        self.target(bar.symbol, "0.2" if bar.close > bar.open else 0, because="the last minute rose")
+        self.target(bar.symbol, "0.2" if bar.close > bar.open else 0, because=f"from {bar.open} to {bar.close}")

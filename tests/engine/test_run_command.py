@@ -117,6 +117,37 @@ def test_a_strategy_file_that_fails_is_told_with_its_error(run: Run, tmp_path: P
     assert "RuntimeError: half written" in err
 
 
+def test_a_strategy_that_fails_in_the_day_is_told_at_the_end(run: Run, tmp_path: Path) -> None:
+    """The last screen and --json name the callback and the error; exit code 1."""
+    (tmp_path / "bot.py").write_text(BOT.replace("self.buy(", "self.by("))
+    code, out, _ = run(CONFIG)
+    assert code == 1
+    told = " ".join(out.split())
+    assert "E910 strategy buyer failed in on_bar" in told
+    assert "no attribute 'by'" in told
+    code, out, _ = run(CONFIG, "--json")
+    assert code == 1
+    assert "no attribute 'by'" in json.loads(out)["failed"][0]
+
+
+def test_without_a_mode_a_run_is_simulated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default is the one that `puna config show` names, also where keys are set."""
+    monkeypatch.setenv("ALPACA_API_KEY", "K")
+    monkeypatch.setenv("ALPACA_SECRET_KEY", "S")
+    code, out, _ = run(CONFIG[CONFIG.index("[[") :])
+    assert code == 0
+    assert "SIMULATED EXCHANGE" in out
+
+
+def test_a_file_in_place_of_the_folder_is_one_clear_error(run: Run, tmp_path: Path) -> None:
+    """E034 with exit code 3, and nothing was started."""
+    (tmp_path / "taken").write_text("")
+    code, out, err = run(CONFIG, "--out", "taken")
+    assert (code, out) == (3, "")
+    assert "E034" in err
+    assert "Nothing was started" in err
+
+
 def test_paper_without_keys_is_one_clear_error(run: Run, tmp_path: Path) -> None:
     """Exit code 3, E008, and no folder."""
     code, _, err = run(CONFIG.replace('"sim"', '"paper"'))

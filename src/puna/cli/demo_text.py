@@ -58,10 +58,12 @@ def _facts(made: Report, folder: Path) -> Iterator[tuple[str, str]]:
     yield from (("refused", refusal_line(order)) for order in refused[:_SHOWN])
     if len(refused) > _SHOWN:
         yield "", f"and {len(refused) - _SHOWN} more, in the report"
+    yield from (("failed", f"E910  {note.text}") for note in record.notes if note.code == "E910")
     yield from (("stream drop", drop_line(drop)) for drop in record.drops)
     yield "books", books_line(record)
-    yield "event log", f"sha256 {record.event_log_hash}"
-    yield "", "the same seed gives the same hash, on any machine"
+    if record.event_log_hash is not None:
+        yield "event log", f"sha256 {record.event_log_hash}"
+        yield "", "the same seed gives the same hash, on any machine"
     yield "report", f"{folder / 'report.html'}"
     yield "next", _next(refused, record.seed or 0)
 
@@ -122,6 +124,7 @@ def document(made: Report, folder: Path) -> dict[str, Any]:
             for each in made.strategies
         ],
         "refused": [refusal_line(order) for order in record.orders if metrics.is_refused(order)],
+        "failed": [note.text for note in record.notes if note.code == "E910"],
         "drops": [drop_line(drop) for drop in record.drops],
         "books_equal": record.books is not None and record.books.equal,
         "folder": str(folder),

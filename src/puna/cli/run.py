@@ -19,7 +19,7 @@ __all__ = ["run"]
 @verbose_option
 def run(*, config: Path, out: Path | None, resume: bool, accept_books: bool, as_json: bool) -> int:
     """Run the strategies of a config; its [account] mode decides where orders go."""
-    loaded = load_config(config, follow_address=True)
+    loaded = load_config(config)
     from puna.cli.run_live import run_config  # what it needs takes a moment to import
 
     return run_config(loaded, out, resume=resume, accept_books=accept_books, as_json=as_json)

@@ -65,7 +65,7 @@ class Wish(NamedTuple):
 
 
 def run_config(config: Config, out: Path | None, *, resume: bool, accept_books: bool, as_json: bool) -> int:
-    """Runs the strategies to the end of the session; 0 when it ended well, 1 when trading was halted.
+    """Runs the strategies to the end of the session; 0 when it ended well, 1 after a halt or a failed strategy.
 
     Raises:
         PunaError: it could not be started or go on; BooksDifferError when the books differ at the end.
@@ -235,7 +235,16 @@ def _folder(config: Config, out: Path | None) -> Path:
     """A new one for each simulated run, one for good for a paper account."""
     name = config.path.stem if config.path else "run"
     folder = out or (Path("runs") / f"{name}-paper" if config.account.mode is Mode.PAPER else _free(name))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot take a run.",
+            why=error.strerror or str(error),
+            state="Nothing was started and nothing was changed.",
+            remedy="Name another folder with --out.",
+            code="E034",
+        ) from error
     return folder
 
 
@@ -264,4 +273,5 @@ def _tell(record: RunRecord, folder: Path, *, as_json: bool) -> int:
             state=f"The run is over and trading is halted; journal and report are in {folder}.",
             remedy="Compare with `puna positions` and `puna account`; then start with --accept-books --resume.",
         )
-    return 1 if record.outcome == "halted" else 0
+    failed = any(note.code == "E910" for note in record.notes)
+    return 1 if failed or record.outcome == "halted" else 0

@@ -220,6 +220,8 @@ def _lines(change: Change) -> Iterable[str]:
     """What happened to an order, for people: each fill, and an end without one."""
     order, intent = change.order, change.order.intent
     for fill in change.fills:
+        if not fill.qty:  # a later word on the price of what was booked already
+            continue
         because = f"  ({intent.because})" if intent.because else ""
         done = f"  {order.filled_qty:f} of {intent.qty:f}" if order.filled_qty < intent.qty else ""
         yield f"{intent.strategy}  {fill.side} {fill.qty:f} {fill.symbol} at {fill.price:f}{done}{because}"
