@@ -160,6 +160,8 @@ class SqliteStorage:
             expected += 1
             if seq != expected:
                 _tampered(self.path, f"record {expected} is missing")
+            if tuple(map(type, (kind, key, ts, body))) != (str, str, int, bytes):
+                _tampered(self.path, f"record {seq} is none")
             chain = chained(chain, seq, Record(kind, key, ts, body))
             if chain != stored:
                 _tampered(self.path, f"record {seq} ({kind} {key}) is not what was written, or one before it")
