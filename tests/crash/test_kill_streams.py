@@ -36,6 +36,14 @@ def test_dropped_stream(campaign: Campaign, stream: str, chunk: int) -> None:
     """R43: what happened while a stream was away is asked for, and nothing is dropped because of it."""
 
     def cut(rng: Random) -> Fault:
-        return Fault(on=stream, action="drop_socket", nth=rng.randint(1, 8), seconds=rng.choice([0.0, 5.0, 20.0]))
+        return Fault(on=stream, action="drop_socket", nth=rng.randint(1, 8))
 
     doubtful(campaign, stream, chunk, cut)
+
+
+@pytest.mark.parametrize("stream", ["socket:trading", "socket:data"])
+@pytest.mark.parametrize("away", [5.0, 20.0])
+def test_stream_refused_for_a_while(campaign: Campaign, stream: str, away: float) -> None:
+    """The same where reconnects are refused for some seconds of market time."""
+    cuts = [Fault(on=stream, action="drop_socket", nth=nth, seconds=away) for nth in range(1, 9)]
+    clean(campaign, [Trial(seed=20 + nth, faults=(cut,)) for nth, cut in enumerate(cuts)])
