@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from puna.cli import doctor as module
 from puna.cli.doctor import doctor
 from puna.engine.storage import SqliteStorage
+from puna.exchange.server import ExchangeConfig, ExchangeThread
 from puna.seams import Record
 
 NAMES = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY", "ALPACA_BASE_URL", "APCA_API_BASE_URL", "STAGE", "PUNA__ACCOUNT__MODE")
@@ -120,6 +121,16 @@ def test_the_clock_is_compared_with_the_brokers(broker: Broker) -> None:
     assert (made.return_value, verdict) == (1, "fail")
     assert "clock -" in detail
     assert not {"PKTEST1", "hidden"} & set(broker.headers.values())
+
+
+@pytest.mark.parametrize(("secret", "verdict", "code"), [("right", "ok", 0), ("wrong", "fail", 1)])
+def test_keys_are_tried_where_a_broker_answers(secret: str, verdict: str, code: int) -> None:
+    """Keys that the broker refuses are a failure, not a pair that is merely there."""
+    with ExchangeThread(ExchangeConfig(keys={"K": "right"}, wait_for=())) as exchange:
+        made = ask("--json", ALPACA_BASE_URL=exchange.url, ALPACA_API_KEY="K", ALPACA_SECRET_KEY=secret)
+    assert verdicts(made)["account"][0] == verdict
+    assert code == 0 or made.return_value == 1
+    assert "right" not in made.output
 
 
 def test_a_broker_that_is_not_reached_is_a_warning() -> None:

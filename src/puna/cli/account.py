@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from puna.config import Config
     from puna.wire.trading import Order, Position
 
-__all__ = ["account", "orders", "positions"]
+__all__ = ["account", "ask", "orders", "positions"]
 
 T = TypeVar("T")
 
@@ -139,8 +139,16 @@ def _order(each: "Order") -> dict[str, str]:
 
 
 def _ask(path: Path | None, question: "Callable[[AsyncAlpaca], Awaitable[T]]") -> T:
-    """One answer from the broker that the configuration names."""
-    config = load_config(path, follow_address=True)
+    """One answer from the broker that a configuration file names."""
+    return ask(load_config(path, follow_address=True), question)
+
+
+def ask(config: "Config", question: "Callable[[AsyncAlpaca], Awaitable[T]]") -> T:
+    """One answer from the broker that the configuration names.
+
+    Raises:
+        PunaError: there are no keys, no broker to ask, or no answer.
+    """
     return asyncio.run(_answer(config, _endpoints(config), question))
 
 

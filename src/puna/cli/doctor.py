@@ -64,7 +64,10 @@ def _findings(path: Path | None, *, offline: bool) -> Iterator[Finding]:
     yield Finding("config", "ok", f"{path or 'no file: defaults and environment'}, mode {config.account.mode}")
     yield _keys(config)
     yield from _journal(config)
-    yield _broker(config, offline=offline)
+    broker = _broker(config, offline=offline)
+    yield broker
+    if config.keys is not None and config.base_url and broker.verdict != "warn" and not offline:
+        yield _account(config)
 
 
 def _python() -> Finding:
@@ -172,6 +175,21 @@ def _broker(config: "Config", *, offline: bool) -> Finding:
         return Finding("broker", "warn", f"{url} was not reached ({error}); clock skew unknown")
     fits = abs(skew) <= MOST_SKEW
     return Finding("broker", "ok" if fits else "fail", f"{url} reached, clock {skew:+.1f} s from the broker's")
+
+
+def _account(config: "Config") -> Finding:
+    """Whether the broker accepts the keys: only an answer to a question that needs them tells."""
+    from puna.alpaca.trading import get_account
+    from puna.cli.account import ask
+    from puna.errors import AuthError
+
+    try:
+        found = ask(config, lambda alpaca: alpaca(get_account()))
+    except AuthError as error:
+        return Finding("account", "fail", f"{error.code} {error.what}")
+    except PunaError as error:
+        return Finding("account", "warn", f"{error.code} {error.what}")
+    return Finding("account", "ok", f"{found.account_number or found.id}, {found.status}")
 
 
 def _skew(url: str, wall: Callable[[], float] = time.time) -> float:  # noqa: TID251 - the clock itself is examined
