@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from campaign import Campaign
 from sweep import chunks, clean, doubtful
-from trial import Trial
+from trial import Kill, Trial
 
 from puna.exchange.faults import Fault
 
@@ -47,3 +47,11 @@ def test_stream_refused_for_a_while(campaign: Campaign, stream: str, away: float
     """The same where reconnects are refused for some seconds of market time."""
     cuts = [Fault(on=stream, action="drop_socket", nth=nth, seconds=away) for nth in range(1, 9)]
     clean(campaign, [Trial(seed=20 + nth, faults=(cut,)) for nth, cut in enumerate(cuts)])
+
+
+@pytest.mark.parametrize("stream", ["socket:trading", "socket:data"])
+@pytest.mark.parametrize("nth", [1, 2, 4])
+def test_stream_refused_while_starting_again(campaign: Campaign, stream: str, nth: int) -> None:
+    """L1: after a kill, a stream that is refused for seconds of market time holds up the start, and never for good."""
+    cut = Fault(on=stream, action="drop_socket", nth=nth, seconds=5.0)
+    clean(campaign, [Trial(seed=502, kills=(Kill("commit-begin", 6),), faults=(cut,))])

@@ -193,7 +193,9 @@ class Trader:
         await self._refuse_halted()
         with self._clock.busy():
             await self._feed.look_around()
-            await self._connect()
+        await self._connect()  # may have to wait in market time, so a driven clock must be free to move
+        with self._clock.busy():
+            await self._reconcile()  # what happened between the first look and the streams' first message
             self._recorder.begin(self._clock.now(), self.desk.equity())
             async with gateway.lock:
                 self.desk.start()
@@ -277,11 +279,10 @@ class Trader:
         )
 
     async def _connect(self) -> None:
-        """Both streams, and then what happened between the first look and their first message."""
+        """Both streams."""
         await self._data.want(self._feed.subscription)
         await self._data.ready()
         await self._updates.ready()
-        await self._reconcile()
 
     # While it runs.
 
