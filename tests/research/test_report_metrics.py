@@ -144,3 +144,9 @@ def test_a_drawdown_is_never_above_zero_nor_below_minus_one(values: list[Decimal
     assert all(-1 <= fall <= 0 for fall in falls)
     tops = [max(values[: at + 1]) for at in range(len(values))]
     assert [fall == 0 for fall in falls] == [value == top for value, top in zip(values, tops, strict=True)]
+
+
+def test_a_run_that_goes_on_with_a_journal_is_told_apart(run: RunRecord) -> None:
+    """Fills from before the start mean that strategies count from an earlier day than the account does."""
+    assert not metrics.is_continued(run)
+    assert metrics.is_continued(replace(run, started_ts=run.fills[0].ts + 1))

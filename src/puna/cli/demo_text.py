@@ -64,13 +64,16 @@ def _facts(made: Report, folder: Path) -> Iterator[tuple[str, str]]:
     if record.event_log_hash is not None:
         yield "event log", f"sha256 {record.event_log_hash}"
         yield "", "the same seed gives the same hash, on any machine"
+    if metrics.is_continued(record):
+        yield "continued", "the strategies' rows count from the journal's first start, the headline from this one"
     yield "report", f"{folder / 'report.html'}"
-    yield "next", _next(refused, record.seed or 0)
+    yield "next", _next(refused, record)
 
 
-def _next(refused: Sequence[OrderRow], seed: int) -> str:
+def _next(refused: Sequence[OrderRow], record: RunRecord) -> str:
     explain = f"puna explain {refused[0].refusal_code} \N{MIDDLE DOT} " if refused else ""
-    return f"{explain}puna demo --seed {seed + 1} \N{MIDDLE DOT} puna exchange --help"
+    again = f"puna demo --seed {(record.seed or 0) + 1}" if record.run_id.startswith("demo") else "puna config show"
+    return f"{explain}{again} \N{MIDDLE DOT} puna exchange --help"
 
 
 def refusal_line(order: OrderRow) -> str:

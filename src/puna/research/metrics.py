@@ -26,6 +26,7 @@ __all__ = [
     "drawdowns",
     "fees",
     "hold_return",
+    "is_continued",
     "is_refused",
     "largest_exposure",
     "max_drawdown",
@@ -162,6 +163,11 @@ def slippage_bp(fill: FillRow) -> float | None:
 def arrival_cost_bp(order: OrderRow) -> float | None:
     """How much worse than the quote's middle at the decision an order was filled, in basis points."""
     return None if order.avg_price is None else _worse(order.side, float(order.avg_price), order.arrival_mid)
+
+
+def is_continued(record: RunRecord) -> bool:
+    """Whether fills of an earlier start stand in the record: the journal goes on, the equity curve begins anew."""
+    return any(fill.ts < record.started_ts for fill in record.fills)
 
 
 def by_strategy(record: RunRecord) -> list[Result]:
