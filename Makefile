@@ -1,6 +1,6 @@
 # Puna's commands; `make` alone lists them. Needs make and a Python 3.11 to 3.14, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-native check-oldest install native bench lock clean
+.PHONY: help demo test check crash check-native check-oldest install native bench lock clean
 
 VENV := .venv
 OLDEST := .venv-3.11
@@ -20,13 +20,13 @@ test: $(VENV)/native.installed ## all tests but the long trials, in a minute or 
 install: $(VENV)/core.installed ## only make .venv with the puna command
 	@echo "installed: $(BIN)/puna"
 
-check: $(VENV)/native.installed ## everything: lint, format, types, import contracts, all tests, the oldest Python
+check: $(VENV)/native.installed ## everything but the long campaign: lint, types, import contracts, tests, the oldest Python
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(MAKE) --no-print-directory check-native
-	@$(BIN)/python $(PYTEST)
+	@$(BIN)/python $(PYTEST) -m "not campaign"
 	@PUNA_NATIVE=0 $(BIN)/python $(PYTEST) tests/core tests/wire tests/native
 	@$(MAKE) --no-print-directory check-oldest
 
@@ -48,6 +48,9 @@ check-oldest: ## the tests on Python 3.11, where there is one beside a newer
 	else \
 	    echo "puna: no Python 3.11 on this machine, so the tests did not run on it"; \
 	fi
+
+crash: $(VENV)/dev.installed ## the long campaign: thousands of SIGKILLs and lost answers, in about ten minutes
+	@$(BIN)/python $(PYTEST) tests/crash $(ARGS)
 
 bench: $(VENV)/native.installed ## measure round trip and tick-to-order, against alpaca-py and a raw socket
 	@$(BIN)/python -m benchmarks $(ARGS)
