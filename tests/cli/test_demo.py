@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
@@ -167,6 +168,8 @@ def test_interrupting_leaves_a_readable_journal(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "NO_COLOR": "1"},
+        # Where the tests run in the background of a shell, SIGINT is ignored, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads in the child yet
     )
     assert process.stderr is not None
     assert "the books begin" in process.stderr.readline()
