@@ -10,8 +10,23 @@ from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from puna.core.orders import Source, Update
-from puna.core.types import ZERO, Bar, OrderClass, OrderIntent, OrderType, Position, Quote, Side, TimeInForce, Trade
-from puna.errors import ProtocolError
+from puna.core.symbols import Option, parse
+from puna.core.types import (
+    ZERO,
+    Bar,
+    Leg,
+    OrderClass,
+    OrderIntent,
+    OrderType,
+    Position,
+    PositionIntent,
+    Quote,
+    Side,
+    StopLoss,
+    TimeInForce,
+    Trade,
+)
+from puna.errors import DataError, ProtocolError
 from puna.wire import market, stream, trading
 from puna.wire.codec import amount
 
@@ -20,6 +35,8 @@ __all__ = [
     "bar_of",
     "check_echo",
     "intent",
+    "leg_intent",
+    "leg_key",
     "order_request",
     "position",
     "quote",
@@ -90,6 +107,7 @@ def update(source: Source, body: trading.Order | trading.TradeUpdate) -> Update:
         event=body.event,
         replaces=order.replaces,
         replaced_by=order.replaced_by,
+        net=order.order_class == OrderClass.MLEG,
     )
 
 
@@ -104,27 +122,52 @@ def _snapshot(source: Source, order: trading.Order) -> Update:
         avg_price=_average(order),
         replaces=order.replaces,
         replaced_by=order.replaced_by,
+        net=order.order_class == OrderClass.MLEG,
     )
 
 
 def order_request(wanted: OrderIntent) -> trading.OrderRequest:
     """The body of POST /v2/orders.
 
+    A multi-leg order names its legs and no symbol or side of its own; the limit price of an OCO order is that of its
+    take-profit leg (facts.md 5.3).
+
     Raises:
         ValueError: a quantity or price that Alpaca's grammar of decimals does not hold.
     """
-    simple = wanted.order_class is OrderClass.SIMPLE
+    package, kind = bool(wanted.legs), wanted.order_class
+    by_qty = wanted.notional is None
     return trading.OrderRequest(
-        symbol=wanted.symbol,
-        qty=_amount(wanted.qty),
-        side=wanted.side,
+        symbol=None if package else wanted.symbol,
+        qty=_amount(wanted.qty) if by_qty else None,
+        notional=_amount(wanted.notional),
+        side=None if package else wanted.side,
         type=wanted.type,
         time_in_force=wanted.time_in_force,
-        limit_price=_amount(wanted.limit_price),
+        limit_price=None if kind is OrderClass.OCO else _amount(wanted.limit_price),
         stop_price=_amount(wanted.stop_price),
+        trail_price=_amount(wanted.trail_price),
+        trail_percent=_amount(wanted.trail_percent),
         extended_hours=wanted.extended_hours or None,
         client_order_id=wanted.client_order_id,
-        order_class=None if simple else wanted.order_class,
+        order_class=None if kind is OrderClass.SIMPLE else kind,
+        take_profit=wanted.take_profit
+        and trading.TakeProfitRequest(limit_price=_exactly(wanted.take_profit.limit_price)),
+        stop_loss=wanted.stop_loss and _stop_loss(wanted.stop_loss),
+        legs=[_leg(each) for each in wanted.legs] or None,
+        position_intent=wanted.position_intent,
+    )
+
+
+def _stop_loss(wanted: StopLoss) -> trading.StopLossRequest:
+    return trading.StopLossRequest(stop_price=_exactly(wanted.stop_price), limit_price=_amount(wanted.limit_price))
+
+
+def _leg(wanted: Leg) -> trading.LegRequest:
+    return trading.LegRequest(
+        symbol=wanted.symbol,
+        ratio_qty=Decimal(wanted.ratio),
+        side=wanted.side,
         position_intent=wanted.position_intent,
     )
 
@@ -136,6 +179,7 @@ def replace_request(wanted: OrderIntent) -> trading.ReplaceRequest:
         time_in_force=wanted.time_in_force,
         limit_price=_amount(wanted.limit_price),
         stop_price=_amount(wanted.stop_price),
+        trail=_amount(wanted.trail_price or wanted.trail_percent),
         client_order_id=wanted.client_order_id,
     )
 
@@ -143,17 +187,22 @@ def replace_request(wanted: OrderIntent) -> trading.ReplaceRequest:
 def intent(order: trading.Order, *, strategy: str = "external") -> OrderIntent:
     """The intent behind an order that we find at the broker and did not send in this life.
 
+    An order by value has no quantity: as many units as dollars stand for the most that it may buy.
+
     Raises:
         ProtocolError: a side, type or time in force that nobody here knows, or no quantity.
     """
-    if order.qty is None or not order.symbol:
+    legs = tuple(_known_leg(order, leg) for leg in order.legs or ()) if order.order_class == OrderClass.MLEG else ()
+    symbol = _underlying(legs[0].symbol) if legs else order.symbol
+    qty = order.qty if order.qty is not None else order.notional
+    if qty is None or not symbol:
         raise _unknown(order, "symbol and quantity", f"{order.symbol!r}, {order.qty}")
     return OrderIntent(
         client_order_id=order.client_order_id or order.id,
         strategy=strategy,
-        symbol=order.symbol,
-        side=_word(order, Side, order.side),
-        qty=order.qty,
+        symbol=symbol,
+        side=Side.BUY if legs else _word(order, Side, order.side),
+        qty=qty,
         type=_word(order, OrderType, order.type or order.order_type),
         time_in_force=_word(order, TimeInForce, order.time_in_force),
         ts=_stamp(order),
@@ -161,8 +210,54 @@ def intent(order: trading.Order, *, strategy: str = "external") -> OrderIntent:
         stop_price=order.stop_price,
         extended_hours=bool(order.extended_hours),
         order_class=_word(order, OrderClass, order.order_class or OrderClass.SIMPLE),
+        legs=legs,
+        position_intent=_position_intent(order),
+        notional=order.notional if order.qty is None else None,
+        trail_price=order.trail_price,
+        trail_percent=order.trail_percent,
         because="found at the broker",
     )
+
+
+def leg_intent(of: OrderIntent, leg: trading.Order, key: str) -> OrderIntent:
+    """The intent of a leg that the broker made out of an order of ours, under a key of our own.
+
+    Raises:
+        ProtocolError: a side that nobody here knows, or no symbol.
+    """
+    if not leg.symbol:
+        raise _unknown(leg, "symbol", repr(leg.symbol))
+    side = _word(leg, Side, leg.side)
+    mleg = next((each for each in of.legs if each.symbol == leg.symbol), None)
+    return OrderIntent(
+        client_order_id=key,
+        strategy=of.strategy,
+        symbol=leg.symbol,
+        side=side,
+        qty=of.qty * mleg.ratio if mleg else leg.qty if leg.qty is not None else of.qty,
+        type=_word(leg, OrderType, leg.type or leg.order_type or of.type),
+        time_in_force=_word(leg, TimeInForce, leg.time_in_force or of.time_in_force),
+        ts=of.ts,
+        limit_price=leg.limit_price,
+        stop_price=leg.stop_price,
+        order_class=of.order_class,
+        position_intent=_position_intent(leg),
+        parent=of.parent,
+        leg_of=of.client_order_id,
+        because=of.because,
+    )
+
+
+def leg_key(of: str, leg: trading.Order) -> str:
+    """The key of a leg: that of its order and what tells the leg from its sisters."""
+    return f"{of}/{leg.symbol if leg.order_class == OrderClass.MLEG else _role(leg)}"
+
+
+def _role(leg: trading.Order) -> str:
+    """Take-profit legs are limit orders, stop-loss legs are stops (facts.md 5.3)."""
+    if leg.group_role:
+        return leg.group_role
+    return "take_profit" if (leg.type or leg.order_type) == OrderType.LIMIT else "stop_loss"
 
 
 def check_echo(wanted: OrderIntent, order: trading.Order) -> None:
@@ -183,15 +278,39 @@ def check_echo(wanted: OrderIntent, order: trading.Order) -> None:
 
 
 def _differences(wanted: OrderIntent, order: trading.Order) -> Iterator[str]:
-    pairs = {
-        "client_order_id": (wanted.client_order_id, order.client_order_id),
-        "symbol": (wanted.symbol, order.symbol),
-        "side": (wanted.side, order.side),
-        "qty": (wanted.qty, order.qty),
-    }
-    for name, (sent, came) in pairs.items():
-        if sent != came:
-            yield f"{name} was {sent}, came back {came}"
+    pairs: dict[str, tuple[object, object]] = {"client_order_id": (wanted.client_order_id, order.client_order_id)}
+    if wanted.legs:  # the symbol and side of a package are spelled in several ways (facts.md 5.3)
+        sent, came = {leg.symbol for leg in wanted.legs}, {leg.symbol for leg in order.legs or ()}
+        pairs["legs"] = (sorted(sent), sorted(str(symbol) for symbol in came) if came else sorted(sent))
+    else:
+        pairs |= {"symbol": (wanted.symbol, order.symbol), "side": (wanted.side, order.side)}
+    if wanted.notional is None:
+        pairs["qty"] = (wanted.qty, order.qty)
+    elif order.qty is None:
+        pairs["notional"] = (wanted.notional, order.notional)
+    for name, (sent_as, came_as) in pairs.items():
+        if sent_as != came_as:
+            yield f"{name} was {sent_as}, came back {came_as}"
+
+
+def _known_leg(order: trading.Order, leg: trading.Order) -> Leg:
+    ratio = leg.ratio_qty if leg.ratio_qty is not None else Decimal(1)
+    if not leg.symbol or ratio != ratio.to_integral_value():
+        raise _unknown(order, "a leg", f"{leg.symbol!r} x {ratio}")
+    return Leg(leg.symbol, _word(leg, Side, leg.side), int(ratio), _position_intent(leg))
+
+
+def _position_intent(order: trading.Order) -> PositionIntent | None:
+    return _word(order, PositionIntent, order.position_intent) if order.position_intent else None
+
+
+def _underlying(symbol: str) -> str:
+    """The root of an option symbol; another symbol stands for itself."""
+    try:
+        found = parse(symbol)
+    except DataError:
+        return symbol
+    return found.root if isinstance(found, Option) else symbol
 
 
 def _stamp(order: trading.Order) -> int:
@@ -203,7 +322,11 @@ def _average(order: trading.Order) -> Decimal | None:
 
 
 def _amount(value: Decimal | None) -> Decimal | None:
-    return None if value is None else amount(f"{value:f}")
+    return None if value is None else _exactly(value)
+
+
+def _exactly(value: Decimal) -> Decimal:
+    return amount(f"{value:f}")
 
 
 def _word(order: trading.Order, words: type[E], text: str | None) -> E:

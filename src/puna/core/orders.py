@@ -116,7 +116,7 @@ _LOCAL = frozenset({"pending", "sent", "in_doubt", "refused", "absent", "abandon
 _CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
 _OUTCOMES = frozenset({"", "fill", "partial_fill", "order_replace_rejected", "order_cancel_rejected"})
 _EVENTS = _OUTCOMES | _CORRECTIONS | frozenset(_BROKER)
-_AMOUNTS = ("qty", "limit_price", "stop_price")
+_AMOUNTS = ("qty", "limit_price", "stop_price", "notional", "trail_price", "trail_percent")
 _FRESH = frozenset({Status.PENDING_NEW, Status.ACCEPTED, Status.NEW})
 
 
@@ -140,9 +140,10 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         replaces: broker id of the order that this one took the place of.
         replaced_by: broker id of the order that took its place.
         reason: the broker's words, or ours.
+        net: prices are those of a package of legs, so a credit is negative.
 
     Raises:
-        ValueError: a quantity or price is negative or not finite.
+        ValueError: a quantity or price is not finite, or negative where it must not be.
     """
 
     client_order_id: str
@@ -160,13 +161,14 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replaces: str | None = None
     replaced_by: str | None = None
     reason: str = ""
+    net: bool = False
 
     def __post_init__(self) -> None:
         force_setattr(self, "ts", int(self.ts))
         for name in ("cum_qty", "avg_price", "last_qty", "last_price"):
             value: Decimal | None = getattr(self, name)
             if value is not None:
-                force_setattr(self, name, _amount(name, value))
+                force_setattr(self, name, _amount(name, value, signed=self.net and "price" in name))
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -267,7 +269,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def overfill(self) -> Decimal:
         """What was filled beyond the intended quantity: booked, and to be alarmed (I2)."""
-        return max(ZERO, self.filled_qty - self.intent.qty)
+        return ZERO if self.intent.notional is not None else max(ZERO, self.filled_qty - self.intent.qty)
 
     @property
     def is_terminal(self) -> bool:
@@ -347,8 +349,9 @@ def _local_status(order: Order) -> Status:
 
 
 def _broker_status(order: Order) -> Status:
-    filled = order.filled_qty
-    if filled >= order.intent.qty or (order.ended and order.ended.raw == Status.FILLED):
+    filled, wanted = order.filled_qty, order.intent
+    whole = filled >= wanted.qty and wanted.notional is None  # of money only the broker knows how much it buys
+    if whole or (order.ended and order.ended.raw == Status.FILLED):
         return Status.FILLED
     word = order.ended or order.living
     if word is None:
@@ -465,8 +468,8 @@ def _with(known: tuple[str, ...], new: str | None) -> tuple[str, ...]:
     return known if not new or new in known else tuple(sorted((*known, new)))
 
 
-def _amount(name: str, value: Decimal) -> Decimal:
+def _amount(name: str, value: Decimal, *, signed: bool) -> Decimal:
     amount = plain(value)
-    if amount < 0:
+    if amount < 0 and not signed:
         raise ValueError(f"{name} is negative: {amount}")
     return amount

@@ -24,6 +24,8 @@ __all__ = [
     "PositionIntent",
     "Quote",
     "Side",
+    "StopLoss",
+    "TakeProfit",
     "TimeInForce",
     "Trade",
     "exact",
@@ -151,21 +153,47 @@ class Leg(msgspec.Struct, frozen=True):
     position_intent: PositionIntent | None = None
 
 
+class TakeProfit(msgspec.Struct, frozen=True):
+    """The leg that takes the profit of a bracket, OCO or OTO order: a limit order."""
+
+    limit_price: Decimal
+
+
+class StopLoss(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The leg that ends the loss of a bracket, OCO or OTO order: a stop, or a stop-limit order."""
+
+    stop_price: Decimal
+    limit_price: Decimal | None = None
+
+
 class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What we want from the broker, under the id that stays its key for good.
 
     Args:
         client_order_id: at most 48 characters, made from the journal's epoch and counter, so a replay makes the same.
         strategy: who wants it.
-        symbol: canonical symbol.
-        side: buy or sell.
-        qty: in shares, contracts or coins, always positive.
-        type: market, limit, stop, stop_limit.
+        symbol: canonical symbol; of a multi-leg order its underlying.
+        side: buy or sell; a multi-leg order always buys its package, at a negative price when that is a credit.
+        qty: in shares, contracts or coins, always positive; of a multi-leg order the number of packages; of an order by
+            `notional` the most that the money may buy, for reservations only.
+        type: market, limit, stop, stop_limit, trailing_stop.
         time_in_force: day, gtc, ioc, fok, opg, cls.
         ts: market time of the decision, ns.
-        limit_price: for limit and stop_limit.
+        limit_price: for limit and stop_limit; of a multi-leg order the net price of one package, a credit is negative;
+            of an OCO order that of its take-profit leg.
         stop_price: for stop and stop_limit.
         extended_hours: may trade outside 09:30-16:00 New York (limit orders only).
+        order_class: simple; bracket (entry, `take_profit` and `stop_loss`), oco (both, without an entry), oto (one of
+            them), mleg (`legs`).
+        legs: of a multi-leg order, two to four.
+        position_intent: whether it opens or closes; options.
+        notional: money instead of a quantity; day orders of fractionable stocks, and crypto.
+        trail_price: distance of a trailing stop, in dollars; this or `trail_percent`.
+        trail_percent: distance of a trailing stop, in percent.
+        take_profit: of a bracket, oco or oto order.
+        stop_loss: of a bracket, oco or oto order.
+        parent: id of the parent order whose child this is.
+        leg_of: client_order_id of the order whose leg this is.
         deadline: market time, ns, after which the intent must no longer be sent.
         replaces: client_order_id of the order that this one takes the place of.
         because: the strategy's reason, for people.
@@ -185,6 +213,13 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     order_class: OrderClass = OrderClass.SIMPLE
     legs: tuple[Leg, ...] = ()
     position_intent: PositionIntent | None = None
+    notional: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    take_profit: TakeProfit | None = None
+    stop_loss: StopLoss | None = None
+    parent: str | None = None
+    leg_of: str | None = None
     deadline: int | None = None
     replaces: str | None = None
     because: str = ""
