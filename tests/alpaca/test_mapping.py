@@ -10,9 +10,19 @@ from hypothesis import strategies as st
 
 from puna.alpaca import mapping
 from puna.core.orders import Status, from_intent, reduce
-from puna.core.types import OrderIntent, OrderType, PositionIntent, Side, TimeInForce
+from puna.core.types import (
+    Leg,
+    OrderClass,
+    OrderIntent,
+    OrderType,
+    PositionIntent,
+    Side,
+    StopLoss,
+    TakeProfit,
+    TimeInForce,
+)
 from puna.errors import ProtocolError
-from puna.wire.codec import Nanos, amount, decode, decoder
+from puna.wire.codec import Nanos, amount, decode, decoder, encode
 from puna.wire.market import Bar, Quote, Trade
 from puna.wire.stream import BarMessage, QuoteMessage, TradeMessage
 from puna.wire.trading import Order, Position, TradeUpdate
@@ -148,3 +158,97 @@ def test_an_answer_about_another_order_is_a_doubt(changes: dict[str, Any]) -> No
     with pytest.raises(ProtocolError, match="another order") as raised:
         mapping.check_echo(INTENT, order(**changes))
     assert raised.value.in_doubt
+
+
+def wish(**changes: Any) -> OrderIntent:
+    """A plain market order for ten, changed."""
+    plain: dict[str, Any] = {"type": OrderType.MARKET, "time_in_force": TimeInForce.DAY, "ts": 5}
+    named: dict[str, Any] = {
+        "client_order_id": "p-1-s-1",
+        "strategy": "s",
+        "symbol": "AAPL",
+        "side": Side.BUY,
+        "qty": TEN,
+    }
+    return OrderIntent(**(named | plain | changes))
+
+
+def sent(intent: OrderIntent) -> dict[str, Any]:
+    """What goes over the wire for an intent."""
+    found: dict[str, Any] = json.loads(encode(mapping.order_request(intent)))
+    return found
+
+
+CONDOR = (
+    Leg("SPY260320P00470000", Side.BUY, 1, PositionIntent.BUY_TO_OPEN),
+    Leg("SPY260320P00480000", Side.SELL, 1, PositionIntent.SELL_TO_OPEN),
+)
+"""Half of one."""
+
+
+def test_a_package_names_its_legs_and_no_symbol_of_its_own() -> None:
+    """Legs with ratio, side and position intent; a credit is a negative limit price (facts.md 5.3)."""
+    body = sent(
+        wish(symbol="SPY", order_class=OrderClass.MLEG, legs=CONDOR, type=OrderType.LIMIT, limit_price=Decimal("-1.60"))
+    )
+    assert "symbol" not in body
+    assert "side" not in body
+    assert (body["order_class"], body["limit_price"], body["qty"]) == ("mleg", "-1.60", "10")
+    assert body["legs"][1] == {
+        "symbol": "SPY260320P00480000",
+        "ratio_qty": "1",
+        "side": "sell",
+        "position_intent": "sell_to_open",
+    }
+
+
+def test_brackets_trails_and_money_reach_the_wire() -> None:
+    """Each in Alpaca's own fields; an OCO order's limit price stands in its take-profit leg only."""
+    exits: dict[str, Any] = {"take_profit": TakeProfit(Decimal(12)), "stop_loss": StopLoss(Decimal(9), Decimal("8.9"))}
+    bracket = sent(wish(order_class=OrderClass.BRACKET, **exits))
+    assert bracket["take_profit"] == {"limit_price": "12"}
+    assert bracket["stop_loss"] == {"stop_price": "9", "limit_price": "8.9"}
+    oco = sent(wish(order_class=OrderClass.OCO, type=OrderType.LIMIT, limit_price=Decimal(12), **exits))
+    assert "limit_price" not in oco
+    assert sent(wish(type=OrderType.TRAILING_STOP, trail_percent=Decimal("1.5")))["trail_percent"] == "1.5"
+    money = sent(wish(notional=Decimal("99.5")))
+    assert money["notional"] == "99.5"
+    assert "qty" not in money
+
+
+def test_a_package_at_the_broker_is_understood() -> None:
+    """Symbol and side of the parent are empty; its legs say what it is, and each becomes an order of its own."""
+    half: dict[str, Any] = {
+        "side": "buy",
+        "ratio_qty": "1",
+        "qty": "10",
+        "order_class": "mleg",
+        "type": "",
+        "order_type": "",
+    }
+    legs = [ORDER | half | {"id": "l1", "client_order_id": "x", "symbol": "SPY260320P00470000"}]
+    legs.append(legs[0] | {"id": "l2", "symbol": "SPY260320P00480000", "side": "sell"})
+    shown = order(symbol="", side="", order_class="mleg", type="limit", limit_price="-1.6", legs=legs)
+    found = mapping.intent(shown)
+    assert (found.symbol, found.side, found.limit_price) == ("SPY", Side.BUY, Decimal("-1.6"))
+    assert [(leg.symbol, leg.side) for leg in found.legs] == [(leg.symbol, leg.side) for leg in CONDOR]
+    mapping.check_echo(wish(symbol="SPY", order_class=OrderClass.MLEG, legs=CONDOR), shown)
+    leg = mapping.leg_intent(found, shown.legs[1], mapping.leg_key("p-1-s-1", shown.legs[1])) if shown.legs else None
+    assert leg is not None
+    assert (leg.client_order_id, leg.side, leg.leg_of) == ("p-1-s-1/SPY260320P00480000", Side.SELL, "p-1-s-1")
+
+
+def test_a_credit_is_a_negative_price_and_nothing_else_is() -> None:
+    """A package may be paid for; a share may not."""
+    mapping.update("rest", order(order_class="mleg", filled_qty="1", filled_avg_price="-1.6"))
+    with pytest.raises(ValueError, match="negative"):
+        mapping.update("rest", order(filled_qty="1", filled_avg_price="-1.6"))
+
+
+def test_an_order_for_money_may_come_back_with_a_quantity() -> None:
+    """While it has none the money is compared; an order by value that we find has at most so many units."""
+    mapping.check_echo(wish(notional=Decimal(50)), order(qty=None, notional="50", type="market"))
+    with pytest.raises(ProtocolError, match="another order"):
+        mapping.check_echo(wish(notional=Decimal(50)), order(qty=None, notional="51", type="market"))
+    found = mapping.intent(order(qty=None, notional="51", type="market"))
+    assert (found.qty, found.notional) == (Decimal(51), Decimal(51))

@@ -23,6 +23,7 @@ from puna.core.types import (
     Quote,
     Side,
     StopLoss,
+    TakeProfit,
     TimeInForce,
     Trade,
 )
@@ -151,15 +152,20 @@ def order_request(wanted: OrderIntent) -> trading.OrderRequest:
         extended_hours=wanted.extended_hours or None,
         client_order_id=wanted.client_order_id,
         order_class=None if kind is OrderClass.SIMPLE else kind,
-        take_profit=wanted.take_profit
-        and trading.TakeProfitRequest(limit_price=_exactly(wanted.take_profit.limit_price)),
-        stop_loss=wanted.stop_loss and _stop_loss(wanted.stop_loss),
+        take_profit=_take_profit(wanted.take_profit),
+        stop_loss=_stop_loss(wanted.stop_loss),
         legs=[_leg(each) for each in wanted.legs] or None,
         position_intent=wanted.position_intent,
     )
 
 
-def _stop_loss(wanted: StopLoss) -> trading.StopLossRequest:
+def _take_profit(wanted: TakeProfit | None) -> trading.TakeProfitRequest | None:
+    return trading.TakeProfitRequest(limit_price=_exactly(wanted.limit_price)) if wanted else None
+
+
+def _stop_loss(wanted: StopLoss | None) -> trading.StopLossRequest | None:
+    if wanted is None:
+        return None
     return trading.StopLossRequest(stop_price=_exactly(wanted.stop_price), limit_price=_amount(wanted.limit_price))
 
 
