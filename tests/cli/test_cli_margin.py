@@ -48,10 +48,42 @@ def test_unlimited_risk_is_refused_with_its_own_exit_code() -> None:
         (["SPY 2026-13-20 480P -1", "--price", "1"], "expiration"),
         (["SPY 2026-03-20 480Q -1", "--price", "1"], "480Q -1"),
         (["SPY 2026-03-20 480P -1", "--price", "NaN"], "--price"),
+        (["SPY 2026-03-20 480P -1", "--price", "-1", "--spot", "-5"], "--spot"),
+        (["SPY 2026-03-20 480P -1", "--price", "-1", "--spot", "500", "--iv", "0.2"], "--iv"),
+        (["SPY 2026-03-20 480P -1", "--price", "-1", "--spot", "500", "--dividend", "tomorrow=1"], "--dividend"),
     ],
 )
 def test_what_cannot_be_read_is_named(words: list[str], says: str) -> None:
     """One typed error, exit code 3, naming the part."""
     code, text = run(*words)
-    assert code == 3
+    assert code == (2 if words[-1] == "-5" else 3)
     assert says in text
+
+
+MARCH = ("--spot", "523", "--iv", "20%", "--on", "2026-03-18", "--dividend", "2026-03-20=1.75")
+
+
+def test_a_spot_price_adds_greeks_scenarios_and_the_calendar() -> None:
+    """The total of the Greeks, profit nowhere moved is none, and the short call in the money is assigned."""
+    code, text = run(CONDOR, "--price", "-1.60", *MARCH)
+    assert code == 0
+    for part in ("all ", "profit against now, after 2 days", "assigned", "52,000.00", "2026-03-20 16:00 New York"):
+        assert part in text
+
+
+def test_a_dividend_above_the_time_value_warns_of_early_assignment() -> None:
+    """A call 43 dollars in the money with two days left has no time value; the dividend of 1.75 is taken before it."""
+    legs = ("SPY 2026-03-20 480C -1", "--price", "-43", "--shares", "100")
+    code, text = run(*legs, *MARCH)
+    assert code == 0
+    assert "early assignment of 20 Mar 480C by 2026-03-19" in text
+    document = json.loads(run(*legs, *MARCH, "--json")[1])
+    assert document["early_assignment"][0]["gain"] == "1.75"
+    assert (document["expiries"][0]["shares"], document["expiries"][0]["cash"]) == (-100, "48000")
+    assert document["scenarios"]["profit"][0][1][3] == 0.0
+
+
+def test_a_volatility_without_a_price_is_a_mistake_of_use() -> None:
+    """Without --spot nothing can be valued: exit code 2."""
+    code, text = run(CONDOR, "--price", "-1.60", "--iv", "20%")
+    assert (code, "--spot" in text) == (2, True)

@@ -39,29 +39,54 @@ def legs_of(example: dict[str, Any]) -> list[OptionPosition]:
     ]
 
 
-@pytest.mark.skipif(not EXAMPLES.exists(), reason="the broker's worked examples lie in ../shared, which is not here")
-def test_the_brokers_worked_examples() -> None:
-    """Every worked example of Alpaca's documentation comes out to the cent (source: L3 and OPT-O in the fact sheet)."""
-    checked = 0
-    for example in json.loads(EXAMPLES.read_text())["examples"]:
-        legs, expected = legs_of(example), example["expected"]
-        if margin := expected.get("maintenance_margin"):
-            assert maintenance_margin(legs) == Decimal(margin), example["id"]
-            checked += 1
-        if cost := expected.get("cost_basis"):
-            assert order_cost_basis(legs, Decimal(example["prices"]["net_price_per_share"]), 1) == Decimal(cost)
-            checked += 1
-        if power := expected.get("buying_power_required"):
-            premium = example["legs"][0].get("premium")
-            paid = Decimal(premium) if premium and example["legs"][0]["side"] == "long" else Decimal(0)
-            assert order_cost_basis(legs, paid, 1) == Decimal(power), example["id"]
-            checked += 1
-        if shares := expected.get("underlying_shares_required"):
-            assert maintenance_margin(legs, {"AAPL": int(shares)}) == 0
-            with pytest.raises(UnlimitedRisk):
-                maintenance_margin(legs, {"AAPL": int(shares) - 1})
-            checked += 1
-    assert checked == 9
+LEVEL_3 = "https://docs.alpaca.markets/us/docs/options-level-3-trading"
+ORDERS = "https://docs.alpaca.markets/docs/options-orders"
+WORKED = [
+    (LEVEL_3, "docs-usr-offset", "100C +1, 110C -1, 190C -1, 200C +1", {"maintenance_margin": "0"}),
+    (LEVEL_3, "docs-credit-call-spread-cost-basis", "190C -1, 200C +1",
+     {"maintenance_margin": "1000", "cost_basis": "500"}),
+    (LEVEL_3, "docs-credit-call-spread-margin", "190C -1, 200C +1", {"maintenance_margin": "1000"}),
+    (LEVEL_3, "docs-debit-call-spread-margin", "100C +1, 110C -1", {"maintenance_margin": "0"}),
+    (ORDERS, "docs-long-call", "190C +1", {"buying_power_required": "510.00"}),
+    (ORDERS, "docs-long-put", "170P +1", {"buying_power_required": "104.00"}),
+    (ORDERS, "docs-cash-secured-put", "175P -1", {"buying_power_required": "17500"}),
+    (ORDERS, "docs-covered-call", "195C -2", {"underlying_shares_required": "200"}),
+]  # fmt: skip
+"""Alpaca's worked examples: page, name, legs, what the page says comes out."""
+PAID = {"docs-long-call": "5.10", "docs-long-put": "1.04", "docs-credit-call-spread-cost-basis": "-5"}
+
+
+def read(text: str) -> list[OptionPosition]:
+    """`190C -1, 200C +1` as positions in AAPL."""
+    parts = [part.split() for part in text.split(",")]
+    return [option("call" if s[-1] == "C" else "put", s[:-1], int(n)) for s, n in parts]
+
+
+@pytest.mark.parametrize(("page", "name", "legs", "expected"), WORKED, ids=[row[1] for row in WORKED])
+def test_the_brokers_worked_examples(page: str, name: str, legs: str, expected: dict[str, str]) -> None:
+    """Every worked example of Alpaca's documentation comes out to the cent."""
+    book, paid = read(legs), Decimal(PAID.get(name, "0"))
+    if margin := expected.get("maintenance_margin"):
+        assert maintenance_margin(book) == Decimal(margin), page
+    if cost := expected.get("cost_basis") or expected.get("buying_power_required"):
+        assert order_cost_basis(book, paid, 1) == Decimal(cost), page
+        assert check_order(book, paid, 1, buying_power=Decimal(cost)).allowed
+        assert not check_order(book, paid, 1, buying_power=Decimal(cost) - Decimal("0.01")).allowed
+    if shares := expected.get("underlying_shares_required"):
+        assert maintenance_margin(book, {"AAPL": int(shares)}) == 0
+        with pytest.raises(UnlimitedRisk):
+            maintenance_margin(book, {"AAPL": int(shares) - 1})
+
+
+@pytest.mark.skipif(not EXAMPLES.exists(), reason="the file that the examples were taken from is not here")
+def test_the_examples_are_the_files() -> None:
+    """What stands above is what the file says: the same legs, the same numbers, none left out."""
+    for example, (page, name, legs, expected) in zip(json.loads(EXAMPLES.read_text())["examples"], WORKED, strict=True):
+        assert (example["id"], example["source"]) == (name, page)
+        assert sorted(legs_of(example), key=repr) == sorted(read(legs), key=repr)
+        assert expected.items() <= example["expected"].items()
+        prices = example.get("prices", {}).get("net_price_per_share") or example["legs"][0].get("premium")
+        assert name not in PAID or PAID[name] == prices
 
 
 def test_a_credit_call_spread_costs_its_width_less_its_credit() -> None:
@@ -200,6 +225,73 @@ def test_malformed_orders_are_named(legs: list[OptionPosition], says: str) -> No
     check = check_order(legs, Decimal(1), 1, buying_power=Decimal(10**6))
     assert not check.allowed
     assert any(says in reason for reason in check.reasons)
+    assert check.largest_quantity == 0
+
+
+@pytest.mark.parametrize(
+    ("legs", "price", "says"),
+    [
+        ("480P -1, 470P +1", "1.60", "a credit is a negative price"),
+        ("480P -1, 470P +1", "-1.60", ""),
+        ("480P +1, 470P -1", "-1.60", "a debit is a positive price"),
+        ("480P +1, 470P -1", "1.60", ""),
+        ("480P -1, 470P +1, 520C -1, 530C +1", "1.60", "a credit is a negative price"),
+        ("480C +1", "-3", "a debit is a positive price"),
+        ("470P -1, 480P -1, 490P +2, 520C +1", "-1", "a debit is a positive price"),
+        ("100C +1, 110C -1, 190C -1, 200C +1", "-1", "a debit is a positive price"),
+        ("100C +2, 110C -1, 130C -1", "1", ""),
+        ("480P -1, 470P +1", "0", ""),
+    ],
+)
+def test_a_price_of_the_wrong_sign_is_named(legs: str, price: str, says: str) -> None:
+    """Where the payoff tells that it must be a credit or a debit, a price of the other sign is refused (L3)."""
+    check = check_order(read(legs), Decimal(price), 1, buying_power=Decimal(10**6))
+    assert check.allowed == (not says)
+    assert any(says in reason for reason in check.reasons) or not says
+
+
+def test_single_short_calls_need_free_shares() -> None:
+    """A long call held does not cover a call sold alone, shares locked by one call do not cover another (OPT)."""
+    sold, power = [option("call", 110, -1)], Decimal(10**6)
+    refused = check_order(sold, Decimal(-1), 1, buying_power=power, positions=[option("call", 120, 1)])
+    assert "insufficient underlying qty available" in refused.reasons[0]
+    locked = [option("call", 100, -1, JULY)]
+    assert not check_order(sold, Decimal(-1), 1, buying_power=power, positions=locked, shares={"AAPL": 100}).allowed
+    enough = check_order(sold, Decimal(-1), 1, buying_power=power, positions=locked, shares={"AAPL": 350}, level=1)
+    assert (enough.allowed, enough.largest_quantity, enough.change) == (True, 2, Decimal(0))
+    assert {pair.how for pair in enough.pairs} == {"covered by shares"}
+
+
+def test_closing_needs_no_level_and_opening_behind_it_does() -> None:
+    """Selling the two calls that are held is closing; the third would be opening, and uncovered."""
+    held = [option("call", 100, 2)]
+    assert check_order(
+        [option("call", 100, -1)], Decimal(-3), 2, buying_power=Decimal(0), level=1, positions=held
+    ).allowed
+    third = check_order([option("call", 100, -1)], Decimal(-3), 3, buying_power=Decimal(0), level=1, positions=held)
+    assert (third.allowed, third.largest_quantity) == (False, 2)
+
+
+def test_what_shrinks_a_deficit_fits_though_one_unit_would_not() -> None:
+    """With negative buying power only an order that frees enough is allowed; the largest such size is found."""
+    held = [option("put", 480, -5), option("put", 470, 5)]
+    back = [option("put", 480, 1), option("put", 470, -1)]
+    check = check_order(back, Decimal(2), 3, buying_power=Decimal(-2000), positions=held)
+    assert (check.allowed, check.cost_basis, check.largest_quantity) == (True, Decimal(-2400), 15)
+
+
+@given(books, st.integers(1, 6), st.integers(0, 4), st.integers(-500, 3000), st.integers(0, 300))
+def test_the_largest_quantity_fits_and_one_more_does_not(
+    held: list[OptionPosition], quantity: int, price: int, power: int, shares: int
+) -> None:
+    """For a bull put spread on any book: allowed exactly up to the largest quantity."""
+    legs, credit = [option("put", 100, -1), option("put", 90, 1)], Decimal(-price)
+    if outcome(held, {"AAPL": shares}) is None:
+        return
+    terms: dict[str, Any] = {"buying_power": Decimal(power), "positions": held, "shares": {"AAPL": shares}}
+    largest = check_order(legs, credit, quantity, **terms).largest_quantity
+    assert largest == 0 or check_order(legs, credit, largest, **terms).allowed
+    assert largest == 10_000 or not check_order(legs, credit, largest + 1, **terms).allowed
 
 
 def test_a_common_factor_is_offered_simplified() -> None:
@@ -218,6 +310,7 @@ def test_long_options_need_level_two(level: int, allowed: bool) -> None:
 @pytest.mark.parametrize(
     ("price", "quantity", "leverage", "required"),
     [
+        ("50", 100, -3, "3750"), ("2", 100, 2, "200"),
         ("2.49", 100, 1, "249"), ("2.50", 100, 1, "125"), ("6.00", 100, 1, "300"), ("6.01", 100, 1, "180.30"),
         ("50", 100, 2, "2500"), ("50", 100, 3, "3750"), ("4", -100, 1, "400"), ("2", -100, 1, "250"),
         ("10", -100, 1, "500"), ("100", -100, 1, "3000"),
@@ -226,6 +319,13 @@ def test_long_options_need_level_two(level: int, allowed: bool) -> None:
 def test_the_equity_table(price: str, quantity: int, leverage: int, required: str) -> None:
     """Price bands, leveraged funds and shorts (MARG, 2026-09-17)."""
     assert equity_maintenance_margin(Decimal(price), Decimal(quantity), leverage=leverage) == Decimal(required)
+
+
+def test_one_large_position_on_debit_requires_half() -> None:
+    """70 % of all equities with 100,000 of debit: 50 % on it, and never less than its own rate (MARG)."""
+    assert equity_maintenance_margin(Decimal(50), Decimal(100), concentrated=True) == 2500
+    assert equity_maintenance_margin(Decimal(50), Decimal(100), concentrated=True, leverage=3) == 3750
+    assert equity_maintenance_margin(Decimal(50), Decimal(100), marginable=False) == 5000
 
 
 def test_initial_margin_of_equities() -> None:

@@ -14,6 +14,7 @@ from puna.core.options import (
     Held,
     american_value,
     black_scholes,
+    book_greeks,
     early_exercise_pays,
     greeks,
     implied_volatility,
@@ -125,6 +126,20 @@ def test_the_grid_is_profit_against_now() -> None:
     assert grid[0][0][1] == 0.0
     assert grid[1][0] == pytest.approx([-worth, -worth, 2000 - worth])
     assert grid[0][1][1] > 0
+
+
+@given(st.lists(st.tuples(contracts, st.integers(-5, 5)), max_size=5), spots, rates)
+def test_the_greeks_of_a_book_are_the_slopes_of_its_worth(
+    rows: list[tuple[Contract, int]], spot: float, rate: float
+) -> None:
+    """The book's delta and vega in dollars are what the grid gains for a small move, and a small shift."""
+    book = [Held(contract, quantity, 0.3) for contract, quantity in rows]
+    total, small = book_greeks(book, spot, rate), 1e-4
+    up, down = scenario_grid(book, spot, [small, -small], rate=rate)[0][0]
+    assert total.delta == pytest.approx((up - down) / (2 * small * spot), abs=0.05)
+    higher = scenario_grid(book, spot, [0.0], [small], rate=rate)[0][0][0]
+    lower = scenario_grid(book, spot, [0.0], [-small], rate=rate)[0][0][0]
+    assert total.vega == pytest.approx((higher - lower) / (2 * small * 100), abs=0.05)
 
 
 @pytest.mark.parametrize("bad", [(0.0, 100.0, 0.2), (100.0, -1.0, 0.2), (100.0, 100.0, math.nan), (math.inf, 1.0, 0.2)])

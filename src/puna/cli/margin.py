@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from puna.cli.output import json_option, money, print_json, print_next, verbose_
 from puna.errors import ConfigError
 
 if TYPE_CHECKING:
+    from puna.cli.margin_view import Outlook, Situation
     from puna.core.margin import MarginCheck, OptionPosition
 
 __all__ = ["margin"]
@@ -27,9 +28,30 @@ WIDTH, HEIGHT = 61, 13
 @click.option("--buying-power", default="100000", show_default=True, help="Options buying power, dollars.")
 @click.option("--level", default=3, show_default=True, type=click.IntRange(0, 3), help="Options trading level.")
 @click.option("--shares", default=0, show_default=True, help="Shares of the underlying that are held and free.")
+@click.option("--spot", help="Price of the underlying: adds what becomes of each leg at its expiration.")
+@click.option("--iv", help="Implied volatility such as 20%: with --spot, adds Greeks, scenarios and early assignment.")
+@click.option("--on", "on", type=click.DateTime(["%Y-%m-%d"]), help="The day that --spot and --iv are of; today.")
+@click.option("--rate", default="4%", show_default=True, help="Interest a year, for --iv.")
+@click.option(
+    "--dividend", "dividends", multiple=True, metavar="EX-DATE=AMOUNT", help="A dividend; as often as needed."
+)
 @json_option
 @verbose_option
-def margin(*, legs: str, price: str, qty: int, buying_power: str, level: int, shares: int, as_json: bool) -> int:
+def margin(
+    *,
+    legs: str,
+    price: str,
+    qty: int,
+    buying_power: str,
+    level: int,
+    shares: int,
+    spot: str | None,
+    iv: str | None,
+    on: datetime | None,
+    rate: str,
+    dividends: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Margin, cost, break-evens and largest size of an option order, with its payoff.
 
     LEGS is an underlying, an expiration and signed legs:
@@ -38,15 +60,94 @@ def margin(*, legs: str, price: str, qty: int, buying_power: str, level: int, sh
     """
     from puna.core.margin import check_order
 
+    market = _situation(spot, iv, on, rate, dividends)
     order, net = read_legs(legs), _decimal("--price", price)
     power = _decimal("--buying-power", buying_power)
     held = {order[0].underlying: shares}
     check = check_order(order, net, qty, buying_power=power, level=level, shares=held)
+    found = _outlook(order, qty, market)
     if as_json:
-        print_json(_document(order, net, qty, check))
+        print_json(_document(order, net, qty, check) | _outlook_document(found))
     else:
         _show(order, net, qty, check)
+        if market and found:
+            from puna.cli.margin_view import show_outlook
+
+            show_outlook(order, market, found)
+        print_next("puna margin --help")
     return 0 if check.allowed else 6
+
+
+def _situation(
+    spot: str | None, iv: str | None, on: datetime | None, rate: str, dividends: tuple[str, ...]
+) -> "Situation | None":
+    """The market that the options describe; None without a spot price."""
+    from puna.cli.margin_view import Situation, read_dividends
+    from puna.core.sessions import date_of
+    from puna.seams import SystemClock
+
+    if spot is None:
+        if iv is not None or dividends:
+            raise click.UsageError("--iv and --dividend need --spot: without a price nothing can be valued")
+        return None
+    day = on.date() if on else date_of(SystemClock().now())
+    volatility = None if iv is None else _percent("--iv", iv)
+    price = _decimal("--spot", spot)
+    if price <= 0 or volatility == 0:
+        raise click.UsageError("--spot and --iv must be positive")
+    return Situation(price, day, volatility, _percent("--rate", rate), read_dividends(dividends))
+
+
+def _percent(name: str, text: str) -> Decimal:
+    from puna.config.amounts import read_amount
+
+    try:
+        return read_amount(text, "share")
+    except ValueError as error:
+        raise ConfigError(
+            f"{name} is {text[:40]!r}.", why=str(error), remedy="Write it like 20%.", code="E641"
+        ) from None
+
+
+def _outlook(order: Sequence["OptionPosition"], qty: int, market: "Situation | None") -> "Outlook | None":
+    from puna.cli.margin_view import outlook
+
+    return outlook(order, qty, market) if market else None
+
+
+def _outlook_document(found: "Outlook | None") -> dict[str, object]:
+    """The part of the JSON document that --spot adds."""
+    if found is None:
+        return {}
+    from puna.cli.margin_view import MOVES, SHIFTS, leg_name
+    from puna.core.sessions import new_york
+
+    return {
+        "expiries": [
+            {
+                "leg": leg_name(each.position),
+                "contracts": each.position.quantity,
+                "closes": new_york(each.closes),
+                "days_left": each.days_left,
+                "outcome": each.outcome,
+                "shares": each.shares,
+                "cash": each.cash,
+            }
+            for each in found.calendar
+        ],
+        "early_assignment": [
+            {"leg": leg_name(each.position), "by": each.by, "gain": each.gain, "why": each.why}
+            for each in found.warnings
+        ],
+        "greeks": found.total and found.total._asdict(),
+        "scenarios": found.grid
+        and {"moves": MOVES, "shifts": SHIFTS, "days": found.days, "profit": _rounded(found.grid)},
+    }
+
+
+def _rounded(grid: list[list[list[float]]]) -> list[list[list[float]]]:
+    """To the cent; estimates have no more."""
+    return [[[round(value, 2) for value in line] for line in block] for block in grid]
 
 
 def read_legs(text: str) -> list["OptionPosition"]:
@@ -127,7 +228,6 @@ def _show(order: Sequence["OptionPosition"], net: Decimal, qty: int, check: "Mar
     if check.simplified:
         legs, units = check.simplified
         click.echo(f"{'simplified':<14}{_described(legs)}   x{units}")
-    print_next("puna margin --help")
 
 
 def _draw(order: Sequence["OptionPosition"], net: Decimal, qty: int) -> None:

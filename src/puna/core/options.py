@@ -20,6 +20,7 @@ __all__ = [
     "Held",
     "american_value",
     "black_scholes",
+    "book_greeks",
     "early_exercise_pays",
     "greeks",
     "implied_volatility",
@@ -169,6 +170,15 @@ def early_exercise_pays(c: Contract, spot: float, price: float, dividend: float)
     This is when a short call must expect its assignment.
     """
     return c.call and spot > c.strike and dividend > price - (spot - c.strike)
+
+
+def book_greeks(held: Iterable[Held], spot: float, rate: float = 0.0, dividend: float = 0.0) -> Greeks:
+    """The Greeks of everything held in one underlying, in dollars of the whole position: each leg's times its size."""
+    total = [0.0] * len(Greeks._fields)
+    for item in held:
+        each = greeks(item.contract, spot, item.volatility, rate, dividend)
+        total = [so_far + value * item.quantity * item.multiplier for so_far, value in zip(total, each, strict=True)]
+    return Greeks(*total)
 
 
 def scenario_grid(
