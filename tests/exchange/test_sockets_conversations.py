@@ -139,6 +139,11 @@ def test_subscriptions_add_up_and_the_ack_has_the_full_state() -> None:
         trades=["AAPL", "GOOG", "MSFT"],
         quotes=["IBM"],
         bars=["*"],
+        updated_bars=[],
+        daily_bars=[],
+        statuses=[],
+        lulds=[],
+        imbalances=[],
         corrections=["AAPL", "GOOG", "MSFT"],
         cancel_errors=["AAPL", "GOOG", "MSFT"],
     )

@@ -179,7 +179,7 @@ class DataSession(_Session):
             case SuccessMessage():
                 self._hear(message.msg)
             case Acknowledgement():
-                names = {name: frozenset(getattr(message, name)) for name in _CHANNELS}
+                names = {name: frozenset(getattr(message, name) or ()) for name in _CHANNELS}
                 self.acknowledged = Subscription(**names)
                 self._hear("subscribed")
             case ErrorMessage():

@@ -136,7 +136,8 @@ def _bare(message: QuoteMessage | TradeMessage | None, kind: type[T]) -> T | Non
     """A stream's message as REST shows it: without its symbol."""
     if message is None:
         return None
-    return kind(**{name: getattr(message, name) for name in kind.__struct_fields__})
+    shared = set(kind.__struct_fields__) & set(message.__struct_fields__)
+    return kind(**{name: getattr(message, name) for name in shared})
 
 
 def _token(last: _Place, timeframe: str) -> str:

@@ -13,7 +13,7 @@ other frame to the functions here. Its messages pass for these types (`isinstanc
 
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, Union, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Union, get_args
 
 import msgspec
 
@@ -22,6 +22,7 @@ from puna.wire.codec import UNREADABLE, Nanos, decode, decoder, parse_time, unre
 from puna.wire.stream import (
     ActionError,
     BarMessage,
+    CryptoMessage,
     DailyBarMessage,
     DataMessage,
     QuoteMessage,
@@ -31,27 +32,46 @@ from puna.wire.stream import (
     UpdatedBarMessage,
 )
 
-__all__ = ["pack", "read_data", "read_packed_data", "read_trading"]
+__all__ = ["pack", "read_crypto", "read_data", "read_packed_crypto", "read_packed_data", "read_trading"]
 
+M = TypeVar("M")
 Known: TypeAlias = DataMessage | UnknownMessage
+KnownCrypto: TypeAlias = CryptoMessage | UnknownMessage
 
 _frame = decoder(list[DataMessage])
+_crypto_frame = decoder(list[CryptoMessage])
 _elements = decoder(list[msgspec.Raw])
 _message: msgspec.json.Decoder[DataMessage] = decoder(DataMessage)
+_crypto_message: msgspec.json.Decoder[CryptoMessage] = decoder(CryptoMessage)
 _trading: msgspec.json.Decoder[TradingMessage] = decoder(TradingMessage)
 _action = decoder(ActionError)
 
 
 def read_data(frame: bytes | str) -> Sequence[Known]:
-    """The messages of a JSON frame of a data stream.
+    """The messages of a JSON frame of a data stream: stocks, options, news.
 
     Raises:
         ProtocolError: the frame is not a JSON array at all.
     """
+    return _read(frame, _frame, _message)
+
+
+def read_crypto(frame: bytes | str) -> Sequence[KnownCrypto]:
+    """The messages of a JSON frame of the crypto stream.
+
+    Raises:
+        ProtocolError: the frame is not a JSON array at all.
+    """
+    return _read(frame, _crypto_frame, _crypto_message)
+
+
+def _read(
+    frame: bytes | str, whole: msgspec.json.Decoder[list[M]], one: msgspec.json.Decoder[M]
+) -> Sequence[M | UnknownMessage]:
     try:
-        return _frame.decode(frame)
+        return whole.decode(frame)
     except (msgspec.ValidationError, UnicodeDecodeError):
-        return [_element(bytes(raw)) for raw in decode(_elements, frame)]
+        return [_element(bytes(raw), one) for raw in decode(_elements, frame)]
     except UNREADABLE as error:
         raise unreadable(error) from error
 
@@ -74,9 +94,9 @@ def read_trading(frame: bytes | str) -> TradingMessage | ActionError | UnknownMe
         raise unreadable(error) from error
 
 
-def _element(raw: bytes) -> Known:
+def _element(raw: bytes, one: msgspec.json.Decoder[Any]) -> Any:
     try:
-        return _message.decode(raw)
+        return one.decode(raw)
     except UNREADABLE as error:
         return UnknownMessage(raw=raw, why=str(error)[:200])
 
@@ -87,36 +107,21 @@ def read_packed_data(frame: bytes) -> Sequence[Known]:
     Raises:
         ProtocolError: the frame is not a msgpack array at all.
     """
-    try:
-        return [_unpacked(message) for message in _packed_frame.decode(frame)]
-    except UNREADABLE:
-        pass
-    try:
-        raws = _packed_elements.decode(frame)
-    except UNREADABLE as error:
-        raise unreadable(error) from error
-    return [_packed_element(bytes(raw)) for raw in raws]
+    return _DATA.read(frame)
+
+
+def read_packed_crypto(frame: bytes) -> Sequence[KnownCrypto]:
+    """The messages of a msgpack frame of the crypto stream.
+
+    Raises:
+        ProtocolError: the frame is not a msgpack array at all.
+    """
+    return _CRYPTO.read(frame)
 
 
 def pack(message: object) -> bytes:
     """What a client says, in msgpack."""
     return msgspec.msgpack.encode(message)
-
-
-def _packed_element(raw: bytes) -> Known:
-    try:
-        known: Known = _unpacked(_packed_message.decode(raw))
-    except UNREADABLE as error:
-        return UnknownMessage(raw=raw, why=str(error)[:200])
-    return known
-
-
-def _unpacked(packed: Any) -> Any:
-    kind, times = _KINDS[type(packed)]
-    fields = {name: getattr(packed, name) for name in packed.__struct_fields__}
-    for name in times:
-        fields[name] = _nanos(bytes(fields[name]))
-    return kind(**fields)
 
 
 def _nanos(raw: bytes) -> int:
@@ -159,11 +164,42 @@ def _times(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in msgspec.structs.fields(kind) if field.type is Nanos)
 
 
-_KINDS = {_double(kind): (kind, _times(kind)) for kind in get_args(DataMessage)}
-_PACKED: Any = Union[tuple(_KINDS)]  # noqa: UP007 - made at run time
-_packed_frame = msgspec.msgpack.Decoder(list[_PACKED])
+class _Packed:
+    """The doubles of a union, and its frames."""
+
+    def __init__(self, union: Any) -> None:
+        self._kinds = {_double(kind): (kind, _times(kind)) for kind in get_args(union)}
+        doubles: Any = Union[tuple(self._kinds)]  # noqa: UP007 - made at run time
+        self._frame = msgspec.msgpack.Decoder(list[doubles])
+        self._message = msgspec.msgpack.Decoder(doubles)
+
+    def read(self, frame: bytes) -> Sequence[Any]:
+        try:
+            return [self._unpacked(message) for message in self._frame.decode(frame)]
+        except UNREADABLE:
+            pass
+        try:
+            raws = _packed_elements.decode(frame)
+        except UNREADABLE as error:
+            raise unreadable(error) from error
+        return [self._element(bytes(raw)) for raw in raws]
+
+    def _element(self, raw: bytes) -> Any:
+        try:
+            return self._unpacked(self._message.decode(raw))
+        except UNREADABLE as error:
+            return UnknownMessage(raw=raw, why=str(error)[:200])
+
+    def _unpacked(self, packed: Any) -> Any:
+        kind, times = self._kinds[type(packed)]
+        fields = {name: getattr(packed, name) for name in packed.__struct_fields__}
+        for name in times:
+            fields[name] = _nanos(bytes(fields[name]))
+        return kind(**fields)
+
+
+_DATA, _CRYPTO = _Packed(DataMessage), _Packed(CryptoMessage)
 _packed_elements = msgspec.msgpack.Decoder(list[msgspec.Raw])
-_packed_message = msgspec.msgpack.Decoder(_PACKED)
 _packed_text = msgspec.msgpack.Decoder(str)
 
 REFERENCE = (read_data, read_packed_data)

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from puna.wire.codec import Nanos, Price
+from puna.wire.crypto import Level
 from puna.wire.trading import TradeUpdate
 
 __all__ = [
@@ -17,12 +18,16 @@ __all__ = [
     "BarMessage",
     "CancelErrorMessage",
     "CorrectionMessage",
+    "CryptoMessage",
+    "CryptoTradeMessage",
     "DailyBarMessage",
     "DataMessage",
     "ErrorMessage",
     "ImbalanceMessage",
     "Listening",
     "LuldMessage",
+    "NewsMessage",
+    "OrderbookMessage",
     "QuoteMessage",
     "StatusMessage",
     "Subscription",
@@ -48,6 +53,10 @@ class ErrorMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="error"):
     msg: str = ""
 
 
+Symbols: TypeAlias = list[str] | msgspec.UnsetType
+"""The symbols of a channel; unset where the acknowledgement does not name the channel."""
+
+
 class Subscription(
     msgspec.Struct,
     kw_only=True,
@@ -55,18 +64,23 @@ class Subscription(
     tag="subscription",
     rename={"updated_bars": "updatedBars", "daily_bars": "dailyBars", "cancel_errors": "cancelErrors"},
 ):
-    """The whole set of subscriptions after a change."""
+    """The whole set of subscriptions after a change; each feed names the channels that it has.
 
-    trades: list[str] = []
-    quotes: list[str] = []
-    bars: list[str] = []
-    updated_bars: list[str] = []
-    daily_bars: list[str] = []
-    statuses: list[str] = []
-    lulds: list[str] = []
-    imbalances: list[str] = []
-    corrections: list[str] = []
-    cancel_errors: list[str] = []
+    Stocks: all but `orderbooks` and `news`. Crypto: trades, quotes, orderbooks and bars. Options: trades and quotes.
+    """
+
+    trades: Symbols = msgspec.UNSET
+    quotes: Symbols = msgspec.UNSET
+    orderbooks: Symbols = msgspec.UNSET
+    bars: Symbols = msgspec.UNSET
+    updated_bars: Symbols = msgspec.UNSET
+    daily_bars: Symbols = msgspec.UNSET
+    statuses: Symbols = msgspec.UNSET
+    lulds: Symbols = msgspec.UNSET
+    imbalances: Symbols = msgspec.UNSET
+    corrections: Symbols = msgspec.UNSET
+    cancel_errors: Symbols = msgspec.UNSET
+    news: Symbols = msgspec.UNSET
 
 
 class TradeMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="t"):
@@ -184,6 +198,37 @@ class ImbalanceMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="i"):
     z: str = ""
 
 
+class CryptoTradeMessage(TradeMessage, kw_only=True, tag_field="T", tag="t"):
+    """A trade of a coin; `tks` is the taker's side, B or S."""
+
+    tks: str = ""
+
+
+class OrderbookMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="o"):
+    """A coin's book: whole when `r` (reset) is true, otherwise the levels that changed, 0 removing one."""
+
+    S: str
+    t: Nanos
+    b: list[Level] = []
+    a: list[Level] = []
+    r: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class NewsMessage(msgspec.Struct, kw_only=True, tag_field="T", tag="n"):
+    """An article, as it is published or updated."""
+
+    id: int
+    headline: str
+    created_at: Nanos
+    updated_at: Nanos
+    author: str = ""
+    summary: str = ""
+    content: str = ""
+    url: str | None = None
+    symbols: list[str] = []
+    source: str = ""
+
+
 class UnknownMessage(msgspec.Struct, kw_only=True, frozen=True):
     """An element of a frame that could not be read as any known message, as it came, and why."""
 
@@ -205,7 +250,23 @@ DataMessage: TypeAlias = (
     | StatusMessage
     | LuldMessage
     | ImbalanceMessage
+    | OrderbookMessage
+    | NewsMessage
 )
+"""What the streams of stocks, options and news say; an option's conditions `c` are one text."""
+
+CryptoMessage: TypeAlias = (
+    SuccessMessage
+    | ErrorMessage
+    | Subscription
+    | CryptoTradeMessage
+    | QuoteMessage
+    | BarMessage
+    | UpdatedBarMessage
+    | DailyBarMessage
+    | OrderbookMessage
+)
+"""What the crypto stream says: its trades have a taker's side."""
 
 
 class AuthorizationData(msgspec.Struct, kw_only=True):

@@ -5,12 +5,15 @@ recorded bodies leave out more). Source: SPEC-T in the fact sheet, sections 4, 5
 Enumerations stay strings: Alpaca adds values without notice.
 """
 
+from typing import Any
+
 import msgspec
 
 from puna.wire.codec import Amount, Nanos, Ratio
 
 __all__ = [
     "Account",
+    "AdvancedInstructions",
     "Asset",
     "CalendarDay",
     "CancelResult",
@@ -25,6 +28,8 @@ __all__ = [
     "StopLossRequest",
     "TakeProfitRequest",
     "TradeUpdate",
+    "UpdateLeg",
+    "UsdValues",
 ]
 
 
@@ -61,6 +66,21 @@ class Account(msgspec.Struct, kw_only=True):
     transfers_blocked: bool | None = None
     trade_suspended_by_user: bool | None = None
     balance_asof: str | None = None
+    pending_transfer_in: Amount | None = None
+    pending_transfer_out: Amount | None = None
+    pending_reg_taf_fees: Amount | None = None
+    intraday_adjustments: Amount | None = None
+    # Not in the specification, seen in a recorded body: fact sheet 4.
+    effective_buying_power: Amount | None = None
+    position_market_value: Amount | None = None
+    bod_dtbp: Amount | None = None
+    crypto_tier: int | str | None = None
+    admin_configurations: dict[str, Any] | None = None
+    user_configurations: dict[str, Any] | None = None
+    # The pattern-day-trader rule and its fields ended in July 2026; older bodies have them.
+    pattern_day_trader: bool | msgspec.UnsetType = msgspec.UNSET
+    daytrade_count: int | msgspec.UnsetType = msgspec.UNSET
+    daytrading_buying_power: Amount | msgspec.UnsetType = msgspec.UNSET
 
 
 class TakeProfitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -85,6 +105,17 @@ class LegRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     position_intent: str | None = None
 
 
+class AdvancedInstructions(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How an order is to be worked or routed by the broker (Elite accounts): DMA, TWAP or VWAP."""
+
+    algorithm: str | None = None
+    destination: str | None = None
+    display_qty: Amount | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    max_percentage: Ratio | None = None
+
+
 class OrderRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The body of POST /v2/orders. Fields that the broker requires are optional here: it is the broker who refuses."""
 
@@ -105,6 +136,7 @@ class OrderRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     stop_loss: StopLossRequest | None = None
     legs: list[LegRequest] | None = None
     position_intent: str | None = None
+    advanced_instructions: AdvancedInstructions | None = None
 
 
 class ReplaceRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -115,7 +147,9 @@ class ReplaceRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     limit_price: Amount | None = None
     stop_price: Amount | None = None
     trail: Amount | None = None
+    notional: Amount | None = None
     client_order_id: str | None = None
+    advanced_instructions: AdvancedInstructions | None = None
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -159,6 +193,25 @@ class Order(msgspec.Struct, kw_only=True):
     group_id: str | None = None
     group_role: str | None = None
     legs: list["Order"] | None = None
+    # Seen in recorded bodies, not in the specification.
+    source: str | msgspec.UnsetType | None = msgspec.UNSET
+    subtag: str | msgspec.UnsetType | None = msgspec.UNSET
+    commission: Amount | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class UsdValues(msgspec.Struct, kw_only=True):
+    """A position's values in US dollars, for accounts kept in another currency."""
+
+    avg_entry_price: Amount | None = None
+    market_value: Amount | None = None
+    cost_basis: Amount | None = None
+    unrealized_pl: Amount | None = None
+    unrealized_plpc: Ratio | None = None
+    unrealized_intraday_pl: Amount | None = None
+    unrealized_intraday_plpc: Ratio | None = None
+    current_price: Amount | None = None
+    lastday_price: Amount | None = None
+    change_today: Ratio | None = None
 
 
 class Position(msgspec.Struct, kw_only=True):
@@ -182,6 +235,10 @@ class Position(msgspec.Struct, kw_only=True):
     current_price: Amount | None = None
     lastday_price: Amount | None = None
     change_today: Ratio | None = None
+    swap_rate: Ratio | msgspec.UnsetType | None = msgspec.UNSET
+    avg_entry_swap_rate: Ratio | msgspec.UnsetType | None = msgspec.UNSET
+    prev_swap_rate: Ratio | msgspec.UnsetType | None = msgspec.UNSET
+    usd: UsdValues | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Asset(msgspec.Struct, kw_only=True, rename={"asset_class": "class"}):
@@ -206,6 +263,10 @@ class Asset(msgspec.Struct, kw_only=True, rename={"asset_class": "class"}):
     min_trade_increment: Amount | None = None
     price_increment: Amount | None = None
     attributes: list[str] | None = None
+    cusip: str | msgspec.UnsetType | None = msgspec.UNSET
+    # In the examples of the documentation only.
+    last_price: str | msgspec.UnsetType | None = msgspec.UNSET
+    last_close_pct_change: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Clock(msgspec.Struct, kw_only=True):
@@ -251,8 +312,22 @@ class ErrorBody(msgspec.Struct, kw_only=True):
     code: int | None = None
 
 
+class UpdateLeg(msgspec.Struct, kw_only=True):
+    """One leg's part in the fill of a multi-leg order."""
+
+    order_id: str
+    symbol: str
+    execution_id: str | None = None
+    qty: Amount | None = None
+    price: Amount | None = None
+    timestamp: Nanos | None = None
+
+
 class TradeUpdate(msgspec.Struct, kw_only=True):
-    """The data of a `trade_updates` message. `qty` and `price` are this execution's; `order` is the order after it."""
+    """The data of a `trade_updates` message. `qty` and `price` are this execution's; `order` is the order after it.
+
+    The fill of a multi-leg order has `position_qtys` by symbol and `legs`, which carry the execution ids.
+    """
 
     event: str
     order: Order
@@ -264,3 +339,5 @@ class TradeUpdate(msgspec.Struct, kw_only=True):
     qty: Amount | None = None
     position_qty: Amount | None = None
     settle_date: str | None = None
+    position_qtys: dict[str, Amount] | None = None
+    legs: list[UpdateLeg] | None = None
