@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from puna.core.execution import (
     Action,
+    AskQuote,
     CancelChild,
     ChildChanged,
     ChildRead,
+    ChildRefused,
     Done,
     Event,
     Parent,
@@ -27,10 +29,11 @@ from puna.core.execution import (
     Sweep,
     Tick,
     VolumeSeen,
+    resumed,
     step,
 )
 from puna.core.pricing import Urgency, limit_price, on_tick, walked_price
-from puna.core.types import Quote, Side
+from puna.core.types import Leg, Quote, Side
 
 SECOND = 1_000_000_000
 
@@ -95,11 +98,17 @@ class Broker:
             self.ended.add(number)
             self.post.append(ChildChanged(number, Decimal(stale), ended=True))
 
+    def refuse(self, number: int) -> None:
+        """Says no before anything was filled."""
+        if not self.filled[number] and number not in self.ended:
+            self.ended.add(number)
+            self.post.append(ChildRefused(number, "no"))
+
     def tell(self, number: int) -> None:
         self.post.append(ChildChanged(number, Decimal(self.filled[number]), number in self.ended))
 
 
-styles = st.sampled_from(
+styles: st.SearchStrategy[Style] = st.sampled_from(
     [Sweep(), Patient(steps=3, seconds_a_step=5), Sliced(slices=4), Sliced(4, (Decimal(1), Decimal(3))),
      Participate(Decimal("0.5"), Urgency.HIGH)]
 )  # fmt: skip
@@ -109,7 +118,7 @@ styles = st.sampled_from(
 def test_asked_ten_is_never_bought_eleven(style: Style, qty: int, side: Side, data: st.DataObject) -> None:
     """Fills before, during and after cancels, late, doubled, out of order: never more than the parent, and it ends."""
     p, state, broker, now = parent(style, qty, side), State(), Broker(), 0
-    chance = st.integers(0, 6)
+    chance = st.integers(0, 7)
     for _ in range(60):
         now += data.draw(st.integers(0, 3)) * SECOND
         move = data.draw(chance)
@@ -123,6 +132,8 @@ def test_asked_ten_is_never_bought_eleven(style: Style, qty: int, side: Side, da
             broker.fill(data.draw(st.sampled_from(sorted(broker.qty))), data.draw(st.integers(1, 5)))
         elif move == 4 and broker.qty:
             broker.end(data.draw(st.sampled_from(sorted(broker.qty))))
+        elif move == 7 and broker.qty:
+            broker.refuse(data.draw(st.sampled_from(sorted(broker.qty))))
         if move in {5, 6} and broker.post:
             at = data.draw(st.integers(0, len(broker.post) - 1))
             event = broker.post[at] if data.draw(st.booleans()) else broker.post.pop(at)
@@ -133,6 +144,33 @@ def test_asked_ten_is_never_bought_eleven(style: Style, qty: int, side: Side, da
         assert sum(broker.filled.values()) + open_ <= qty
     state = settle(p, state, broker)
     assert state.filled == sum(broker.filled.values()) <= qty
+
+
+@given(st.integers(2, 12), st.data())
+def test_a_parent_that_is_taken_up_again_never_buys_eleven(qty: int, data: st.DataObject) -> None:
+    """At any moment all is forgotten but the children as last told; every one that has ended is read again first."""
+    style: Style = data.draw(styles)
+    p, state, broker, now = parent(style, qty), State(), Broker(), 0
+    for _ in range(40):
+        now += data.draw(st.integers(0, 3)) * SECOND
+        event: Event = QuoteSeen(quote(10.00, 10.04))
+        move = data.draw(st.integers(0, 5))
+        if move == 1 and broker.qty:
+            broker.fill(data.draw(st.sampled_from(sorted(broker.qty))), data.draw(st.integers(1, 5)))
+        elif move == 2 and broker.qty:
+            broker.end(data.draw(st.sampled_from(sorted(broker.qty))))
+        elif move == 3 and broker.post:
+            event = broker.post.pop(data.draw(st.integers(0, len(broker.post) - 1)))
+        elif move == 4:
+            event = VolumeSeen(Decimal(5))
+        elif move == 5:
+            state, actions = resumed(p, state.children)
+            broker.take(actions)
+        state, actions = step(p, state, event, now)
+        broker.take(actions)
+        leaves = sum(broker.qty[n] - broker.filled[n] for n in broker.qty if n not in broker.ended)
+        assert sum(broker.filled.values()) + leaves <= qty
+    assert settle(p, state, broker).filled == sum(broker.filled.values()) <= qty
 
 
 def settle(p: Parent, state: State, broker: Broker) -> State:
@@ -199,6 +237,76 @@ def test_participation_never_takes_more_than_its_share_of_the_volume() -> None:
     q = QuoteSeen(quote(10.00, 10.01))
     _, actions = play(p, (0, q), (1, VolumeSeen(Decimal(55))), (2, VolumeSeen(Decimal(45))))
     assert [qty for qty, _ in submits(actions)] == [5, 5]
+
+
+def test_what_a_slice_leaves_goes_through_the_far_side_in_its_second_half() -> None:
+    """At mid first; ten seconds later the child is taken away, read, and sent again at the ask."""
+    p, q = parent(Sliced(slices=5)), QuoteSeen(quote(10.00, 10.02))
+    state, actions = play(p, (0, q), (10, Tick()))
+    assert submits(actions) == [(2, "10.01")]
+    assert CancelChild(0) in actions
+    state, _ = step(p, state, ChildChanged(0, Decimal(0), ended=True), 11 * SECOND)
+    _, more = step(p, state, ChildRead(0, Decimal(0), ended=True), 12 * SECOND)
+    assert submits(more) == [(2, "10.02")]
+
+
+def test_a_step_of_a_patient_order_waits_for_a_fresh_quote() -> None:
+    """The quote of the step before is not good enough: a new one is asked for, once, and only then a price moves."""
+    p = parent(Patient(steps=2, seconds_a_step=10))
+    state, actions = play(p, (0, Tick()), (1, QuoteSeen(quote(10.00, 10.04))), (10, Tick()), (11, Tick()))
+    assert actions.count(AskQuote()) == 2
+    assert not any(isinstance(action, CancelChild) for action in actions)
+    _, more = step(p, state, QuoteSeen(quote(10.00, 10.04)), 12 * SECOND)
+    assert CancelChild(0) in more
+
+
+def test_a_refused_child_is_tried_again_later_and_not_for_ever() -> None:
+    """Nothing is sent within the pause; the third refusal ends the parent with the reason."""
+    p, q = parent(Sweep()), QuoteSeen(quote(10.00, 10.01))
+    state, actions = play(p, (0, q), (1, ChildRefused(0, "R110 quote")), (2, q), (6, q), (7, ChildRefused(1, "R110")))
+    assert len(submits(actions)) == 2
+    state, _ = step(p, state, q, 20 * SECOND)
+    _, more = step(p, state, ChildRefused(2, "R110 quote"), 21 * SECOND)
+    assert list(more) == [Done(Decimal(0), "refused 3 times: R110 quote")]
+
+
+def test_a_child_that_was_refused_and_lives_is_cancelled() -> None:
+    """The broker's evidence overrides; what stands too much is taken away at once."""
+    p, q = parent(Sweep()), QuoteSeen(quote(10.00, 10.01))
+    state, _ = play(p, (0, q), (1, ChildRefused(0, "no")), (7, q))
+    assert state.taken == 10
+    state, more = step(p, state, ChildChanged(0, Decimal(4)), 12 * SECOND)
+    assert state.taken == 20
+    assert {CancelChild(0), CancelChild(1)} <= set(more)
+
+
+LEGS = (Leg("SPY260320P00470000", Side.BUY, 1), Leg("SPY260320P00480000", Side.SELL, 1))
+
+
+def leg_quotes(second: int) -> list[tuple[int, Event]]:
+    """A put spread worth a credit of 1.60 in the middle, 1.70 to who waits, 1.50 to who takes."""
+    lower, upper = Quote(LEGS[0].symbol, 2.00, 9, 2.10, 9, 0, 0), Quote(LEGS[1].symbol, 3.60, 9, 3.70, 9, 0, 0)
+    return [(second, QuoteSeen(lower)), (second, QuoteSeen(upper))]
+
+
+def test_a_package_walks_from_its_near_side_to_its_far_side_and_gives_up_in_time() -> None:
+    """A credit is a negative price: -1.70 first, -1.60 in the middle, never worse than the cap, and then no more."""
+    p = Parent(symbol="SPY", side=Side.BUY, qty=Decimal(2), style=Patient(steps=2, seconds_a_step=10), start=0,
+               end=30 * SECOND, cap=Decimal("-1.55"), legs=LEGS)  # fmt: skip
+    state, actions = play(p, (0, Tick()), *leg_quotes(0), (10, Tick()), *leg_quotes(10))
+    assert submits(actions) == [(2, "-1.70")]
+    ends: list[Event] = [ChildChanged(0, Decimal(0), ended=True), ChildRead(0, Decimal(0), ended=True)]
+    for end in ends:
+        state, more = step(p, state, end, 11 * SECOND)
+    assert submits(more) == [(2, "-1.60")]
+    for second, event in leg_quotes(20):
+        state, more = step(p, state, event, second * SECOND)
+    ends = [ChildChanged(1, Decimal(0), ended=True), ChildRead(1, Decimal(0), ended=True)]
+    for end in ends:
+        state, more = step(p, state, end, 21 * SECOND)
+    assert submits(more) == [(2, "-1.55")]
+    state, more = step(p, state, Tick(), 30 * SECOND)
+    assert list(more) == [CancelChild(2)]
 
 
 def test_stopping_cancels_and_starts_nothing() -> None:

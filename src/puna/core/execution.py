@@ -1,30 +1,61 @@
 """Execution algorithms as state machines: parent order + event + now -> what to do with its children.
 
 Nothing here waits, sleeps or asks. `step` is given what happened and answers with actions: submit a child, cancel one,
-read one again, wake me at a time, done. What it must never do is buy 11 when 10 were asked for, so one rule stands
-above all styles: a child's whole quantity counts as taken until the broker has said that the child has ended *and* it
-has been read again since (a cancelled order can still have fills; fact sheet 5.4, faults R10, R15, BRK-05). Only what
-is provably free goes into a new child.
+read one again, ask for quotes, wake me at a time, done. What it must never do is buy 11 when 10 were asked for, so one
+rule stands above all styles: a child's whole quantity counts as taken until the broker has said that the child has
+ended *and* it has been read again since (a cancelled order can still have fills; fact sheet 5.4, faults R10, R15,
+BRK-05). Only what is provably free goes into a new child.
 
-Styles: `Sweep` (one capped order), `Patient` (walks from the near side through mid toward the far side, one fresh
-quote a step), `Sliced` (TWAP, or VWAP by a volume profile) and `Participate` (percent of volume). Each keeps the
-parent's cap.
+Styles: `Sweep` (one capped order that follows the far side), `Patient` (walks from the near side through mid toward the
+far side, one fresh quote a step), `Sliced` (TWAP, or VWAP by a volume profile) and `Participate` (percent of volume).
+Each keeps the parent's cap, for single instruments and for packages of legs alike. A child that is refused is tried
+again a few times, then the parent ends with the reason.
 """
 
+from collections.abc import Iterable
 from decimal import ROUND_DOWN, Decimal
-from typing import TypeAlias
+from typing import NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
-from puna.core.pricing import Urgency, limit_price, walked_price
-from puna.core.types import ZERO, Quote, Side
+from puna.core.parent import (
+    SECOND,
+    Action,
+    AskQuote,
+    CancelChild,
+    Child,
+    ChildChanged,
+    ChildRead,
+    ChildRefused,
+    Done,
+    Event,
+    Parent,
+    Participate,
+    Patient,
+    QuoteSeen,
+    ReadChild,
+    Seen,
+    Sliced,
+    State,
+    Stop,
+    Style,
+    SubmitChild,
+    Sweep,
+    Tick,
+    VolumeSeen,
+    WakeAt,
+)
+from puna.core.pricing import FRACTION, Touch, Urgency, between, package, touch
+from puna.core.types import ZERO
 
 __all__ = [
     "Action",
+    "AskQuote",
     "CancelChild",
     "Child",
     "ChildChanged",
     "ChildRead",
+    "ChildRefused",
     "Done",
     "Event",
     "Parent",
@@ -41,179 +72,31 @@ __all__ = [
     "Tick",
     "VolumeSeen",
     "WakeAt",
+    "market",
+    "resumed",
     "step",
 ]
 
-SECOND = 1_000_000_000
-CENT = Decimal("0.01")
+REST = 5 * SECOND  # a child stands this long before a moved quote takes it away
+PAUSE = 5 * SECOND  # after a refusal
+PATIENCE = 3  # refusals in a row that end a parent
 
 
-class Sweep(msgspec.Struct, frozen=True, tag=True):
-    """One order through the far side at once, limited by the cap."""
+class _Aim(NamedTuple):
+    """The price to stand at, how much may be taken by now in all, when to look again, since when a quote is fresh."""
 
-
-class Patient(msgspec.Struct, frozen=True, tag=True):
-    """Starts at the near side and gives up `1 / steps` of the spread every `seconds_a_step`."""
-
-    steps: int = 5
-    seconds_a_step: int = 10
-
-
-class Sliced(msgspec.Struct, frozen=True, tag=True):
-    """Even slices (TWAP), or slices in proportion to `profile` (VWAP); what one slice leaves, the next takes along."""
-
-    slices: int = 10
-    profile: tuple[Decimal, ...] = ()
-    urgency: Urgency = Urgency.NORMAL
-
-
-class Participate(msgspec.Struct, frozen=True, tag=True):
-    """So much of the market's volume since the start, never more."""
-
-    rate: Decimal = Decimal("0.1")
-    urgency: Urgency = Urgency.NORMAL
-
-
-Style: TypeAlias = Sweep | Patient | Sliced | Participate
-
-
-class Parent(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be done: `qty` of `symbol`, between `start` and `end` (ns), never beyond `cap`."""
-
-    symbol: str
-    side: Side
-    qty: Decimal
-    style: Style
-    start: int
-    end: int
-    cap: Decimal | None = None
-    tick: Decimal = CENT
-    lot: Decimal = Decimal(1)
-
-
-class Child(msgspec.Struct, frozen=True):
-    """One order at the broker. It is `settled` when it has ended and was read again since."""
-
-    number: int
-    qty: Decimal
-    limit: Decimal | None
-    sent: int
-    filled: Decimal = ZERO
-    cancelling: bool = False
-    ended: bool = False
-    settled: bool = False
-
-    @property
-    def taken(self) -> Decimal:
-        """What it may have filled in the worst case."""
-        return self.filled if self.settled else max(self.qty, self.filled)
-
-
-class State(msgspec.Struct, frozen=True):
-    """Where the parent stands."""
-
-    children: tuple[Child, ...] = ()
-    quote: Quote | None = None
-    volume: Decimal = ZERO
-    stopped: str = ""
-    done: bool = False
-
-    @property
-    def filled(self) -> Decimal:
-        return sum((child.filled for child in self.children), ZERO)
-
-    @property
-    def taken(self) -> Decimal:
-        """The most that may have been bought or sold."""
-        return sum((child.taken for child in self.children), ZERO)
-
-    @property
-    def working(self) -> tuple[Child, ...]:
-        return tuple(child for child in self.children if not child.settled)
-
-
-class Tick(msgspec.Struct, frozen=True):
-    """Time has passed; also the first event of all."""
-
-
-class QuoteSeen(msgspec.Struct, frozen=True):
-    """A new quote of the parent's symbol."""
-
-    quote: Quote
-
-
-class VolumeSeen(msgspec.Struct, frozen=True):
-    """So much more was traded in the market, our own fills left out."""
-
-    qty: Decimal
-
-
-class ChildChanged(msgspec.Struct, frozen=True):
-    """Evidence about a child: its cumulative filled quantity, and whether the broker says that it has ended."""
-
-    number: int
-    filled: Decimal
-    ended: bool = False
-
-
-class ChildRead(msgspec.Struct, frozen=True):
-    """The answer to `ReadChild`: the child as the broker has it now."""
-
-    number: int
-    filled: Decimal
-    ended: bool
-
-
-class Stop(msgspec.Struct, frozen=True):
-    """Somebody wants it to end: cancel what works, start nothing."""
-
-    reason: str
-
-
-Event: TypeAlias = Tick | QuoteSeen | VolumeSeen | ChildChanged | ChildRead | Stop
-
-
-class SubmitChild(msgspec.Struct, frozen=True):
-    """Send an order: a limit order at `limit`, a market order when it is None."""
-
-    number: int
-    qty: Decimal
-    limit: Decimal | None
-
-
-class CancelChild(msgspec.Struct, frozen=True):
-    """Ask the broker to cancel a child; nothing is free until it has been read again."""
-
-    number: int
-
-
-class ReadChild(msgspec.Struct, frozen=True):
-    """Ask the broker for a child that has ended, because a fill may have come after the cancel."""
-
-    number: int
-
-
-class WakeAt(msgspec.Struct, frozen=True):
-    """Send a `Tick` at this time at the latest."""
-
-    ts: int
-
-
-class Done(msgspec.Struct, frozen=True):
-    """Nothing works any more and nothing more will be sent."""
-
-    filled: Decimal
-    reason: str
-
-
-Action: TypeAlias = SubmitChild | CancelChild | ReadChild | WakeAt | Done
+    fraction: Decimal
+    due: Decimal
+    wake: int
+    step: int = -1
+    since: int = 0
 
 
 def step(parent: Parent, state: State, event: Event, now: int) -> tuple[State, tuple[Action, ...]]:
     """The next state, and what to do about it. Events may come late, twice and in any order."""
     if state.done and not isinstance(event, ChildChanged | ChildRead):
         return state, ()
-    state, actions = _taken_in(state, event)
+    state, actions = _taken_in(state, event, now)
     if state.done:
         return state, actions
     if _over(parent, state, now):
@@ -223,43 +106,93 @@ def step(parent: Parent, state: State, event: Event, now: int) -> tuple[State, t
     return state, actions + more
 
 
-def _taken_in(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
+def resumed(parent: Parent, children: Iterable[Child]) -> tuple[State, tuple[Action, ...]]:
+    """Where a parent stands after a restart, by its children as the journal knows them, and what to ask first.
+
+    Every child that has ended is read again before anything of it counts as free. Volume counts on from where what was
+    taken is the parent's share of it.
+    """
+    known = tuple(replace(child, settled=child.filled >= child.qty, cancelling=False) for child in children)
+    state = State(known)
+    if isinstance(parent.style, Participate):
+        state = replace(state, volume=state.taken / parent.style.rate)
+    return state, tuple(ReadChild(child.number) for child in known if child.ended and not child.settled)
+
+
+def market(parent: Parent, state: State) -> Touch | None:
+    """The near and far side of what the parent trades, by the latest quotes; None while they cannot be used."""
+    quotes = {symbol: seen.quote for symbol, seen in state.quotes.items()}
+    if parent.legs:
+        return package(parent.legs, quotes)
+    quote = quotes.get(parent.symbol)
+    return None if quote is None else touch(parent.side, quote)
+
+
+def _taken_in(state: State, event: Event, now: int) -> tuple[State, tuple[Action, ...]]:
     """The state with the event's facts; a child that has ended is to be read once more."""
     match event:
-        case QuoteSeen(quote):
-            return msgspec.structs.replace(state, quote=quote), ()
-        case VolumeSeen(qty):
-            return msgspec.structs.replace(state, volume=state.volume + qty), ()
-        case Stop(reason):
-            return msgspec.structs.replace(state, stopped=state.stopped or reason), ()
         case ChildChanged(number, filled, ended):
             return _changed(state, number, filled, ended=ended)
         case ChildRead(number, filled, ended):
             return _read(state, number, filled, ended=ended)
-        case Tick():
-            return state, ()
+        case ChildRefused(number, reason):
+            return _refused(state, number, reason, now), ()
+        case _:
+            return _noticed(state, event, now), ()
+
+
+def _noticed(state: State, event: Event, now: int) -> State:
+    """What is about no child."""
+    match event:
+        case QuoteSeen(quote):
+            return replace(state, quotes={**state.quotes, quote.symbol: Seen(quote, now)})
+        case VolumeSeen(qty):
+            return replace(state, volume=state.volume + qty)
+        case Stop(reason):
+            return replace(state, stopped=state.stopped or reason)
+        case _:
+            return state
 
 
 def _changed(state: State, number: int, filled: Decimal, *, ended: bool) -> tuple[State, tuple[Action, ...]]:
     child = _child(state, number)
     known = _merged(child, filled, ended=ended)
     if known.filled >= known.qty:  # nothing can come after a full fill
-        return _with(state, msgspec.structs.replace(known, ended=True, settled=True)), ()
+        return _with(state, replace(known, ended=True, settled=True)), ()
     first = known.ended and not child.ended
-    return _with(state, known), (ReadChild(number),) if first else ()
+    return _with(replace(state, refusals=0), known), (ReadChild(number),) if first else ()
 
 
 def _read(state: State, number: int, filled: Decimal, *, ended: bool) -> tuple[State, tuple[Action, ...]]:
     """Settles the child when the reading itself says that it has ended; an older reading is asked for again."""
     child = _child(state, number)
     known = _merged(child, filled, ended=ended)
-    state = _with(state, msgspec.structs.replace(known, settled=child.settled or ended))
-    return state, (ReadChild(number),) if known.ended and not ended and not child.settled else ()
+    state = _with(state, replace(known, settled=known.settled or ended))
+    return state, (ReadChild(number),) if known.ended and not ended and not known.settled else ()
+
+
+def _refused(state: State, number: int, reason: str, now: int) -> State:
+    """What was refused never was, unless something shows otherwise; a little later another try, but not for ever."""
+    child = _child(state, number)
+    if child.ended:
+        return state
+    if not child.filled:
+        state = _with(state, replace(child, ended=True, settled=True, refused=True))
+    refusals = state.refusals + 1
+    state = replace(state, refusals=refusals, quiet_until=now + PAUSE)
+    return (
+        replace(state, stopped=state.stopped or f"refused {refusals} times: {reason}")
+        if refusals >= PATIENCE
+        else state
+    )
 
 
 def _merged(child: Child, filled: Decimal, *, ended: bool) -> Child:
-    """Cumulative quantities only grow, and what has ended stays ended."""
-    return msgspec.structs.replace(child, filled=max(child.filled, filled), ended=child.ended or ended)
+    """Cumulative quantities only grow, what has ended stays ended; what was refused and lives was not refused."""
+    alive = child.refused and (not ended or filled > 0)
+    if alive:
+        child = replace(child, refused=False, ended=False, settled=False)
+    return replace(child, filled=max(child.filled, filled), ended=child.ended or ended)
 
 
 def _over(parent: Parent, state: State, now: int) -> bool:
@@ -273,56 +206,57 @@ def _wound_down(parent: Parent, state: State) -> tuple[State, tuple[Action, ...]
         return state, cancels
     filled = state.filled
     reason = "filled" if filled >= parent.qty else state.stopped or "time is up"
-    return msgspec.structs.replace(state, done=True), (*cancels, Done(filled, reason))
+    return replace(state, done=True), (*cancels, Done(filled, reason))
 
 
 def _worked(parent: Parent, state: State, now: int) -> tuple[State, tuple[Action, ...]]:
     """One move of the style: take away children that stand wrong, add what is due and free, say when to wake."""
     if now < parent.start:
         return state, (WakeAt(parent.start),)
-    price, due, wake = _aim(parent, state, now)
-    stale = [child for child in state.working if _stands_wrong(parent, child, price)]
-    state, cancels = _cancelled(state, [child for child in stale if not child.ended])
-    free = min(due, parent.qty) - state.taken
+    aim = _aim(parent, state, now)
+    if aim.step > state.asked and not _fresh(parent, state, aim.since):
+        return replace(state, asked=aim.step), (AskQuote(), WakeAt(aim.wake))
+    price = _price(parent, state, aim) if _fresh(parent, state, aim.since) else None
+    excess = state.taken > parent.qty  # a child that was refused lives after all
+    wrong = [child for child in state.working if excess or _stands_wrong(parent, child, price)]
+    patient = isinstance(parent.style, Patient)  # its step has its own time
+    state, cancels = _cancelled(state, [child for child in wrong if patient or child.sent + REST <= now])
+    wakes = [aim.wake, *(child.sent + REST for child in wrong if child.sent + REST > now)]
+    if now < state.quiet_until:
+        return state, (*cancels, WakeAt(min(*wakes, state.quiet_until)))
+    free = min(aim.due, parent.qty) - state.taken
     qty = (free / parent.lot).to_integral_value(ROUND_DOWN) * parent.lot
     if price is None or qty <= 0:
-        return state, (*cancels, WakeAt(wake))
+        return state, (*cancels, WakeAt(min(wakes)))
     child = Child(len(state.children), qty, price, now)
-    state = msgspec.structs.replace(state, children=(*state.children, child))
-    return state, (*cancels, SubmitChild(child.number, qty, price), WakeAt(wake))
+    state = replace(state, children=(*state.children, child))
+    return state, (*cancels, SubmitChild(child.number, qty, price), WakeAt(min(wakes)))
 
 
-def _aim(parent: Parent, state: State, now: int) -> tuple[Decimal | None, Decimal, int]:
-    """The price to stand at, how much may be taken by now in all, and when to look again."""
+def _aim(parent: Parent, state: State, now: int) -> _Aim:
+    """What the style wants now."""
     match parent.style:
         case Sweep():
-            return _price(parent, state, Urgency.HIGH), parent.qty, parent.end
+            return _Aim(FRACTION[Urgency.HIGH], parent.qty, parent.end)
         case Patient(steps, seconds):
-            done = min((now - parent.start) // (seconds * SECOND), steps)
-            return (
-                _walked(parent, state, Decimal(done) / steps),
-                parent.qty,
-                min(parent.end, parent.start + (done + 1) * seconds * SECOND),
-            )
-        case Sliced(slices, profile, urgency):
-            length = max(1, (parent.end - parent.start) // slices)
-            at = min((now - parent.start) // length, slices - 1)
-            due = parent.qty * _share(profile, at, slices)
-            return _price(parent, state, urgency), due, min(parent.end, parent.start + (at + 1) * length)
+            at = min((now - parent.start) // (seconds * SECOND), steps)
+            began = parent.start + at * seconds * SECOND
+            return _Aim(Decimal(at) / steps, parent.qty, min(parent.end, began + seconds * SECOND), at, began)
+        case Sliced():
+            return _sliced(parent, parent.style, now)
         case Participate(rate, urgency):
-            return _price(parent, state, urgency), state.volume * rate, min(parent.end, now + SECOND)
+            return _Aim(FRACTION[urgency], state.volume * rate, parent.end)
 
 
-def _price(parent: Parent, state: State, urgency: Urgency) -> Decimal | None:
-    if state.quote is None:
-        return None
-    return limit_price(parent.side, state.quote, urgency, parent.tick, parent.cap)
-
-
-def _walked(parent: Parent, state: State, fraction: Decimal) -> Decimal | None:
-    if state.quote is None:
-        return None
-    return walked_price(parent.side, state.quote, fraction, parent.tick, parent.cap)
+def _sliced(parent: Parent, style: Sliced, now: int) -> _Aim:
+    length = max(2, (parent.end - parent.start) // style.slices)
+    at = min((now - parent.start) // length, style.slices - 1)
+    began = parent.start + at * length
+    half = began + length // 2
+    late = style.catch_up and now >= half
+    urgency = Urgency.HIGH if late else style.urgency
+    wake = half if style.catch_up and not late else began + length
+    return _Aim(FRACTION[urgency], parent.qty * _share(style.profile, at, style.slices), min(parent.end, wake))
 
 
 def _share(profile: tuple[Decimal, ...], at: int, slices: int) -> Decimal:
@@ -332,20 +266,28 @@ def _share(profile: tuple[Decimal, ...], at: int, slices: int) -> Decimal:
     return sum(profile[: at + 1], ZERO) / sum(profile, ZERO)
 
 
+def _fresh(parent: Parent, state: State, since: int) -> bool:
+    """Whether a quote of everything was seen since then."""
+    return all(symbol in state.quotes and state.quotes[symbol].ts >= since for symbol in parent.symbols)
+
+
+def _price(parent: Parent, state: State, aim: _Aim) -> Decimal | None:
+    sides = market(parent, state)
+    return None if sides is None else between(sides, parent.side, aim.fraction, parent.tick, parent.cap)
+
+
 def _stands_wrong(parent: Parent, child: Child, price: Decimal | None) -> bool:
     """A working child that a fresh quote has left behind. One that is better than needed may stay where it is."""
     if child.ended or child.cancelling or price is None or child.limit is None:
         return False
-    if isinstance(parent.style, Patient | Sliced | Participate):
-        return (price - child.limit) * parent.side.sign > 0
-    return False
+    return (price - child.limit) * parent.side.sign > 0
 
 
 def _cancelled(state: State, children: list[Child]) -> tuple[State, tuple[Action, ...]]:
     """Asks once for each."""
     asked = [child for child in children if not child.cancelling]
     for child in asked:
-        state = _with(state, msgspec.structs.replace(child, cancelling=True))
+        state = _with(state, replace(child, cancelling=True))
     return state, tuple(CancelChild(child.number) for child in asked)
 
 
@@ -355,4 +297,4 @@ def _child(state: State, number: int) -> Child:
 
 def _with(state: State, child: Child) -> State:
     children = (*state.children[: child.number], child, *state.children[child.number + 1 :])
-    return msgspec.structs.replace(state, children=children)
+    return replace(state, children=children)
