@@ -2,6 +2,7 @@
 # ruff: noqa: A002 - open is what the field calls it
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, Self, TypeAlias, final
 
 import numpy as np
@@ -17,6 +18,7 @@ __all__ = [
     "NativeTrade",
     "feature_batch",
     "feature_panel",
+    "payoff_requirement",
     "read_bars_columns",
     "read_frame",
     "read_packed_frame",
@@ -69,6 +71,7 @@ class CrossSectionKernel:
 
 def feature_batch(windows: _Windows, columns: _Columns, out: _Column) -> int: ...
 def feature_panel(windows: _Windows, tables: _Columns, symbols: int, out: _Column) -> tuple[int, int] | None: ...
+def payoff_requirement(positions: list[Any], kind: type, call: object) -> Decimal | None: ...
 def use_reference(
     classes: tuple[type, type, type, type, type],
     json: Callable[[bytes | str], Any],

@@ -7,6 +7,7 @@ pub mod json;
 pub mod message;
 pub mod msgpack;
 pub mod panel;
+pub mod payoff;
 pub mod recurrence;
 pub mod times;
 
@@ -18,6 +19,8 @@ mod features;
 mod frames;
 #[cfg(feature = "python")]
 mod pages;
+#[cfg(feature = "python")]
+mod positions;
 
 #[cfg(feature = "python")]
 #[pyo3::pymodule]
@@ -29,6 +32,8 @@ mod puna_native {
     use crate::frames::{NativeBar, NativeQuote, NativeTrade, read_frame, read_packed_frame, use_reference};
     #[pymodule_export]
     use crate::pages::read_bars_columns;
+    #[pymodule_export]
+    use crate::positions::payoff_requirement;
 
     /// Goes up when a name or a signature changes; the door takes no other.
     #[pymodule_export]

@@ -15,10 +15,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 
 import msgspec
 
+from puna.core.payoff import UNLIMITED, OptionPosition, Right, payoff, requirement
 from puna.core.types import ZERO
 from puna.errors import PunaError
 
@@ -34,33 +34,6 @@ __all__ = [
 ]
 
 
-class Right(StrEnum):
-    """What the holder may do: buy (call) or sell (put) at the strike."""
-
-    CALL = "call"
-    PUT = "put"
-
-
-class OptionPosition(msgspec.Struct, frozen=True):
-    """Contracts of one series; `quantity` is signed, negative when short. As the leg of an order: its signed ratio."""
-
-    underlying: str
-    expiry: date
-    right: Right
-    strike: Decimal
-    quantity: int
-    multiplier: int = 100
-
-    def times(self, quantity: int) -> "OptionPosition":
-        """The same series, `quantity` times as many contracts."""
-        return msgspec.structs.replace(self, quantity=self.quantity * quantity)
-
-    @property
-    def series(self) -> tuple[str, date, Right, Decimal]:
-        """What makes two positions the same contract."""
-        return (self.underlying, self.expiry, self.right, self.strike)
-
-
 class UnlimitedRisk(PunaError):  # noqa: N818 - the contract's name for it
     """The loss has no bound as the underlying rises: short calls that neither longs nor shares cover."""
 
@@ -68,15 +41,6 @@ class UnlimitedRisk(PunaError):  # noqa: N818 - the contract's name for it
 
 
 Shares = Mapping[str, Decimal | int] | tuple[()]
-
-
-def payoff(positions: Iterable[OptionPosition], price: Decimal) -> Decimal:
-    """What the positions are worth at expiration with the underlying at `price`, in dollars, premiums ignored."""
-    total = ZERO
-    for p in positions:
-        intrinsic = price - p.strike if p.right is Right.CALL else p.strike - price
-        total += max(intrinsic, ZERO) * p.quantity * p.multiplier
-    return total
 
 
 def maintenance_margin(positions: Iterable[OptionPosition], shares: Shares = ()) -> Decimal:
@@ -117,15 +81,12 @@ def _underlying_margin(book: Sequence[OptionPosition], shares: Decimal) -> Decim
     return worst.requirement
 
 
-UNLIMITED = Decimal("Infinity")  # orders expirations while cover is laid; it never leaves this module
-
-
 class _Expiration:
     """The positions of one expiration, and what they require."""
 
     def __init__(self, positions: Sequence[OptionPosition]) -> None:
         self.positions = list(positions)
-        self.requirement = self._require()
+        self.requirement = requirement(self.positions)
 
     @property
     def slope(self) -> int:
@@ -137,12 +98,6 @@ class _Expiration:
         multiplier = max(p.multiplier for p in self.positions)
         return -(self.slope // multiplier)
 
-    def _require(self) -> Decimal:
-        if self.slope < 0:
-            return UNLIMITED
-        points = {ZERO, *(p.strike for p in self.positions)}
-        return max(ZERO, -min(payoff(self.positions, point) for point in points))
-
     def next_to_cover(self) -> OptionPosition | None:
         shorts = [p for p in self.positions if p.right is Right.CALL and p.quantity < 0]
         return min(shorts, key=lambda p: p.strike, default=None)
@@ -150,7 +105,7 @@ class _Expiration:
     def cover(self, call: OptionPosition) -> None:
         at = self.positions.index(call)
         self.positions[at] = msgspec.structs.replace(call, quantity=call.quantity + 1)
-        self.requirement = self._require()
+        self.requirement = requirement(self.positions)
 
 
 def _by_expiry(book: Iterable[OptionPosition]) -> dict[date, list[OptionPosition]]:
