@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -73,5 +74,9 @@ def _swept(positions: list[OptionPosition]) -> Decimal:
     return reference(positions) if found is None else found
 
 
-requirement: Callable[[list[OptionPosition]], Decimal] = reference if native.payoff_requirement is None else _swept
+requirement: Callable[[list[OptionPosition]], Decimal]
 """`reference`, by the fastest means at hand."""
+if TYPE_CHECKING or native.payoff_requirement is None:
+    requirement = reference
+else:
+    requirement = _swept
