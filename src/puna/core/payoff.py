@@ -75,8 +75,5 @@ def _swept(positions: list[OptionPosition]) -> Decimal:
 
 
 requirement: Callable[[list[OptionPosition]], Decimal]
+requirement = reference if TYPE_CHECKING or native.payoff_requirement is None else _swept
 """`reference`, by the fastest means at hand."""
-if TYPE_CHECKING or native.payoff_requirement is None:
-    requirement = reference
-else:
-    requirement = _swept
