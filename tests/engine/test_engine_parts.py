@@ -133,6 +133,9 @@ class Table:
     def orders(self, _: str) -> list[Any]:
         return self._open
 
+    def working(self, _: str) -> list[Any]:
+        return []
+
     def quote(self, _: str) -> Quote:
         return quote(self._ask - 0.01, self._ask)
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from puna.core.orders import Source, Update
-from puna.core.symbols import Option, parse
+from puna.core.symbols import underlying
 from puna.core.types import (
     ZERO,
     Bar,
@@ -311,12 +311,11 @@ def _position_intent(order: trading.Order) -> PositionIntent | None:
 
 
 def _underlying(symbol: str) -> str:
-    """The root of an option symbol; another symbol stands for itself."""
+    """What an option is written on; a word that is no symbol stands for itself."""
     try:
-        found = parse(symbol)
+        return underlying(symbol)
     except DataError:
         return symbol
-    return found.root if isinstance(found, Option) else symbol
 
 
 def _stamp(order: trading.Order) -> int:

@@ -12,7 +12,7 @@ Each keeps the parent's cap, for single instruments and for packages of legs ali
 again a few times, then the parent ends with the reason.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ from puna.core.parent import (
     WakeAt,
 )
 from puna.core.pricing import FRACTION, Touch, Urgency, between, package, touch
-from puna.core.types import ZERO
+from puna.core.types import ZERO, Quote
 
 __all__ = [
     "Action",
@@ -112,16 +112,17 @@ def resumed(parent: Parent, children: Iterable[Child]) -> tuple[State, tuple[Act
     Every child that has ended is read again before anything of it counts as free. Volume counts on from where what was
     taken is the parent's share of it.
     """
-    known = tuple(replace(child, settled=child.filled >= child.qty, cancelling=False) for child in children)
+    known = tuple(
+        replace(child, settled=child.refused or child.filled >= child.qty, cancelling=False) for child in children
+    )
     state = State(known)
     if isinstance(parent.style, Participate):
         state = replace(state, volume=state.taken / parent.style.rate)
     return state, tuple(ReadChild(child.number) for child in known if child.ended and not child.settled)
 
 
-def market(parent: Parent, state: State) -> Touch | None:
-    """The near and far side of what the parent trades, by the latest quotes; None while they cannot be used."""
-    quotes = {symbol: seen.quote for symbol, seen in state.quotes.items()}
+def market(parent: Parent, quotes: Mapping[str, Quote]) -> Touch | None:
+    """The near and far side of what the parent trades, by these quotes; None when they cannot be used."""
     if parent.legs:
         return package(parent.legs, quotes)
     quote = quotes.get(parent.symbol)
@@ -135,8 +136,8 @@ def _taken_in(state: State, event: Event, now: int) -> tuple[State, tuple[Action
             return _changed(state, number, filled, ended=ended)
         case ChildRead(number, filled, ended):
             return _read(state, number, filled, ended=ended)
-        case ChildRefused(number, reason):
-            return _refused(state, number, reason, now), ()
+        case ChildRefused():
+            return _refused(state, event, now), ()
         case _:
             return _noticed(state, event, now), ()
 
@@ -171,20 +172,18 @@ def _read(state: State, number: int, filled: Decimal, *, ended: bool) -> tuple[S
     return state, (ReadChild(number),) if known.ended and not ended and not known.settled else ()
 
 
-def _refused(state: State, number: int, reason: str, now: int) -> State:
+def _refused(state: State, event: ChildRefused, now: int) -> State:
     """What was refused never was, unless something shows otherwise; a little later another try, but not for ever."""
-    child = _child(state, number)
+    child = _child(state, event.number)
     if child.ended:
         return state
     if not child.filled:
         state = _with(state, replace(child, ended=True, settled=True, refused=True))
-    refusals = state.refusals + 1
+    refusals = state.refusals + (not event.passing)
     state = replace(state, refusals=refusals, quiet_until=now + PAUSE)
-    return (
-        replace(state, stopped=state.stopped or f"refused {refusals} times: {reason}")
-        if refusals >= PATIENCE
-        else state
-    )
+    if refusals < PATIENCE:
+        return state
+    return replace(state, stopped=state.stopped or f"refused {refusals} times: {event.reason}")
 
 
 def _merged(child: Child, filled: Decimal, *, ended: bool) -> Child:
@@ -272,7 +271,7 @@ def _fresh(parent: Parent, state: State, since: int) -> bool:
 
 
 def _price(parent: Parent, state: State, aim: _Aim) -> Decimal | None:
-    sides = market(parent, state)
+    sides = market(parent, {symbol: seen.quote for symbol, seen in state.quotes.items()})
     return None if sides is None else between(sides, parent.side, aim.fraction, parent.tick, parent.cap)
 
 

@@ -205,10 +205,11 @@ class ChildRead(msgspec.Struct, frozen=True):
 
 
 class ChildRefused(msgspec.Struct, frozen=True):
-    """Risk or the broker refused a child, provably before it could fill."""
+    """Risk or the broker refused a child, provably before it could fill; `passing` says that the cause will pass."""
 
     number: int
     reason: str
+    passing: bool = False
 
 
 class Stop(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ __all__ = [
     "parse",
     "round_to_tick",
     "tick",
+    "underlying",
 ]
 
 MAX_LENGTH = 24
@@ -155,6 +156,12 @@ def multiplier(symbol: str) -> Decimal:
 def tick(symbol: str, price: Decimal) -> Decimal:
     """The smallest step of a limit or stop price near `price`."""
     return parse(symbol).tick(price)
+
+
+def underlying(symbol: str) -> str:
+    """What an option is written on; anything else is written on itself."""
+    found = parse(symbol)
+    return found.root if isinstance(found, Option) else symbol
 
 
 def lot(symbol: str) -> Decimal:

@@ -4,6 +4,7 @@ The running process and a replay call the same `apply` with the same entries, so
 state by construction (I17); `digest` shows it.
 """
 
+from collections import defaultdict
 from decimal import Decimal
 from hashlib import sha256
 from typing import NamedTuple
@@ -23,13 +24,16 @@ from puna.engine.entries import (
     Intent,
     Note,
     Opening,
+    ParentBegun,
+    ParentEnded,
+    ParentStopped,
     Reconciled,
     Refusal,
     StateChange,
     Told,
 )
 
-__all__ = ["EXTERNAL", "Blotter", "Booked", "Change"]
+__all__ = ["EXTERNAL", "Blotter", "Booked", "Change", "ParentOrder"]
 
 EXTERNAL = "external"
 """The strategy of orders that somebody else placed on the account."""
@@ -51,6 +55,14 @@ class Booked(NamedTuple):
     mid: float | None
 
 
+class ParentOrder(msgspec.Struct):
+    """A parent as the journal knows it; `ended` is None while it is worked."""
+
+    begun: ParentBegun
+    stopped: str = ""
+    ended: ParentEnded | None = None
+
+
 class Blotter:
     """Everything the journal says, added up."""
 
@@ -69,6 +81,8 @@ class Blotter:
         self.cancels: set[str] = set()
         self.refusals: list[Refusal] = []
         self.notes: list[Note] = []
+        self.parents: dict[str, ParentOrder] = {}
+        self.children: defaultdict[str, list[str]] = defaultdict(list)
         self.booked: list[Booked] = []
         self.told = 0
         self.broker_ts = 0
@@ -111,6 +125,8 @@ class Blotter:
                 self.refusals.append(entry)
             case CancelAsked():
                 self.cancels.add(entry.client_order_id)
+            case ParentBegun() | ParentStopped() | ParentEnded():
+                self._parent(entry)
             case StateChange():
                 self.state, self.state_reason = entry.state, entry.reason
             case Note():
@@ -119,6 +135,15 @@ class Blotter:
                 self.told = entry.up_to
             case Reconciled():
                 self.broker_ts = entry.broker_ts
+
+    def _parent(self, entry: ParentBegun | ParentStopped | ParentEnded) -> None:
+        if isinstance(entry, ParentBegun):
+            self.parents[entry.parent_id] = ParentOrder(entry)
+        elif (known := self.parents.get(entry.parent_id)) is not None:
+            if isinstance(entry, ParentStopped):
+                known.stopped = entry.reason
+            else:
+                known.ended = entry
 
     def digest(self) -> str:
         """A hash of orders, portfolio and state; equal books have equal digests."""
@@ -134,6 +159,8 @@ class Blotter:
     def _intend(self, entry: Intent) -> Change:
         intent = entry.intent
         self.intents[intent.client_order_id] = entry
+        if intent.parent is not None:
+            self.children[intent.parent].append(intent.client_order_id)
         return self._keep(from_intent(intent), (), 0, entry.ts, None)
 
     def _evidence(self, seq: int, entry: Evidence) -> Change | None:

@@ -9,11 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 from puna.core.orders import Order, Status
+from puna.core.parent import Parent
 from puna.core.portfolio import equity
 from puna.core.risk import Breach
+from puna.core.symbols import is_symbol, underlying
 from puna.core.types import ZERO, Bar, OrderIntent, Position, Quote, TimeInForce, Trade
 from puna.engine.blotter import Change
+from puna.engine.entries import ParentBegun, ParentEnded
 from puna.engine.gateway import Gateway
+from puna.engine.parents import Parents, Working
 from puna.engine.strategy import Strategy
 from puna.engine.timeframe import Aggregate, minutes
 from puna.errors import ConfigError, DataError
@@ -29,18 +33,21 @@ class StrategyDesk:
     Args:
         strategies: each with a name of its own.
         gateway: takes their orders.
+        feed: of quotes asked for over REST; None leaves it to the broker.
 
     Raises:
         ConfigError: two of one name, a name that cannot stand in an id, no symbols, or an impossible timeframe.
     """
 
-    def __init__(self, strategies: Sequence[Strategy], gateway: Gateway) -> None:
+    def __init__(self, strategies: Sequence[Strategy], gateway: Gateway, *, feed: str | None = None) -> None:
         self._gateway = gateway
         self._market = gateway.market
         self.strategies = {each.name: each for each in strategies}
         self.stopped: dict[str, str] = {}
         self.on_failure: Callable[[str, str], None] = lambda *_: None
         self.on_order: Callable[[str], None] = lambda _: None
+        self.parents = Parents(gateway, feed=feed)
+        self.parents.on_done = self._tell_done
         self._aggregates: dict[tuple[str, str], Aggregate] = {}
         self._ended = False
         _check(strategies)
@@ -81,11 +88,21 @@ class StrategyDesk:
     def cancel(self, client_order_id: str, because: str) -> bool:
         return self._gateway.cancel(client_order_id, because)
 
+    def work(self, strategy: str, parent: Parent, because: str) -> str:
+        return self.parents.begin(strategy, parent, because)
+
+    def stop_work(self, parent_id: str, because: str) -> bool:
+        return self.parents.stop(parent_id, because)
+
+    def working(self, strategy: str) -> list[Working]:
+        return [each for each in self.parents if each.begun.strategy == strategy]
+
     def order(self, client_order_id: str) -> Order | None:
         return self._gateway.order(client_order_id)
 
     def orders(self, strategy: str) -> list[Order]:
-        return [order for order in self._gateway.open_orders() if order.intent.strategy == strategy]
+        every = self._gateway.open_orders()
+        return [order for order in every if order.intent.strategy == strategy and order.intent.parent is None]
 
     def position(self, strategy: str, symbol: str) -> Decimal:
         """By its own fills; what the account held before belongs to the only one who trades the symbol, if there is."""
@@ -118,9 +135,11 @@ class StrategyDesk:
         for booked in self._gateway.untold():
             if (owner := self.strategies.get(booked.fill.strategy)) is not None:
                 self._call(owner, owner.on_fill, booked.fill)
+        self.parents.take_up()
 
     def hear_quote(self, quote: Quote) -> None:
         if self._market.take_quote(quote):
+            self.parents.hear_quote(quote)
             for each in self._watching(quote.symbol):
                 self._call(each, each.on_quote, quote)
 
@@ -133,6 +152,7 @@ class StrategyDesk:
         """A bar of one minute, for those who want it so, and as part of longer ones."""
         if not self._market.take_bar("1Min", bar):
             return False
+        self.parents.hear_minute(bar)
         for timeframe in sorted({each.timeframe for each in self.strategies.values()}):
             for complete in self._bars_of(timeframe, bar):
                 for each in self._watching(bar.symbol):
@@ -145,21 +165,37 @@ class StrategyDesk:
         for change in changes:
             for line in _lines(change):
                 self.on_order(line)
+            self.parents.hear(change)
             owner = self.strategies.get(change.order.intent.strategy)
             if owner is None:
                 continue
             for fill in change.fills:
                 self._call(owner, owner.on_fill, fill)
-            self._call(owner, owner.on_order, change.order)
+            if change.order.intent.parent is None:
+                self._call(owner, owner.on_order, change.order)
 
     def tell_refusal(self, intent: OrderIntent, code: str, reason: str) -> None:
         """An order was not sent."""
         self.on_order(f"{intent.strategy}  {_wish(intent)} refused  {code} {reason}")
-        if (owner := self.strategies.get(intent.strategy)) is not None:
+        self.parents.hear_refusal(intent, code, reason)
+        owner = self.strategies.get(intent.strategy)
+        if owner is not None and intent.parent is None:
             self._call(owner, owner.on_refused, intent, code, reason)
 
+    def _tell_done(self, begun: ParentBegun, ended: ParentEnded) -> None:
+        """A parent order is over."""
+        parent = begun.parent
+        done = f"{ended.filled:f} of {parent.qty:f} {parent.symbol}: {ended.reason}"
+        self.on_order(f"{begun.strategy}  worked {parent.side} {done}")
+        if (owner := self.strategies.get(begun.strategy)) is not None:
+            self._call(owner, owner.on_parent, begun, ended)
+
     def stop(self, *, over: bool) -> None:
-        """Calls `on_stop`; open orders are cancelled or left. When the session is over, day orders end alone."""
+        """Lets parent orders end and calls `on_stop`; open orders are cancelled or left.
+
+        When the session is over, day orders end alone.
+        """
+        self.parents.stop_all("the run is ending")
         for each in list(self.strategies.values()):
             self._call(each, each.on_stop)
             self._leave(each, over=over)
@@ -185,7 +221,7 @@ class StrategyDesk:
             why = "the run is ending"
         elif intent.strategy in self.stopped:
             why = "this strategy was stopped"
-        elif intent.symbol not in self.strategies[intent.strategy].symbols:
+        elif not _names(intent.symbol) & set(self.strategies[intent.strategy].symbols):
             why = f"{intent.symbol} is not among the symbols of this strategy"
         else:
             return False
@@ -208,6 +244,7 @@ class StrategyDesk:
         text = f"strategy {strategy.name} failed in {where} and was stopped; its open orders are {fate}: {what}"
         self._gateway.note("E910", text)
         self.on_failure(strategy.name, text)
+        self.parents.stop_all("its strategy failed", strategy.name)
         self._leave(strategy, over=False)
 
     def _leave(self, strategy: Strategy, *, over: bool) -> None:
@@ -228,6 +265,11 @@ def _lines(change: Change) -> Iterable[str]:
     if order.is_terminal and order.status is not Status.FILLED:
         reason = f"  {order.reason}" if order.reason else ""
         yield f"{intent.strategy}  {_wish(intent)} {order.raw_status}{reason}"
+
+
+def _names(symbol: str) -> set[str]:
+    """Under which names a strategy may have asked for a symbol: its own, or that of what it is written on."""
+    return {symbol, underlying(symbol)} if is_symbol(symbol) else {symbol}
 
 
 def _wish(intent: OrderIntent) -> str:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from puna.core.orders import Update
+from puna.core.parent import Parent
 from puna.core.risk import Breach, RiskView, TradingState
 from puna.core.types import OrderIntent, Position
 from puna.errors import JournalError
@@ -25,6 +26,9 @@ __all__ = [
     "Intent",
     "Note",
     "Opening",
+    "ParentBegun",
+    "ParentEnded",
+    "ParentStopped",
     "Reconciled",
     "Refusal",
     "StateChange",
@@ -145,6 +149,52 @@ class CancelAsked(_Entry, frozen=True, kw_only=True, tag="cancel"):
         return self.client_order_id
 
 
+class ParentBegun(_Entry, frozen=True, kw_only=True, tag="parent"):
+    """A parent order is worked from now on; its children name it as their `parent`.
+
+    Args:
+        parent_id: unlike any client_order_id.
+        strategy: whose it is.
+        parent: what is to be done.
+        arrival: the middle of the market when it was decided, net for a package; what its cost is measured from.
+        because: the strategy's reason, for people.
+    """
+
+    parent_id: str
+    strategy: str
+    parent: Parent
+    arrival: float | None = None
+    because: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.parent_id
+
+
+class ParentStopped(_Entry, frozen=True, kw_only=True, tag="parent_stop"):
+    """Somebody wants a parent to end: nothing more is sent for it."""
+
+    parent_id: str
+    reason: str
+
+    @property
+    def key(self) -> str:
+        return self.parent_id
+
+
+class ParentEnded(_Entry, frozen=True, kw_only=True, tag="parent_end"):
+    """Nothing of a parent works any more. `mid` is the middle of the market then, for what was left undone."""
+
+    parent_id: str
+    filled: Decimal
+    reason: str
+    mid: float | None = None
+
+    @property
+    def key(self) -> str:
+        return self.parent_id
+
+
 class StateChange(_Entry, frozen=True, kw_only=True, tag="state"):
     """The trading state from here on, why, and by whom."""
 
@@ -183,6 +233,9 @@ Entry: TypeAlias = (
     | Evidence
     | Adoption
     | CancelAsked
+    | ParentBegun
+    | ParentStopped
+    | ParentEnded
     | StateChange
     | Note
     | Told

@@ -46,6 +46,9 @@ from puna.engine.entries import (
     Intent,
     Note,
     Opening,
+    ParentBegun,
+    ParentEnded,
+    ParentStopped,
     Refusal,
     StateChange,
     Told,
@@ -233,6 +236,14 @@ class Gateway:
         decision = Decision(ts=view.now, client_order_id=intent.client_order_id, view=view)
         self.line.put(Rank.ORDER, lambda: self._send(decision, entry))
         return None
+
+    def enlist(self, entry: ParentBegun | ParentStopped | ParentEnded) -> None:
+        """Writes down what is about a parent order, before any of its children that are submitted from now on."""
+
+        async def write() -> None:
+            await self.record(entry)
+
+        self.line.put(Rank.ORDER, write)
 
     def refuse(self, intent: OrderIntent, breach: Breach, view: RiskView | None = None) -> None:
         """Writes down that an order was not sent, and tells."""

@@ -12,26 +12,34 @@ down, then sent; answers come back as events. The same class runs in every mode.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import ROUND_DOWN, Decimal
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from puna.core import spreads
 from puna.core.orders import Order
+from puna.core.parent import Parent, Patient, Style
+from puna.core.pricing import touch
+from puna.core.symbols import underlying
 from puna.core.types import (
     ZERO,
     Bar,
     Fill,
+    Leg,
     OrderIntent,
-    OrderType,
     Quote,
     Side,
     TimeInForce,
     Trade,
 )
+from puna.engine import intents
+from puna.engine.entries import ParentBegun, ParentEnded
+from puna.engine.intents import Amount
+from puna.engine.parents import Working
 
 __all__ = ["Amount", "Desk", "Strategy"]
 
-Amount = Decimal | int | str | float
-"""Money or a quantity; a float means the decimal that it prints as."""
+SECOND = 1_000_000_000
 
 
 class Desk(Protocol):
@@ -49,6 +57,15 @@ class Desk(Protocol):
 
     def cancel(self, client_order_id: str, because: str) -> bool:
         """Asks for the end of an order."""
+
+    def work(self, strategy: str, parent: Parent, because: str) -> str:
+        """Works a parent order, and gives its id."""
+
+    def stop_work(self, parent_id: str, because: str) -> bool:
+        """Lets a parent order end."""
+
+    def working(self, strategy: str) -> list[Working]:
+        """The parent orders of a strategy."""
 
     def new_id(self, strategy: str) -> str:
         """A client_order_id that was never used."""
@@ -81,6 +98,7 @@ class Strategy:
         warmup: timeframe -> how many bars it wants to know before its first event; no orders come of them.
         capital: its part of the account's equity, 0 to 1.
         drift: `target` leaves differences alone that are smaller than this part of its capital.
+        cap_away: a parent order without a cap never trades further beyond the far side than this part of it.
         when_stopped: what becomes of its open orders when it ends or fails: "cancel" or "leave".
         name: as in orders, journal and reports.
     """
@@ -90,6 +108,7 @@ class Strategy:
     warmup: Mapping[str, int] = {}
     capital: Decimal = Decimal(1)
     drift: Decimal = Decimal("0.01")
+    cap_away: Decimal = Decimal("0.02")
     when_stopped: Literal["cancel", "leave"] = "cancel"
     name: str = ""
 
@@ -121,6 +140,12 @@ class Strategy:
     def on_refused(self, intent: OrderIntent, code: str, reason: str) -> None:
         """An order was not sent: risk said no (R...), or it could not be written down (E...)."""
 
+    def on_parent(self, begun: ParentBegun, ended: ParentEnded) -> None:
+        """A parent order of this strategy is over: what it was, how much of it was done, and why it ended.
+
+        Its children come to `on_fill`, and not to `on_order` or `on_refused`.
+        """
+
     def on_stop(self) -> None:
         """The session is over, or the run is being stopped."""
 
@@ -130,8 +155,11 @@ class Strategy:
         """Aims at `weight` of this strategy's capital in `symbol`, in whole shares, by market orders.
 
         What is open counts as done; while orders of the other side are open nothing is added. A position is taken
-        through flat in two steps. The id of the order, or None when none is needed or nothing can be priced.
+        through flat in two steps, and a symbol that a parent order works is left alone. The id of the order, or None
+        when none is needed or nothing can be priced.
         """
+        if any(each.parent.symbol == symbol for each in self.working()):
+            return None
         open_orders = [order for order in self.orders() if order.intent.symbol == symbol]
         wanted = self._wanted(symbol, _decimal(weight))
         if wanted is None:
@@ -145,37 +173,177 @@ class Strategy:
         against = any(order.intent.side is not side for order in open_orders)
         if against or not missing or (wanted and self._is_small(symbol, missing)):
             return None
-        return self._order(symbol, side, abs(missing), None, None, TimeInForce.DAY, because, extended=False)
+        return (self.buy if side is Side.BUY else self.sell)(symbol, abs(missing), because=because)
 
     # Orders.
 
     def buy(
         self,
         symbol: str,
-        qty: Amount,
+        qty: Amount | None = None,
         *,
+        notional: Amount | None = None,
         limit: Amount | None = None,
         stop: Amount | None = None,
+        trail: Amount | None = None,
+        trail_percent: Amount | None = None,
+        take_profit: Amount | None = None,
+        stop_loss: Amount | tuple[Amount, Amount] | None = None,
         tif: str = "day",
         extended_hours: bool = False,
         because: str = "",
     ) -> str:
-        """Buys at market, or with a limit, a stop, or both; gives the client_order_id."""
-        return self._order(symbol, Side.BUY, qty, limit, stop, TimeInForce(tif), because, extended=extended_hours)
+        """Buys at market, or with a limit, a stop, both, or a trail; gives the client_order_id.
+
+        With `take_profit` (a limit price) and `stop_loss` (a stop price, or a stop and a limit price) it is a bracket,
+        with one of them an OTO order: the exits rest at the broker. `notional` is money instead of a quantity.
+        """
+        return self._single(
+            Side.BUY, symbol, qty, notional=notional, limit=limit, stop=stop, trail=trail, trail_percent=trail_percent,
+            take_profit=take_profit, stop_loss=stop_loss, tif=tif, extended=extended_hours, because=because,
+        )  # fmt: skip
 
     def sell(
         self,
         symbol: str,
-        qty: Amount,
+        qty: Amount | None = None,
         *,
+        notional: Amount | None = None,
         limit: Amount | None = None,
         stop: Amount | None = None,
+        trail: Amount | None = None,
+        trail_percent: Amount | None = None,
+        take_profit: Amount | None = None,
+        stop_loss: Amount | tuple[Amount, Amount] | None = None,
         tif: str = "day",
         extended_hours: bool = False,
         because: str = "",
     ) -> str:
-        """Sells at market, or with a limit, a stop, or both; gives the client_order_id."""
-        return self._order(symbol, Side.SELL, qty, limit, stop, TimeInForce(tif), because, extended=extended_hours)
+        """Sells at market, or with a limit, a stop, both, or a trail; gives the client_order_id.
+
+        With exits it opens a short position and brings them along; to protect what is held use `protect`.
+        """
+        return self._single(
+            Side.SELL, symbol, qty, notional=notional, limit=limit, stop=stop, trail=trail, trail_percent=trail_percent,
+            take_profit=take_profit, stop_loss=stop_loss, tif=tif, extended=extended_hours, because=because,
+        )  # fmt: skip
+
+    def protect(
+        self,
+        symbol: str,
+        *,
+        take_profit: Amount,
+        stop_loss: Amount | tuple[Amount, Amount],
+        tif: str = "day",
+        because: str = "",
+    ) -> str | None:
+        """Two exits for what this strategy holds, of which one ends the other (OCO); None when it holds nothing."""
+        held = self.position(symbol)
+        if not held:
+            return None
+        base = self._base(symbol, Side.SELL if held > 0 else Side.BUY, tif, because)
+        return self._desk.submit(intents.exits(base, qty=abs(held), take_profit=take_profit, stop_loss=stop_loss))
+
+    def spread(
+        self,
+        kind: str,
+        underlying: str,
+        expiry: date,
+        *strikes: Amount,
+        qty: Amount = 1,
+        limit: Amount | None = None,
+        because: str = "",
+    ) -> str:
+        """Opens an option strategy by its name as one multi-leg order; gives the client_order_id.
+
+        `limit` is the net price of one package, negative for a credit. The names are in `puna.core.spreads`:
+        `self.spread("iron_condor", "SPY", date(2026, 3, 20), 470, 480, 520, 530, limit="-1.60")`.
+        """
+        legs = spreads.spread(kind, underlying, expiry, [_decimal(each) for each in strikes])
+        return self.package(legs, qty, limit=limit, because=because)
+
+    def package(self, legs: Sequence[Leg], qty: Amount = 1, *, limit: Amount | None = None, because: str = "") -> str:
+        """Buys packages of two to four option legs as one order: all legs fill together, or none."""
+        base = self._base(underlying(legs[0].symbol), Side.BUY, "day", because)
+        return self._desk.submit(intents.package(base, legs, qty, limit))
+
+    # Parent orders.
+
+    def work(
+        self,
+        symbol: str,
+        side: str,
+        qty: Amount,
+        *,
+        style: str | Style = "patient",
+        seconds: float = 300,
+        urgency: str = "normal",
+        cap: Amount | None = None,
+        because: str = "",
+        **terms: Any,
+    ) -> str | None:
+        """Lets a larger order be worked over time, in children; gives its id, and `on_parent` hears of its end.
+
+        Args:
+            symbol: what is traded.
+            side: "buy" or "sell".
+            qty: how much in all; children never exceed it.
+            style: market, patient, twap, vwap, pov, or a style of `puna.core.parent`.
+            seconds: how long it may take, in market time.
+            urgency: low, normal, high: how much of the spread to give up.
+            cap: the worst price; else `cap_away` beyond the far side of the present quote.
+            because: the reason, for people.
+            **terms: `slices` of a twap, `profile` of a vwap, `rate` of a pov.
+
+        Returns:
+            None when nothing can be priced.
+        """
+        chosen = intents.style_of(style, urgency=urgency, seconds=seconds, **terms)
+        quote, way = self.quote(symbol), Side(side)
+        sides = touch(way, quote) if quote is not None else None
+        if cap is not None:
+            worst = _decimal(cap)
+        elif sides is not None:
+            worst = intents.cap_for(way, sides, self.cap_away)
+        else:
+            return None
+        made = intents.parent(symbol, way, qty, chosen, now=self.now, seconds=seconds, cap=worst)
+        return self._desk.work(self.name, made, because)
+
+    def work_package(
+        self,
+        legs: Sequence[Leg],
+        qty: Amount = 1,
+        *,
+        cap: Amount,
+        steps: int = 5,
+        seconds_a_step: int = 10,
+        because: str = "",
+    ) -> str:
+        """Buys packages at a price that starts where we wait and gives way step by step, never beyond `cap`.
+
+        A step after the last it gives up: legs are never sent alone. A credit is a negative price.
+        """
+        length = (steps + 1) * seconds_a_step
+        made = Parent(
+            symbol=underlying(legs[0].symbol),
+            side=Side.BUY,
+            qty=_decimal(qty),
+            style=Patient(steps, seconds_a_step),
+            start=self.now,
+            end=self.now + length * SECOND,
+            cap=_decimal(cap),
+            legs=tuple(legs),
+        )
+        return self._desk.work(self.name, made, because)
+
+    def working(self) -> list[Working]:
+        """The parent orders of this strategy that are not over."""
+        return self._desk.working(self.name)
+
+    def stop_work(self, parent_id: str, *, because: str = "") -> bool:
+        """Lets a parent order end; False when it has ended already."""
+        return self._desk.stop_work(parent_id, because)
 
     def replace(
         self,
@@ -250,33 +418,22 @@ class Strategy:
 
     # Inside.
 
-    def _order(
-        self,
-        symbol: str,
-        side: Side,
-        qty: Amount,
-        limit: Amount | None,
-        stop: Amount | None,
-        tif: TimeInForce,
-        because: str,
-        *,
-        extended: bool,
-    ) -> str:
-        intent = OrderIntent(
-            client_order_id=self._desk.new_id(self.name),
-            strategy=self.name,
-            symbol=symbol,
-            side=side,
-            qty=_decimal(qty),
-            type=_type(limit, stop),
-            time_in_force=tif,
-            ts=self.now,
-            limit_price=None if limit is None else _decimal(limit),
-            stop_price=None if stop is None else _decimal(stop),
-            extended_hours=extended,
-            because=because,
-        )
-        return self._desk.submit(intent)
+    def _single(self, side: Side, symbol: str, qty: Amount | None, **terms: Any) -> str:
+        base = self._base(symbol, side, terms.pop("tif"), terms.pop("because"), extended=terms.pop("extended"))
+        return self._desk.submit(intents.single(base, qty=qty, quote=self.quote(symbol), **terms))
+
+    def _base(self, symbol: str, side: Side, tif: str, because: str, *, extended: bool = False) -> dict[str, Any]:
+        """What every intent has."""
+        return {
+            "client_order_id": self._desk.new_id(self.name),
+            "strategy": self.name,
+            "symbol": symbol,
+            "side": side,
+            "time_in_force": TimeInForce(tif),
+            "ts": self.now,
+            "extended_hours": extended,
+            "because": because,
+        }
 
     def _wanted(self, symbol: str, weight: Decimal) -> Decimal | None:
         """The position that the weight asks for, in whole shares; 0 needs no price."""
@@ -296,11 +453,4 @@ class Strategy:
         return worth is None or price is None or abs(missing) * price < self.drift * worth
 
 
-def _decimal(amount: Amount) -> Decimal:
-    return Decimal(repr(amount)) if isinstance(amount, float) else Decimal(amount)
-
-
-def _type(limit: Amount | None, stop: Amount | None) -> OrderType:
-    if limit is not None:
-        return OrderType.LIMIT if stop is None else OrderType.STOP_LIMIT
-    return OrderType.MARKET if stop is None else OrderType.STOP
+_decimal = intents.amount

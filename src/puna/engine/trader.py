@@ -97,7 +97,7 @@ class Trader:
         resume: bool = False,
     ) -> None:
         self.gateway = gateway
-        self.desk = StrategyDesk(strategies, gateway)
+        self.desk = StrategyDesk(strategies, gateway, feed=feed)
         self.say: Callable[[int, str], None] = lambda *_: None
         self.say_order: Callable[[int, str], None] = lambda *_: None
         self.reconciliation: Reconciliation | None = None

@@ -1,0 +1,202 @@
+"""What a strategy's words become: intents for single orders, groups and packages, and parent orders.
+
+A word that contradicts another is a mistake in the strategy and raises ValueError at once; what the broker's rules or
+our limits do not admit is left to risk, which refuses with a code.
+"""
+
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from puna.core.parent import Parent, Participate, Patient, Sliced, Style, Sweep
+from puna.core.pricing import Touch, Urgency
+from puna.core.symbols import lot, tick
+from puna.core.types import (
+    Leg,
+    OrderClass,
+    OrderIntent,
+    OrderType,
+    Quote,
+    Side,
+    StopLoss,
+    TakeProfit,
+    exact,
+)
+
+__all__ = ["Amount", "amount", "cap_for", "exits", "package", "parent", "single", "style_of"]
+
+Amount = Decimal | int | str | float
+"""Money or a quantity; a float means the decimal that it prints as."""
+
+SECOND = 1_000_000_000
+SLACK = Decimal("1.05")  # how much more than by the quote money may buy, for what is reserved
+
+
+def amount(given: Amount) -> Decimal:
+    """The decimal that was meant."""
+    return Decimal(repr(given)) if isinstance(given, float) else Decimal(given)
+
+
+def single(
+    base: dict[str, Any],
+    *,
+    qty: Amount | None,
+    notional: Amount | None,
+    limit: Amount | None,
+    stop: Amount | None,
+    trail: Amount | None,
+    trail_percent: Amount | None,
+    take_profit: Amount | None,
+    stop_loss: Amount | tuple[Amount, Amount] | None,
+    quote: Quote | None,
+) -> OrderIntent:
+    """One order, or an entry with its exits: a bracket has both, an OTO order one of them.
+
+    Raises:
+        ValueError: neither or both of quantity and money, of trail and its percentage, or a trail with other prices.
+    """
+    if (qty is None) == (notional is None):
+        raise ValueError("either a quantity or a notional")
+    trails = [each for each in (trail, trail_percent) if each is not None]
+    if len(trails) > 1 or (trails and (limit is not None or stop is not None)):
+        raise ValueError("a trailing stop has one trail and no other price")
+    gain, loss = _take_profit(take_profit), _stop_loss(stop_loss)
+    money = _maybe(notional)
+    return OrderIntent(
+        qty=_units(money, quote) if money is not None else amount(qty or 0),
+        notional=money,
+        type=OrderType.TRAILING_STOP if trails else _type(limit, stop),
+        limit_price=_maybe(limit),
+        stop_price=_maybe(stop),
+        trail_price=_maybe(trail),
+        trail_percent=_maybe(trail_percent),
+        order_class=_class(gain, loss),
+        take_profit=gain,
+        stop_loss=loss,
+        **base,
+    )
+
+
+def exits(
+    base: dict[str, Any], *, qty: Decimal, take_profit: Amount, stop_loss: Amount | tuple[Amount, Amount]
+) -> OrderIntent:
+    """An OCO order: whichever of its two exits fills first ends the other."""
+    gain = TakeProfit(amount(take_profit))
+    return OrderIntent(
+        qty=qty,
+        type=OrderType.LIMIT,
+        limit_price=gain.limit_price,
+        order_class=OrderClass.OCO,
+        take_profit=gain,
+        stop_loss=_stop_loss(stop_loss),
+        **base,
+    )
+
+
+def package(base: dict[str, Any], legs: Sequence[Leg], qty: Amount, limit: Amount | None) -> OrderIntent:
+    """A multi-leg order: market without a limit; the net price of a credit is negative."""
+    return OrderIntent(
+        qty=amount(qty),
+        type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+        limit_price=_maybe(limit),
+        order_class=OrderClass.MLEG,
+        legs=tuple(legs),
+        **base,
+    )
+
+
+def style_of(
+    name: str | Style,
+    *,
+    urgency: str = "normal",
+    slices: int = 10,
+    profile: Sequence[Amount] = (),
+    rate: Amount = "0.1",
+    seconds: float = 300,
+) -> Style:
+    """The style by its name: market, patient, twap, vwap, pov. A patient order's urgency is how fast it walks.
+
+    Raises:
+        ValueError: there is no such style or urgency.
+    """
+    if not isinstance(name, str):
+        return name
+    hurry = Urgency(urgency)
+    match name:
+        case "market":
+            return Sweep()
+        case "patient":
+            steps = {Urgency.LOW: 10, Urgency.NORMAL: 5, Urgency.HIGH: 2}[hurry]
+            return Patient(steps, max(1, int(seconds / (steps + 1))))
+        case "twap" | "vwap":
+            shares = tuple(amount(each) for each in profile)
+            if name == "vwap" and not (shares and sum(shares) > 0 and min(shares) >= 0):
+                raise ValueError("a vwap needs the volume profile of its slices, such as (3, 2, 1, 2, 3)")
+            return Sliced(len(shares) or slices, shares, hurry)
+        case "pov":
+            return Participate(amount(rate), hurry)
+    raise ValueError(f"there is no style {name!r}; there are market, patient, twap, vwap, pov")
+
+
+def parent(
+    symbol: str,
+    side: Side,
+    qty: Amount,
+    style: Style,
+    *,
+    now: int,
+    seconds: float,
+    cap: Decimal,
+    fractional: bool = False,
+) -> Parent:
+    """A parent order of one instrument."""
+    return Parent(
+        symbol=symbol,
+        side=side,
+        qty=amount(qty),
+        style=style,
+        start=now,
+        end=now + round(seconds * SECOND),
+        cap=cap,
+        tick=tick(symbol, cap),
+        lot=Decimal("0.000000001") if fractional else lot(symbol),
+    )
+
+
+def cap_for(side: Side, sides: Touch, allowed: Decimal) -> Decimal:
+    """The worst price that is still accepted: so far beyond the far side."""
+    return sides.far * (1 + side.sign * allowed)
+
+
+def _units(money: Decimal, quote: Quote | None) -> Decimal:
+    """The most that the money may buy, for reservations; without a quote risk will refuse anyway."""
+    if quote is None or not quote.usable:
+        return money
+    return (money / exact(quote.bid) * SLACK).quantize(Decimal("0.000001"), ROUND_CEILING)
+
+
+def _class(gain: TakeProfit | None, loss: StopLoss | None) -> OrderClass:
+    if gain is not None and loss is not None:
+        return OrderClass.BRACKET
+    return OrderClass.SIMPLE if gain is None and loss is None else OrderClass.OTO
+
+
+def _take_profit(given: Amount | None) -> TakeProfit | None:
+    return None if given is None else TakeProfit(amount(given))
+
+
+def _stop_loss(given: Amount | tuple[Amount, Amount] | None) -> StopLoss | None:
+    if given is None:
+        return None
+    stop, limit = given if isinstance(given, tuple) else (given, None)
+    return StopLoss(amount(stop), _maybe(limit))
+
+
+def _maybe(given: Amount | None) -> Decimal | None:
+    return None if given is None else amount(given)
+
+
+def _type(limit: Amount | None, stop: Amount | None) -> OrderType:
+    if limit is not None:
+        return OrderType.LIMIT if stop is None else OrderType.STOP_LIMIT
+    return OrderType.MARKET if stop is None else OrderType.STOP
