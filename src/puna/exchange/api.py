@@ -224,7 +224,8 @@ class TradingApi:
 
     async def order(self, request: web.Request) -> web.Response:
         name = request.match_info["order"]
-        return _shown(self._venue.order(name), f"order not found for {name}")
+        nested = boolean(request.query, "nested")
+        return _shown(self._venue.order(name, nested=nested), f"order not found for {name}")
 
     async def order_by_client_id(self, request: web.Request) -> web.Response:
         name = request.query.get("client_order_id", "")
@@ -239,9 +240,12 @@ class TradingApi:
                 after=moment(query, "after", _invalid),
                 until=moment(query, "until", _invalid),
                 direction=_choice(request, "direction", ("desc", "asc")),
-                symbols=words(query, "symbols") or None,
+                symbols=words(query, "symbols"),
                 nested=boolean(query, "nested"),
                 side=_choice(request, "side", ("buy", "sell")) if "side" in query else None,
+                asset_classes=words(query, "asset_class"),
+                before_order_id=query.get("before_order_id"),
+                after_order_id=query.get("after_order_id"),
             )
         )
 

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from puna.core.types import exact
 from puna.exchange.live import LiveOrder
+from puna.exchange.trailing import follow, is_trailing
 from puna.seams import Rng
 from puna.wire.stream import QuoteMessage
 
@@ -112,21 +113,22 @@ class Book:
         self.quote = quote
         self._shown = {True: self._model.displayed(exact(quote.as_)), False: self._model.displayed(exact(quote.bs))}
 
-    def hear(self, price: Decimal, now: int) -> None:
-        """A print: elects stops. A sell stop becomes a market order, a buy stop the limit order it carries."""
+    def hear(self, price: Decimal, eligible: Callable[[LiveOrder], bool]) -> list[LiveOrder]:
+        """A print: moves trailing stops and elects stops, which it gives back.
+
+        A sell stop becomes a market order, a buy stop the limit order it carries.
+        """
         if self._stops_within_quote and not self._within(price):
-            return
-        for order in self.orders.values():
-            if order.stop is not None and order.matches_from <= now and _reached(order.stop, price, order):
-                order.stop = None
+            return []
+        return [each for each in self.orders.values() if each.is_stop and eligible(each) and _elects(price, each)]
 
     def match(self, eligible: Callable[[LiveOrder], bool]) -> Iterator[Execution]:
         """What fills now. Whoever iterates books each execution before asking for the next."""
         for is_buy, price in ((True, self.ask), (False, self.bid)):
             if price is not None:
-                waiting = [o for o in self.orders.values() if o.is_buy is is_buy and o.stop is None and eligible(o)]
+                waiting = [o for o in self.orders.values() if o.is_buy is is_buy and not o.is_stop and eligible(o)]
                 for order in sorted(waiting, key=_priority):
-                    if order.accepts(price) and (qty := self._portion(order, price)):
+                    if order.is_open and order.accepts(price) and (qty := self._portion(order, price)):
                         yield Execution(order, qty, price)
 
     def _portion(self, order: LiveOrder, price: Decimal) -> Decimal:
@@ -145,8 +147,13 @@ class Book:
         return self.bid is not None and self.ask is not None and self.bid <= price <= self.ask
 
 
-def _reached(stop: Decimal, price: Decimal, order: LiveOrder) -> bool:
-    return price >= stop if order.is_buy else price <= stop
+def _elects(price: Decimal, order: LiveOrder) -> bool:
+    if is_trailing(order):
+        follow(order, price)
+    if order.stop is None or (price < order.stop if order.is_buy else price > order.stop):
+        return False
+    order.stop, order.is_stop = None, False
+    return True
 
 
 def _priority(order: LiveOrder) -> tuple[bool, Decimal, int]:

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from puna.seams import Ids
 from puna.wire.codec import Amount, Nanos
 from puna.wire.trading import Asset, Order, OrderRequest, TradeUpdate
+
+if TYPE_CHECKING:
+    from puna.exchange.groups import Group
 
 __all__ = ["BILLIONTH", "TERMINAL", "LiveOrder", "amount", "new_body", "ulid", "update"]
 
@@ -31,12 +35,14 @@ class LiveOrder:
         opening: whether it opens or adds to a position, so that it takes buying power.
         value_price: what one share of it takes from buying power.
         limit: the worst price it may trade at; None is any.
-        stop: waits for a print at or beyond this price; None when it waits for none (any more).
+        stop: waits for a print at or beyond this price.
+        is_stop: whether it waits for one, still.
         predecessor: the order that this one shall take the place of.
         cap: for a notional sell, the shares it may sell at most; it holds them all while it is open.
         ticket: its place in time among the orders in the book.
         matches_from: when it may first meet a quote.
         paid: exact sum of quantity * price of its fills.
+        group: the bracket, OCO or OTO that it belongs to.
     """
 
     body: Order
@@ -44,11 +50,13 @@ class LiveOrder:
     value_price: Decimal
     limit: Decimal | None
     stop: Decimal | None
+    is_stop: bool = False
     predecessor: "LiveOrder | None" = None
     cap: Decimal | None = None
     ticket: int = 0
     matches_from: int = 0
     paid: Decimal = Decimal(0)
+    group: "Group | None" = None
 
     @property
     def id(self) -> str:
@@ -67,6 +75,16 @@ class LiveOrder:
         return self.body.status not in TERMINAL
 
     @property
+    def is_held(self) -> bool:
+        """Whether it is shown as `held`."""
+        return self.body.status == "held"
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for another order of its group, whatever its own status."""
+        return self.group is not None and self.group.holds(self)
+
+    @property
     def filled(self) -> Decimal:
         return self.body.filled_qty or Decimal(0)
 
@@ -79,7 +97,9 @@ class LiveOrder:
 
     @property
     def claim(self) -> Decimal:
-        """The shares that it may still take out of a position."""
+        """The shares that it may still take out of a position; a quantity is reserved once for a group."""
+        if self.waits:
+            return Decimal(0)
         if self.body.notional is not None:
             return Decimal(0) if self.cap is None else self.cap - self.filled
         return (self.body.qty or Decimal(0)) - self.filled
@@ -121,6 +141,26 @@ class LiveOrder:
         """Its body as it is now, for somebody else to keep."""
         return msgspec.structs.replace(self.body)
 
+    @property
+    def head(self) -> "LiveOrder":
+        """The order below which nested answers show it; itself when it leads."""
+        if self.group is None or all(each is not self for each in self.group.orders):
+            return self
+        return self.group.orders[0]
+
+    @property
+    def names(self) -> set[str]:
+        """The symbols under which it is found: its own, a pair without slash, the underlying of an option."""
+        symbol = self.symbol
+        return {symbol, symbol.replace("/", "")}
+
+    def shown(self, *, nested: bool) -> Order:
+        """The same, with its legs below it when `nested`."""
+        body = self.copy()
+        if nested and self.group is not None and self.head is self:
+            body.legs = self.group.legs()
+        return body
+
 
 def new_body(request: OrderRequest, asset: Asset, ids: Ids, now: int) -> Order:
     """The body of an accepted order that is not yet acknowledged."""
@@ -141,6 +181,8 @@ def new_body(request: OrderRequest, asset: Asset, ids: Ids, now: int) -> Order:
         filled_qty=amount(0),
         limit_price=request.limit_price,
         stop_price=request.stop_price,
+        trail_price=request.trail_price,
+        trail_percent=request.trail_percent,
         extended_hours=bool(request.extended_hours),
         created_at=Nanos(now),
         updated_at=Nanos(now),

@@ -1,53 +1,44 @@
 """Order acceptance: what Alpaca takes, and the exact refusal it answers otherwise. A list of functions, each one rule.
 
-Sources are keys of the fact sheet (facts.md 3 and 5.2); "INF" marks a wording that no source gives. An asset class
-trades here when `RULES` has a list for it; a type, time in force or class of orders is served when it stands in the
-sets below. What is not served yet is refused by name.
+Here is what holds for any order; `rules_stocks`, `rules_groups` and so on hold the rest. Sources are keys of the fact
+sheet (facts.md 3 and 5); "INF" marks a wording that no source gives. An asset class trades here when `RULES` has a list
+for it. What is not served is refused by name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import TypeAlias
 
 from puna.core import symbols
 from puna.core.types import AssetClass, OrderType, TimeInForce
 from puna.errors import DataError
-from puna.exchange.live import BILLIONTH, LiveOrder, amount
+from puna.exchange import rules_groups, rules_positions, rules_stocks
+from puna.exchange.groups import CLASSES, exit_requests, head_request
+from puna.exchange.live import BILLIONTH, LiveOrder
 from puna.exchange.refusals import Refusal, forbidden, invalid, unprocessable
-from puna.exchange.situation import Situation, cost, intent, is_fractional, is_opening, shares
+from puna.exchange.situation import Rule, Situation, first_refusal
 from puna.wire.trading import OrderRequest
 
-__all__ = [
-    "RULES",
-    "Rule",
-    "refuse",
-]
+__all__ = ["RULES", "Rule", "refuse", "refuse_change"]
 
-ONE, CENT = Decimal(1), Decimal("0.01")
-TYPES = {"market", "limit", "stop", "stop_limit"}
-TIMES = {"day", "gtc", "ioc", "fok"}
-CLASSES = {"", "simple"}
-_LATER_TYPES = {each.value for each in OrderType} - TYPES
-_LATER_TIMES = {each.value for each in TimeInForce} - TIMES
-_LATER_CLASSES = {"bracket", "oco", "oto", "mleg"}
-_SMALL_ACCOUNT = Decimal(2000)
-
-
-Rule: TypeAlias = Callable[[OrderRequest, Situation], Refusal | None]
+_TYPES = {each.value for each in OrderType}
+_TIMES = {each.value for each in TimeInForce}
+_CLASSES = {"", "simple", "mleg", *CLASSES}
+_LEAST_TRAIL = Decimal("0.1")
 
 
 def refuse(request: OrderRequest, here: Situation) -> Refusal | None:
     """The first rule's refusal, or None: the order is accepted."""
-    if refusal := _first(_ANY, request, here):
+    head = head_request(request)
+    if refusal := first_refusal(_ANY, head, here):
         return refusal
-    return _first(RULES[_class(here)], request, here)
+    return first_refusal(RULES[_class(here)], head, here)
 
 
-def _first(rules: Sequence[Rule], request: OrderRequest, here: Situation) -> Refusal | None:
-    return next((refusal for rule in rules if (refusal := rule(request, here))), None)
-
-
-# What does not depend on the asset class.
+def refuse_change(request: OrderRequest, here: Situation, old: LiveOrder) -> Refusal | None:
+    """The same for the order that a replacement would be; an exit of a group is bound to the group's other orders."""
+    if old.group is None or old.group.entry is old:
+        return refuse(request, here)
+    return first_refusal(_EXIT_CHANGE, request, here) or rules_groups.refuse_exit_change(request, old)
 
 
 def suspended(_: OrderRequest, here: Situation) -> Refusal | None:
@@ -60,20 +51,27 @@ def suspended(_: OrderRequest, here: Situation) -> Refusal | None:
 
 
 def words(request: OrderRequest, _: Situation) -> Refusal | None:
-    """Symbol, side, type and time in force are words of Alpaca's (wordings INF)."""
+    """Symbol, side, type and time in force are words of Alpaca's (wordings: find_string 52694518797; the rest INF)."""
     if request.order_class == "mleg" or request.legs:
         return _not_served("order_class mleg is")
     if not request.symbol:
         return invalid("symbol is required")
     for name, said, known in (
         ("side", request.side, {"buy", "sell"}),
-        ("order type", request.type, TYPES | _LATER_TYPES),
-        ("time_in_force", request.time_in_force, TIMES | _LATER_TIMES),
-        ("order_class", request.order_class or "", CLASSES | _LATER_CLASSES),
+        ("order type", request.type, _TYPES),
+        ("time_in_force", request.time_in_force, _TIMES),
+        ("order_class", request.order_class or "", _CLASSES),
     ):
         if said not in known:
             return invalid(f"invalid {name}")
     return None
+
+
+def elite(request: OrderRequest, _: Situation) -> Refusal | None:
+    """Routing instructions are for another kind of account (find_string 62591221107)."""
+    if request.advanced_instructions is None:
+        return None
+    return forbidden("account not allowed to use advanced_instructions")
 
 
 def size(request: OrderRequest, _: Situation) -> Refusal | None:
@@ -109,7 +107,25 @@ _PRICES: Mapping[str, tuple[set[str], str, str]] = {
     "limit": ({"limit"}, "limit orders require a limit price", "limit orders require no stop price"),
     "stop": ({"stop"}, "stop orders require a stop price", "stop orders require no limit price"),
     "stop_limit": ({"limit", "stop"}, "stop limit orders require both stop and limit price", ""),
+    "trailing_stop": (set(), "", "trailing stop orders require no stop or limit price"),
 }
+
+
+def trail(request: OrderRequest, _: Situation) -> Refusal | None:
+    """One distance for a trailing stop, none for others (ERR; find_string 52694518797, 62591221107; bounds INF)."""
+    given = {name for name in ("trail_price", "trail_percent") if getattr(request, name) is not None}
+    if request.type != "trailing_stop":
+        kind = (request.type or "").replace("_", " ")
+        return invalid(f"{kind} orders must not have {max(given)}") if given else None
+    if len(given) != 1:
+        return invalid("trailing stop orders must specify one of trail_price or trail_percent")
+    if request.trail_price is not None and request.trail_price <= 0:
+        return invalid("trail_price must be > 0")
+    if request.trail_percent is not None and request.trail_percent < _LEAST_TRAIL:
+        return invalid("trail_percent must be greater than or equal to 0.1")
+    if request.trail_percent is not None and request.trail_percent >= 100:
+        return invalid("trail_percent must be less than 100")
+    return None
 
 
 def client_order_id(request: OrderRequest, here: Situation) -> Refusal | None:
@@ -120,10 +136,6 @@ def client_order_id(request: OrderRequest, here: Situation) -> Refusal | None:
     if name and name in here.known:
         return invalid("client_order_id must be unique")
     return None
-
-
-def _class(here: Situation) -> str:
-    return here.asset.asset_class if here.asset else ""
 
 
 def asset(request: OrderRequest, here: Situation) -> Refusal | None:
@@ -138,17 +150,8 @@ def asset(request: OrderRequest, here: Situation) -> Refusal | None:
     return None if _class(here) in RULES else _not_served(f"{_class(here)} orders are")
 
 
-def served(request: OrderRequest, _: Situation) -> Refusal | None:
-    """What this venue does not serve yet, it says so."""
-    if request.type in _LATER_TYPES or request.trail_price is not None or request.trail_percent is not None:
-        return _not_served("trailing_stop orders are")
-    if request.time_in_force in _LATER_TIMES:
-        return _not_served(f"time_in_force {request.time_in_force} is")
-    if request.order_class in _LATER_CLASSES:
-        return _not_served(f"order_class {request.order_class} is")
-    if request.take_profit or request.stop_loss:
-        return _not_served("take_profit and stop_loss are")
-    return None
+def _class(here: Situation) -> str:
+    return here.asset.asset_class if here.asset else ""
 
 
 def _not_served(what: str) -> Refusal:
@@ -162,138 +165,51 @@ def _is_later(name: str) -> bool:
         return False
 
 
-# US stocks.
-
-
-def sub_penny(request: OrderRequest, _: Situation) -> Refusal | None:
-    """From 1.00 on two decimals, below four (facts.md 5.2, ORD)."""
-    for name in ("limit_price", "stop_price"):
-        price: Decimal | None = getattr(request, name)
-        if price is not None and price % (CENT if price >= 1 else Decimal("0.0001")):
-            return unprocessable(
-                f"invalid {name} {price:f}. sub-penny increment does not fulfill minimum pricing criteria"
-            )
+def stray_legs(request: OrderRequest, here: Situation) -> Refusal | None:
+    """A simple order has no exits: the broker ignores them (alpaca-py#289), or is told not to (INF)."""
+    if request.order_class in CLASSES or here.options.stray_legs == "ignored":
+        return None
+    if request.take_profit is not None or request.stop_loss is not None:
+        return unprocessable("take_profit and stop_loss require order_class bracket, oco or oto")
     return None
 
 
-def fractional(request: OrderRequest, here: Situation) -> Refusal | None:
-    """Parts of shares: day only, simple only, and not of every stock (ERR; facts.md 3 and 5.2)."""
-    if not is_fractional(request) or here.asset is None:
-        return None
-    if (request.order_class or "") not in CLASSES:
-        return unprocessable("fractional orders must be simple orders")
-    if request.time_in_force != "day":
-        return unprocessable("fractional orders must be DAY orders")
-    if not here.asset.fractionable:
-        return forbidden(f'asset "{here.asset.symbol}" is not fractionable')
+def exits(request: OrderRequest, here: Situation) -> Refusal | None:
+    """The exits of a group are priced like any order of their type."""
+    for role, exit_ in exit_requests(request).items() if request.order_class in CLASSES else ():
+        if refusal := first_refusal((prices, rules_stocks.sub_penny), exit_, here):
+            said = refusal.message.replace("limit_price", f"{role}.limit_price")
+            return Refusal(refusal.status, refusal.code, said.replace("stop_price", f"{role}.stop_price"))
     return None
 
 
-def extended_hours(request: OrderRequest, here: Situation) -> Refusal | None:
-    """Limit orders, day or (since 2026, facts.md 13.2) gtc."""
-    if not request.extended_hours:
-        return None
-    times = ("day", "gtc") if here.options.extended_gtc else ("day",)
-    if request.type == "limit" and request.time_in_force in times:
-        return None
-    allowed = "DAY or GTC" if here.options.extended_gtc else "DAY"
-    return unprocessable(f"extended hours order must be {allowed} limit orders")
-
-
-def position_intent(request: OrderRequest, here: Situation) -> Refusal | None:
-    """What the order says it does must be what it does (facts.md 3)."""
-    inferred, said = intent(request, here), request.position_intent
-    if not said or said == inferred:
-        return None
-    return unprocessable(f"position intent mismatch, inferred: {inferred}, specified: {said}")
-
-
-def wash_trade(request: OrderRequest, here: Situation) -> Refusal | None:
-    """An order that could meet an open one of ours (facts.md 5.2, PROT)."""
-    for order in here.open_orders if here.options.refuse_wash_trades else ():
-        if order.body.side != request.side and (reason := _meets(request, order)):
-            return forbidden(
-                "potential wash trade detected. use complex orders", existing_order_id=order.id, reject_reason=reason
-            )
-    return None
-
-
-def _meets(request: OrderRequest, order: LiveOrder) -> str | None:
-    if {"market", "stop"} & {request.type, order.body.type}:
-        return "opposite side market/stop order exists"
-    mine, theirs = request.limit_price or Decimal(0), order.body.limit_price or Decimal(0)
-    buy, sell = (mine, theirs) if request.side == "buy" else (theirs, mine)
-    return "opposite side limit order exists" if buy >= sell else None
-
-
-def enough_shares(request: OrderRequest, here: Situation) -> Refusal | None:
-    """What closes a position takes no more than is free of it; no order turns a long into a short (facts.md 5.2)."""
-    if is_opening(request, here) or (request.side == "buy" and here.options.flip_to_long):
-        return None
-    requested = shares(request, here)
-    if requested <= here.available and here.available:
-        return None
-    against = [order for order in here.open_orders if order.body.side == request.side]
-    return forbidden(
-        f"insufficient qty available for order (requested: {requested:f}, available: {amount(here.available):f})",
-        available=f"{amount(here.available):f}",
-        existing_qty=f"{amount(here.held):f}",
-        held_for_orders=f"{amount(abs(here.held) - here.available):f}",
-        related_orders=[order.id for order in against],
-        symbol=here.asset.symbol if here.asset else "",
-    )
-
-
-def short_sale(request: OrderRequest, here: Situation) -> Refusal | None:
-    """Who may short, and what (facts.md 5.2, MARG; "cannot be sold short": find_string 68905162627, 54650649426)."""
-    if request.side == "buy" or not is_opening(request, here) or here.asset is None:
-        return None
-    if is_fractional(request):
-        return unprocessable("fractional orders cannot be sold short")
-    small = here.equity < _SMALL_ACCOUNT or here.options.multiplier == 1
-    if not here.options.shorting_enabled or small:
-        return forbidden("account is not allowed to short")
-    if not here.asset.shortable or here.asset.easy_to_borrow is False:
-        return unprocessable(f'asset "{here.asset.symbol}" cannot be sold short')
-    return None
-
-
-def minimum(request: OrderRequest, here: Situation) -> Refusal | None:
-    """Orders in dollars or parts of shares are worth one dollar at least (facts.md 3 and 5.2)."""
-    if is_fractional(request) and is_opening(request, here) and (cost(request, here) or ONE) < ONE:
-        return forbidden("cost basis must be >= minimal amount of order 1")
-    return None
-
-
-def buying_power(request: OrderRequest, here: Situation) -> Refusal | None:
-    """What opens must be paid for (ERR: alpaca-py#225; facts.md 5.2; the wording without any price INF)."""
-    if not is_opening(request, here):
-        return None
-    costs = cost(request, here)
-    if costs is None:
-        return unprocessable(f'no price is known for asset "{request.symbol}"')
-    if costs <= here.buying_power:
-        return None
-    return forbidden(
-        "insufficient buying power",
-        buying_power=f"{amount(here.buying_power):f}",
-        cost_basis=f"{amount(costs):f}",
-    )
-
-
-_ANY: tuple[Rule, ...] = (suspended, words, size, prices, client_order_id, asset)
+_ANY: tuple[Rule, ...] = (suspended, words, elite, stray_legs, size, prices, trail, client_order_id, asset)
+_EXIT_CHANGE: tuple[Rule, ...] = (
+    suspended,
+    prices,
+    client_order_id,
+    rules_stocks.sub_penny,
+    rules_stocks.price_away,
+)
 RULES: Mapping[str, tuple[Rule, ...]] = {
     AssetClass.US_EQUITY.value: (
-        fractional,
-        served,
-        sub_penny,
-        extended_hours,
-        position_intent,
-        wash_trade,
-        enough_shares,
-        short_sale,
-        minimum,
-        buying_power,
+        rules_stocks.fractional,
+        rules_groups.complete,
+        rules_stocks.auctions,
+        rules_stocks.trailing,
+        rules_stocks.sub_penny,
+        exits,
+        rules_stocks.extended_hours,
+        rules_groups.shape,
+        rules_positions.position_intent,
+        rules_groups.direction,
+        rules_groups.distance,
+        rules_stocks.price_away,
+        rules_positions.wash_trade,
+        rules_positions.enough_shares,
+        rules_stocks.short_sale,
+        rules_stocks.minimum,
+        rules_positions.buying_power,
     )
 }
 """Asset class -> its rules, in the order in which they are asked."""

@@ -1,15 +1,30 @@
 """What acceptance depends on, and what follows for a request: does it open, at which price, at what cost?"""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TypeAlias
 
 from puna.core.sessions import Session
 from puna.exchange.live import LiveOrder, amount
+from puna.exchange.refusals import Refusal
 from puna.exchange.terms import VenueOptions
+from puna.exchange.trailing import first_stop
 from puna.wire.trading import Asset, OrderRequest
 
-__all__ = ["Situation", "cost", "intent", "is_fractional", "is_opening", "limit_of", "shares", "value_price"]
+__all__ = [
+    "Rule",
+    "Situation",
+    "cost",
+    "first_refusal",
+    "intent",
+    "is_fractional",
+    "is_opening",
+    "limit_of",
+    "market_price",
+    "shares",
+    "value_price",
+]
 
 _CENT, _SUB_PENNY = Decimal("0.01"), Decimal("0.0001")
 
@@ -20,6 +35,7 @@ class Situation:
 
     Args:
         options: the venue's terms.
+        now: market time.
         session: which session runs.
         asset: what the symbol names, or None.
         held: the position, negative when short.
@@ -34,6 +50,7 @@ class Situation:
     """
 
     options: VenueOptions
+    now: int
     session: Session
     asset: Asset | None
     held: Decimal
@@ -47,6 +64,14 @@ class Situation:
     last: Decimal | None
 
 
+Rule: TypeAlias = Callable[[OrderRequest, Situation], Refusal | None]
+
+
+def first_refusal(rules: Sequence[Rule], request: OrderRequest, here: Situation) -> Refusal | None:
+    """What the first rule says that refuses; None when none does."""
+    return next((refusal for rule in rules if (refusal := rule(request, here))), None)
+
+
 def is_opening(request: OrderRequest, here: Situation) -> bool:
     """Whether it opens or adds to a position, rather than closing one."""
     return here.held >= 0 if request.side == "buy" else here.held <= 0
@@ -57,29 +82,41 @@ def intent(request: OrderRequest, here: Situation) -> str:
     return f"{request.side}_to_{'open' if is_opening(request, here) else 'close'}"
 
 
-def limit_of(request: OrderRequest) -> Decimal | None:
+def limit_of(request: OrderRequest, options: VenueOptions) -> Decimal | None:
     """The worst price it may trade at. A buy stop carries one: 4 % above a stop below 50, else 2.5 % (ORD)."""
-    if request.type == "stop" and request.side == "buy" and request.stop_price is not None:
+    if options.buy_stop_limits and request.type == "stop" and request.side == "buy" and request.stop_price is not None:
         limit = request.stop_price * (Decimal("1.04") if request.stop_price < 50 else Decimal("1.025"))
         return limit.quantize(_CENT if limit >= 1 else _SUB_PENNY, ROUND_HALF_UP)
     return request.limit_price
 
 
+def market_price(here: Situation) -> Decimal | None:
+    """The ask in core hours, the midpoint in extended hours, the last price otherwise (facts.md 5.2, ORD)."""
+    if here.ask is None or here.bid is None:
+        return here.ask if here.ask is not None else here.last
+    return here.ask if here.session is Session.CORE else (here.bid + here.ask) / 2
+
+
 def value_price(request: OrderRequest, here: Situation) -> Decimal | None:
-    """What one share of an opening order counts as (facts.md 5.2, ORD); None when no price is known."""
-    limit = limit_of(request)
+    """What one share of an opening order counts as (facts.md 5.2, ORD); None when no price is known.
+
+    A buy that waits for a stop counts as the stop at least (INF where no limit goes with it).
+    """
+    limit = limit_of(request, here.options)
     if request.side == "buy":
-        return limit if limit is not None else _check_price(here)
+        if limit is not None:
+            return limit
+        price, stop = market_price(here), _stop(request, here)
+        return price if stop is None or price is None else max(price, stop)
     ask = here.ask if here.ask is not None else here.last
     known = [price for price in (limit, ask and ask * Decimal("1.03")) if price is not None]
     return max(known, default=None)
 
 
-def _check_price(here: Situation) -> Decimal | None:
-    """The ask in core hours, the midpoint in extended hours, the last price otherwise."""
-    if here.ask is None or here.bid is None:
-        return here.ask if here.ask is not None else here.last
-    return here.ask if here.session is Session.CORE else (here.bid + here.ask) / 2
+def _stop(request: OrderRequest, here: Situation) -> Decimal | None:
+    if request.type == "trailing_stop" and here.last is not None:
+        return first_stop(request, here.last)
+    return request.stop_price
 
 
 def cost(request: OrderRequest, here: Situation) -> Decimal | None:

@@ -34,6 +34,19 @@ class VenueOptions:
         flip_to_long: whether one buy may cover a short and go long. Sells never flip a long (facts.md 5.2).
         extended_gtc: whether extended hours take gtc orders (facts.md 13.2).
         refuse_wash_trades: whether an order that could meet one of our own is refused (facts.md 5.2, PROT).
+        buy_stop_limits: whether a buy stop turns into a stop-limit order, 4 % or 2.5 % above (facts.md 5.2, ORD).
+        stop_away_from_market: whether the stop of a group must be 0.01 away from the market too, and not only from its
+            entry or take-profit (facts.md 5.3, ORD; a trader's test on paper says no: find_string 59721560122).
+        stopped_profit_ends: how a take-profit ends when its stop-loss is elected (facts.md 5.3, alpaca-py#198).
+        tell_stop_cancels: whether the stream tells that a take-profit's fill has canceled the held stop-loss; it was
+            reported not to (facts.md 8, alpaca-py#198).
+        stray_legs: what becomes of `take_profit` and `stop_loss` of a simple order: "ignored", as reported
+            (alpaca-py#289), or "refused".
+        auction_price: what opg and cls orders fill at: the "print" of the auction (the first of the session, the last
+            before the close), or the "quote" then, as paper simulates them (facts.md 9).
+        cls_cutoff_minutes: before the close; 10 by the docs, 5 by the text of the refusal (facts.md 13.3).
+        price_away: how far on the wrong side of the market a limit may be, as a fraction; None does not look
+            (facts.md 5.2, PROT: such a check exists, its thresholds are unpublished).
         stops_within_quote: whether a stop is elected only by a print inside bid and ask (facts.md 5.2, ORD).
         client_order_id_length: 128; 48 before 2024 (facts.md 5.1).
         shorting_enabled: False refuses every opening short.
@@ -57,6 +70,14 @@ class VenueOptions:
     flip_to_long: bool = False
     extended_gtc: bool = True
     refuse_wash_trades: bool = True
+    buy_stop_limits: bool = True
+    stop_away_from_market: bool = True
+    stopped_profit_ends: Literal["canceled", "replaced"] = "canceled"
+    tell_stop_cancels: bool = True
+    stray_legs: Literal["ignored", "refused"] = "ignored"
+    auction_price: Literal["print", "quote"] = "print"
+    cls_cutoff_minutes: int = 10
+    price_away: Decimal | None = None
     stops_within_quote: bool = True
     client_order_id_length: int = 128
     shorting_enabled: bool = True

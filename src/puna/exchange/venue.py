@@ -6,10 +6,10 @@ values become `last_equity` and `lastday_price`, splits are applied), at the clo
 values are taken, at the end of after-hours the rest of the day orders expires; fees are charged at both.
 """
 
-from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -30,7 +30,8 @@ from puna.exchange.commands import (
 )
 from puna.exchange.desk import Desk
 from puna.exchange.ledger import Ledger
-from puna.exchange.live import TERMINAL, LiveOrder
+from puna.exchange.listing import Wanted, listed
+from puna.exchange.live import LiveOrder
 from puna.exchange.log import EventLog
 from puna.exchange.market import Market
 from puna.exchange.refusals import Refusal, not_found
@@ -135,38 +136,17 @@ class Venue:
             self._desk.standing(), self._last, self._options, self.ledger.accrued, self._account_id, self._opened_at
         )
 
-    def orders(
-        self,
-        *,
-        status: str = "open",
-        limit: int = 50,
-        after: int | None = None,
-        until: int | None = None,
-        direction: str = "desc",
-        symbols: Sequence[str] | None = None,
-        nested: bool = False,  # noqa: ARG002 - simple orders have no legs to nest
-        side: str | None = None,
-    ) -> list[Order]:
-        """GET /v2/orders: by time of submission; `after` and `until` exclude their instant (facts.md 5.4)."""
-        found = [
-            each
-            for each in self._desk.orders.values()
-            if self._is_visible(each)
-            and status in ("all", "closed" if each.body.status in TERMINAL else "open")
-            and (after is None or (each.body.submitted_at or 0) > after)
-            and (until is None or (each.body.submitted_at or 0) < until)
-            and (not symbols or each.symbol in symbols)
-            and side in (None, each.body.side)
-        ]
-        return [each.copy() for each in (found if direction == "asc" else found[::-1])[:limit]]
+    def orders(self, **wanted: Any) -> list[Order]:
+        """GET /v2/orders; what can be asked for: `listing.Wanted`."""
+        return listed((each for each in self._desk.orders.values() if self._is_visible(each)), Wanted(**wanted))
 
-    def order(self, order_id: str) -> Order | None:
+    def order(self, order_id: str, *, nested: bool = False) -> Order | None:
         """GET /v2/orders/{id}."""
-        return self._shown(self._desk.orders.get(order_id))
+        return self._shown(self._desk.orders.get(order_id), nested=nested)
 
     def order_by_client_id(self, client_order_id: str) -> Order | None:
         """GET /v2/orders:by_client_order_id."""
-        return self._shown(self._desk.by_client_id.get(client_order_id))
+        return self._shown(self._desk.by_client_id.get(client_order_id), nested=False)
 
     def positions(self) -> list[Position]:
         """GET /v2/positions."""
@@ -293,8 +273,8 @@ class Venue:
     def _is_visible(self, order: LiveOrder) -> bool:
         return self._now >= (order.body.created_at or 0) + self._options.visibility_ns
 
-    def _shown(self, order: LiveOrder | None) -> Order | None:
-        return order.copy() if order is not None and self._is_visible(order) else None
+    def _shown(self, order: LiveOrder | None, *, nested: bool) -> Order | None:
+        return order.shown(nested=nested) if order is not None and self._is_visible(order) else None
 
     def _position(self, symbol: str) -> Position:
         price = self._desk.marks[symbol]

@@ -32,7 +32,15 @@ from puna.seams import SeededIds, seeded_rng
 from puna.wire.codec import Amount, Nanos, encode
 from puna.wire.market import Bar
 from puna.wire.stream import QuoteMessage, TradeMessage
-from puna.wire.trading import Asset, Order, OrderRequest, ReplaceRequest, TradeUpdate
+from puna.wire.trading import (
+    Asset,
+    Order,
+    OrderRequest,
+    ReplaceRequest,
+    StopLossRequest,
+    TakeProfitRequest,
+    TradeUpdate,
+)
 
 SECOND = 1_000_000_000
 MONDAY = date(2012, 9, 17)
@@ -124,15 +132,26 @@ class World:
         return reply
 
     def submit(self, **fields: Any) -> Any:
-        """A market order for one share of AAPL, day, unless said otherwise; None leaves a field out."""
+        """A market order for one share of AAPL, day, unless said otherwise; None leaves a field out.
+
+        `take_profit=110` and `stop_loss=90` or `stop_loss=(90, 89)` name the exits of a group.
+        """
         usual = {"symbol": "AAPL", "qty": 1, "side": "buy", "type": "market", "time_in_force": "day"}
-        return self.do(Submit(OrderRequest(**_amounts({**usual, **fields}))))
+        return self.do(Submit(OrderRequest(**_amounts({**usual, **_exits(fields)}))))
 
     def order(self, **fields: Any) -> Order:
         """The same, accepted."""
         reply = self.submit(**fields)
         assert isinstance(reply, Order), reply
         return reply
+
+    def group(self, order_class: str, **fields: Any) -> tuple[Order, ...]:
+        """A bracket, OCO or OTO, accepted: the order and its legs."""
+        order = self.order(order_class=order_class, **fields)
+        return order, *(order.legs or ())
+
+    def statuses(self, *orders: Order) -> list[str]:
+        return [self.shown(each).status for each in orders]
 
     def limit(self, price: object, **fields: Any) -> Order:
         return self.order(type="limit", limit_price=price, **fields)
@@ -179,6 +198,16 @@ class World:
     def _keep(self, events: Sequence[TradeUpdate | DataFrame]) -> None:
         self.updates += [each for each in events if isinstance(each, TradeUpdate)]
         self.frames += [each for each in events if isinstance(each, DataFrame)]
+
+
+def _exits(fields: dict[str, Any]) -> dict[str, Any]:
+    profit, stop = fields.get("take_profit"), fields.get("stop_loss")
+    if isinstance(profit, int | str):
+        profit = TakeProfitRequest(limit_price=Amount(str(profit)))
+    if isinstance(stop, int | str | tuple):
+        first, *rest = stop if isinstance(stop, tuple) else (stop,)
+        stop = StopLossRequest(stop_price=Amount(str(first)), limit_price=Amount(str(rest[0])) if rest else None)
+    return {**fields, "take_profit": profit, "stop_loss": stop}
 
 
 def _amounts(fields: dict[str, Any]) -> dict[str, Any]:

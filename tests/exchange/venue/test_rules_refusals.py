@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from puna.exchange.venue import Refusal
-from puna.wire.trading import LegRequest, Order, StopLossRequest, TakeProfitRequest
+from puna.wire.trading import AdvancedInstructions, LegRequest, Order
 
 SUB_PENNY = "sub-penny increment does not fulfill minimum pricing criteria"
 LIMIT = {"type": "limit", "limit_price": 90}
@@ -103,20 +103,91 @@ PLAIN: list[tuple[str, dict[str, Any], int, int, str]] = [
     ),
     ("find_string 68905162627", {"side": "sell", "symbol": "HARD"}, 422, 42210000, 'asset "HARD" cannot be sold short'),
     ("INF", {"symbol": "SILENT"}, 422, 42210000, 'no price is known for asset "SILENT"'),
+    (
+        "find_string 52694518797",
+        {"type": "trailing_stop"},
+        422,
+        40010001,
+        "trailing stop orders must specify one of trail_price or trail_percent",
+    ),
+    (
+        "find_string 52694518797",
+        {"type": "trailing_stop", "trail_price": 1, "trail_percent": 1},
+        422,
+        40010001,
+        "trailing stop orders must specify one of trail_price or trail_percent",
+    ),
+    (
+        "3 ERR",
+        {"type": "trailing_stop", "trail_percent": "0.09"},
+        422,
+        40010001,
+        "trail_percent must be greater than or equal to 0.1",
+    ),
+    ("INF", {"type": "trailing_stop", "trail_percent": 100}, 422, 40010001, "trail_percent must be less than 100"),
+    ("INF", {"type": "trailing_stop", "trail_price": 0}, 422, 40010001, "trail_price must be > 0"),
+    (
+        "INF",
+        {"type": "trailing_stop", "trail_price": 1, "stop_price": 9},
+        422,
+        40010001,
+        "trailing stop orders require no stop or limit price",
+    ),
+    ("find_string 62591221107", {"trail_price": 1}, 422, 40010001, "market orders must not have trail_price"),
+    (
+        "5.2",
+        {"type": "trailing_stop", "trail_price": 1, "time_in_force": "ioc"},
+        422,
+        42210000,
+        "trailing stop orders must be DAY or GTC orders",
+    ),
+    (
+        "INF",
+        {"type": "trailing_stop", "trail_price": 1, "qty": "0.5"},
+        422,
+        42210000,
+        "fractional orders cannot be trailing stop orders",
+    ),
+    (
+        "5.2",
+        {"type": "trailing_stop", "trail_price": 1, "extended_hours": True},
+        422,
+        42210000,
+        "extended hours order must be DAY or GTC limit orders",
+    ),
+    (
+        "3 ERR",
+        {"time_in_force": "opg"},
+        403,
+        40310000,
+        "opg orders must be submitted after 7:00pm and before 9:28am",
+    ),
+    (
+        "INF",
+        {"time_in_force": "cls", "type": "stop", "stop_price": 120},
+        422,
+        42210000,
+        "cls orders must be market or limit orders",
+    ),
+    (
+        "SPEC-T",
+        {**LIMIT, "qty": "0.5", "extended_hours": True},
+        422,
+        42210000,
+        'asset "AAPL" is not fractionable in extended hours',
+    ),
+    (
+        "find_string 62591221107",
+        {"advanced_instructions": AdvancedInstructions(algorithm="VWAP")},
+        403,
+        40310000,
+        "account not allowed to use advanced_instructions",
+    ),
 ]
 
 LATER: list[tuple[dict[str, Any], str]] = [
-    ({"type": "trailing_stop", "trail_price": 1}, "trailing_stop orders are"),
-    ({"type": "trailing_stop", "trail_percent": 1}, "trailing_stop orders are"),
-    ({"time_in_force": "opg"}, "time_in_force opg is"),
-    ({"time_in_force": "cls"}, "time_in_force cls is"),
-    ({"order_class": "bracket"}, "order_class bracket is"),
-    ({"order_class": "oco"}, "order_class oco is"),
-    ({"order_class": "oto"}, "order_class oto is"),
     ({"symbol": None, "order_class": "mleg"}, "order_class mleg is"),
     ({"legs": [LegRequest(symbol="X", ratio_qty=Decimal(1))]}, "order_class mleg is"),
-    ({"take_profit": TakeProfitRequest(limit_price=Decimal(9))}, "take_profit and stop_loss are"),
-    ({"stop_loss": StopLossRequest(stop_price=Decimal(9))}, "take_profit and stop_loss are"),
     ({"symbol": "BTC/USD"}, "crypto orders are"),
     ({"symbol": "AAPL250620C00100000"}, "us_option orders are"),
 ]
@@ -385,12 +456,12 @@ CHANGES: list[tuple[str, dict[str, Any], dict[str, Any], Refusal]] = [
         {"limit_price": 91},
         Refusal(422, 42210000, "notional orders cannot be replaced"),
     ),
-    ("INF", LIMIT, {"trail": 1}, Refusal(422, 42210000, "trailing_stop orders are not served by this exchange")),
+    ("INF", LIMIT, {"trail": 1}, Refusal(422, 40010001, "trail is only valid for trailing stop orders")),
     (
-        "5.2",
+        "3 ERR",
         LIMIT,
         {"time_in_force": "opg"},
-        Refusal(422, 42210000, "time_in_force opg is not served by this exchange"),
+        Refusal(403, 40310000, "opg orders must be submitted after 7:00pm and before 9:28am"),
     ),
 ]
 

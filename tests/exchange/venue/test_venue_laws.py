@@ -39,8 +39,10 @@ def _command(chance: random.Random, kind: str) -> dict[str, Any]:
         "submit": {
             "symbol": symbol,
             "side": chance.choice(["buy", "buy", "sell"]),
-            "type": chance.choice(["market", "limit", "limit", "limit", "stop", "stop_limit"]),
-            "time_in_force": chance.choice(["day"] * 5 + ["gtc", "gtc", "ioc", "fok"]),
+            "type": chance.choice(["market", "limit", "limit", "limit", "stop", "stop_limit", "trailing_stop"]),
+            "time_in_force": chance.choice(["day"] * 5 + ["gtc", "gtc", "ioc", "fok", "opg", "cls"]),
+            "order_class": chance.choice([""] * 6 + ["bracket", "bracket", "oco", "oto"]),
+            "away": chance.randrange(1, 150),
             "qty": chance.choice([whole, whole, whole, whole, Decimal(chance.randrange(10**7, 10**10)) / 10**9]),
             "dollars": chance.random() < 0.1,
             "off": off,
@@ -153,18 +155,27 @@ def _do(w: Any, step: dict[str, Any], orders: list[str]) -> Any:
             return _submit(w, **step)
         case "replace":
             name = _pick(w, orders, step["which"])
-            limit = w.venue.order(name).limit_price if w.venue.order(name) else None
-            return w.replace(name, qty=step["qty"], limit_price=limit and max(limit + Decimal(step["off"]) / 100, 1))
+            order = w.venue.order(name)
+            limit = order.limit_price if order else None
+            qty = None if order and order.group_id else step["qty"]
+            return w.replace(name, qty=qty, limit_price=limit and max(limit + Decimal(step["off"]) / 100, 1))
         case "cancel":
             return w.cancel(_pick(w, orders, step["which"]))
         case other:
             return getattr(w, other)(**step)
 
 
-def _submit(w: Any, *, off: int, dollars: bool, extended: bool, qty: Any, **fields: Any) -> Any:
-    near = Decimal(str({"AAPL": 100, "IBM": 40}[fields["symbol"]]))
+def _submit(w: Any, *, off: int, dollars: bool, extended: bool, qty: Any, away: int, **fields: Any) -> Any:
+    near = w.venue._desk.marks[fields["symbol"]].quantize(Decimal("0.01"))
     price = max(near + Decimal(off) / 100, Decimal(1))
     kind = fields["type"]
+    if fields["order_class"]:
+        up = Decimal(away if (fields["side"] == "buy") is (fields["order_class"] != "oco") else -away) / 100
+        fields["type"] = kind = "limit" if fields["order_class"] == "oco" or kind == "trailing_stop" else kind
+        fields["take_profit"] = str(max(price + up, Decimal(1))) if fields["order_class"] != "oto" else None
+        fields["stop_loss"] = str(max(price - up, Decimal(1)))
+    if kind == "trailing_stop":
+        fields["trail_price"] = Decimal(away) / 100
     return w.submit(
         **fields,
         qty=None if dollars else qty,
@@ -244,12 +255,16 @@ def test_the_laws_are_tried_on_everything_that_can_happen(world: Any) -> None:
         w, witness, split_at = _run(world, seed, _script(seed, 80), paper=seed % 2 == 0)
         _finish(w, witness, split_at)
         events.update(w.events())
+        events.update(f"{each.order.group_role} {each.event}" for each in w.updates if each.order.group_role)
         refusals.update(json.loads(each)["body"]["message"][:12] for each in w.lines if '"kind":"refusal"' in each)
     told = {"accepted", "pending_new", "new", "partial_fill", "fill", "canceled", "pending_cancel", "expired"}
-    told |= {"pending_replace", "replaced", "order_replace_rejected", "rejected"}
-    assert set(events) == told
+    told |= {"pending_replace", "replaced", "order_replace_rejected"}
+    groups = {f"{role} {event}" for role in ("entry", "take_profit", "stop_loss") for event in ("fill", "canceled")}
+    assert groups | {"take_profit replaced", "take_profit expired"} <= set(events)
+    assert {each for each in events if " " not in each} - {"rejected"} == told
     assert events["fill"] > 100
     reasons = {"insufficient", "potential wa", "order is alr", "unable to re", "position doe", "fractional o"}
+    reasons |= {"bracket orde", "oco orders m", "oto orders m", "stop_loss.st", "opg orders m", "cls orders m"}
     assert reasons <= set(refusals)
 
 
