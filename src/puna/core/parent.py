@@ -38,6 +38,7 @@ __all__ = [
     "Tick",
     "VolumeSeen",
     "WakeAt",
+    "style_name",
 ]
 
 SECOND = 1_000_000_000
@@ -83,6 +84,19 @@ class Participate(msgspec.Struct, frozen=True, tag=True):
 
 
 Style: TypeAlias = Sweep | Patient | Sliced | Participate
+
+
+def style_name(style: Style) -> str:
+    """A style in the field's words."""
+    match style:
+        case Sweep():
+            return "market with a cap"
+        case Patient(steps, seconds):
+            return f"patient, {steps} steps of {seconds} s"
+        case Sliced(slices, profile, _):
+            return f"VWAP, {len(profile)} slices" if profile else f"TWAP, {slices} slices"
+        case Participate(rate, _):
+            return f"{(rate * 100).normalize():f} % of volume"
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,6 +17,7 @@ __all__ = [
     "FillRow",
     "NoteRow",
     "OrderRow",
+    "ParentRow",
     "PositionRow",
     "PricePoint",
     "RunRecord",
@@ -62,6 +63,8 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     refusal_code: str | None = None
     refusal_text: str | None = None
     replaces: str | None = None
+    parent: str | None = None
+    legs: list[str] = []
 
 
 class FillRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +82,41 @@ class FillRow(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str = ""
     mid: float | None = None
     notional: Decimal | None = None
+
+
+class ParentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A parent order, and what its quality is measured by; prices of a package are net, a credit is negative.
+
+    Args:
+        parent_id: its children name it.
+        style: how it was worked, in words.
+        cap: the worst price that was allowed.
+        children: client_order_ids, in the order in which they were sent.
+        filled: how much of `qty` was done by `ts_end`; `avg_price` is what it cost.
+        arrival_mid: the middle of the market when it was decided; `end_mid` when it ended.
+        market_vwap: of the market's minutes between both, as far as the bars tell.
+        multiplier: dollars for one unit of price: 100 for a package of options.
+        reason: why it ended; empty while it is worked.
+    """
+
+    parent_id: str
+    strategy: str
+    symbol: str
+    side: str
+    qty: Decimal
+    style: str
+    ts_begin: int
+    cap: Decimal | None = None
+    children: list[str] = []
+    filled: Decimal = ZERO
+    avg_price: Decimal | None = None
+    arrival_mid: float | None = None
+    end_mid: float | None = None
+    market_vwap: float | None = None
+    multiplier: int = 1
+    ts_end: int | None = None
+    reason: str = ""
+    because: str = ""
 
 
 class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +193,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
     prices: dict[str, list[PricePoint]] = {}
     orders: list[OrderRow] = []
     fills: list[FillRow] = []
+    parents: list[ParentRow] = []
     positions: list[PositionRow] = []
     drops: list[DropRow] = []
     notes: list[NoteRow] = []

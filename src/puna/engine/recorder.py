@@ -2,11 +2,15 @@
 
 import sys
 from decimal import Decimal
+from math import fsum
 
 import puna
+from puna.core.decimals import NANO
 from puna.core.orders import Order, Status
-from puna.core.types import ZERO, Bar
-from puna.engine.blotter import Blotter, Booked
+from puna.core.parent import style_name
+from puna.core.symbols import multiplier
+from puna.core.types import ZERO, Bar, Leg
+from puna.engine.blotter import Blotter, Booked, ParentOrder
 from puna.engine.entries import Note, Refusal
 from puna.engine.market import MarketView
 from puna.engine.record import (
@@ -16,6 +20,7 @@ from puna.engine.record import (
     FillRow,
     NoteRow,
     OrderRow,
+    ParentRow,
     PositionRow,
     PricePoint,
     RunRecord,
@@ -96,6 +101,11 @@ class Recorder:
             prices=self.prices,
             orders=sorted(orders, key=lambda row: row.ts_decision),
             fills=[_fill_row(each) for each in booked if each.fill.qty],
+            parents=[
+                self._parent_row(each)
+                for each in blotter.parents.values()
+                if each.ended is None or each.ended.ts >= self._started_ts
+            ],
             positions=[
                 PositionRow(symbol=each.symbol, qty=each.qty, cost=each.cost, mark=self._market.mark(each.symbol))
                 for each in portfolio.positions.values()
@@ -106,6 +116,44 @@ class Recorder:
             books=self.books,
             versions={"puna": puna.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
         )
+
+    def _parent_row(self, known: ParentOrder) -> ParentRow:
+        """A parent and what became of its children."""
+        begun, ended, parent = known.begun, known.ended, known.begun.parent
+        names = self._blotter.children[begun.parent_id]
+        children = [self._blotter.orders[name] for name in names]
+        filled = sum((child.filled_qty for child in children), ZERO)
+        paid = sum((child.filled_notional for child in children), ZERO)
+        return ParentRow(
+            parent_id=begun.parent_id,
+            strategy=begun.strategy,
+            symbol=parent.symbol,
+            side=str(parent.side),
+            qty=parent.qty,
+            style=style_name(parent.style),
+            ts_begin=begun.ts,
+            cap=parent.cap,
+            children=names,
+            filled=filled,
+            avg_price=(paid / filled).quantize(NANO) if filled else None,
+            arrival_mid=begun.arrival,
+            end_mid=ended.mid if ended else None,
+            market_vwap=None if parent.legs else self._vwap(parent.symbol, begun.ts, ended.ts if ended else None),
+            multiplier=int(multiplier(parent.symbols[0])),
+            ts_end=ended.ts if ended else None,
+            reason=ended.reason if ended else "",
+            because=begun.because,
+        )
+
+    def _vwap(self, symbol: str, begin: int, end: int | None) -> float | None:
+        """What the market paid on average in the minutes that lie in between, in whole or in part."""
+        bars = [
+            bar
+            for bar in self._market.bars(symbol, "1Min")
+            if bar.ts_event + MINUTE > begin and (end is None or bar.ts_event < end) and bar.volume
+        ]
+        volume = fsum(bar.volume for bar in bars)
+        return fsum((bar.vwap or bar.close) * bar.volume for bar in bars) / volume if volume else None
 
 
 def _order_row(order: Order, blotter: Blotter) -> OrderRow:
@@ -133,7 +181,14 @@ def _order_row(order: Order, blotter: Blotter) -> OrderRow:
         refusal_code=code,
         refusal_text=text,
         replaces=intent.replaces,
+        parent=intent.parent,
+        legs=[_leg(leg) for leg in intent.legs],
     )
+
+
+def _leg(leg: Leg) -> str:
+    """As in "-1 SPY260320P00480000"."""
+    return f"{leg.side.sign * leg.ratio:+d} {leg.symbol}"
 
 
 def _refusal(order: Order) -> tuple[str | None, str | None]:
@@ -166,6 +221,8 @@ def _refusal_row(refusal: Refusal) -> OrderRow:
         refusal_code=breach.code,
         refusal_text=f"{breach.message}{seen}",
         replaces=intent.replaces,
+        parent=intent.parent,
+        legs=[_leg(leg) for leg in intent.legs],
     )
 
 

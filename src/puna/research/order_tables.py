@@ -89,9 +89,11 @@ def _order(order: OrderRow, ids: Mapping[str, str], whose: int, steps: Sequence[
 
 def _what(order: OrderRow, ids: Mapping[str, str]) -> list[Child]:
     """Side, quantity and symbol; below it, how it is priced, for how long, and whose it is."""
-    words = f"{order.side.upper()} {quantity(order.qty)} {order.symbol}"
+    kind = "package of options" if order.legs else ""
+    words = f"{order.side.upper()} {quantity(order.qty)} {order.symbol} {kind}".rstrip()
     terms = f"{_terms(order)} \N{MIDDLE DOT} {order.strategy}"
-    return [tag("span", words, class_="side"), tag("span", terms, *_replaces(order, ids), class_="sub")]
+    legs = [tag("span", leg, class_="sub") for leg in order.legs]
+    return [tag("span", words, class_="side"), *legs, tag("span", terms, *_replaces(order, ids), class_="sub")]
 
 
 def _terms(order: OrderRow) -> str:

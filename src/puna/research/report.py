@@ -12,7 +12,7 @@ from string import Template
 import msgspec
 
 from puna.engine.record import RunRecord
-from puna.research import order_tables, sections
+from puna.research import order_tables, quality, sections
 from puna.research.markup import Html, join, tag
 from puna.research.metrics import Metric, Result, by_strategy, by_symbol, measure
 from puna.research.verdict import Doubt, doubts, headline, verdict
@@ -31,6 +31,7 @@ class Report(msgspec.Struct, frozen=True):
     metrics: list[Metric]
     strategies: list[Result]
     symbols: list[Result]
+    quality: list[quality.Quality]
     record: RunRecord
 
 
@@ -43,6 +44,7 @@ def report(record: RunRecord) -> Report:
         metrics=measure(record),
         strategies=by_strategy(record),
         symbols=by_symbol(record),
+        quality=quality.qualities(record),
         record=record,
     )
 
@@ -78,6 +80,7 @@ def _body(made: Report) -> Html:
         ("Where the result comes from", "result", sections.bridge(record)),
         ("Prices and fills", "prices", sections.prices(record)),
         ("Orders", "orders", order_tables.orders(record)),
+        ("Parent orders", "parents", quality.parents(record)),
         ("Refused orders", "refused", order_tables.refused(record)),
         ("Fills", "fills", order_tables.fills(record)),
         ("Streams", "streams", sections.drops(record)),
