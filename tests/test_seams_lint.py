@@ -24,6 +24,7 @@ RIMS: dict[str, set[Kind]] = {
     "alpaca/http.py": {"network"},
     "alpaca/stream.py": {"network"},
     "alpaca/transport.py": {"network"},  # the session that http.py and stream.py dial with
+    "engine/latch.py": {"disk"},  # files beside the journal that halt trading
     "engine/models/saved.py": {"disk"},  # a model's folder
     "engine/probes.py": {"network"},  # names points of a request, out of the HTTP client's trace hooks
     "engine/storage.py": {"disk"},  # the journal's file and its lock

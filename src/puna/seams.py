@@ -65,7 +65,7 @@ class Clock(Protocol):
     def driver(self) -> AbstractContextManager[object]:
         """Registers somebody who advances a driven clock, such as a live stream, for as long as it is entered."""
 
-    def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         """Raises TimeoutError in its body after `seconds` of wall time."""
 
     def busy(self) -> AbstractContextManager[object]:
@@ -93,7 +93,7 @@ class SystemClock:
     def driver(self) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         return asyncio.timeout(seconds)
 
     def busy(self) -> AbstractContextManager[object]:
@@ -171,7 +171,7 @@ class DrivenClock:
                 if not woken.done():
                     woken.set_result(None)
 
-    def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         return asyncio.timeout(seconds)
 
     @contextmanager

@@ -28,6 +28,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "account": ("puna.cli.account", "What the account holds and what it may spend."),
     "positions": ("puna.cli.account", "What is held, at which price, with which profit."),
     "orders": ("puna.cli.account", "Open orders; with --status, closed ones too."),
+    "halt": ("puna.cli.halt", "Stop all new orders of a run, now and after every restart, until `puna resume`."),
+    "resume": (
+        "puna.cli.halt",
+        "End a halt, with a reason; a running process compares its books with the broker's first.",
+    ),
     "margin": ("puna.cli.margin", "Margin, cost, break-evens and largest size of an option order, with its payoff."),
     "config": ("puna.cli.config", "Show, explain and describe the configuration."),
     "doctor": ("puna.cli.doctor", "Check this machine, the configuration, the keys and the journal."),

@@ -99,6 +99,12 @@ CODES: dict[str, Text] = {
         "while an exchange does.",
         "Start `puna exchange` and set ALPACA_BASE_URL to the address it prints, or use mode paper.",
     ),
+    "E041": Text(
+        "There is no such run",
+        "The verb is about a run, by its journal: a configuration leads to it, or the folder of a run, or the file "
+        "itself. There is none where it should be. Nothing was changed and nothing was sent.",
+        "Name the folder, such as runs/demo-7, or start one: puna run CONFIG.",
+    ),
     "E200": Text(
         "The broker said no",
         "An answer with a status that has no code of its own here; the message carries the broker's own words.",
@@ -181,10 +187,10 @@ CODES: dict[str, Text] = {
     ),
     "E520": Text(
         "Trading is halted",
-        "A halt was written into the journal and outlives the process: the books differed, keys were refused, an order "
-        "was filled too often, an answer could not be believed, or a person asked for it. At the start only cancels "
-        "that were asked for before are sent.",
-        "The message names the reason. When it is gone: puna run CONFIG --resume.",
+        "A halt outlives the process: it stands in the journal, or as a latch beside it (journal.sqlite.halt). The "
+        "books differed, keys were refused, an order was filled too often, an answer could not be believed, a limit of "
+        "loss was reached, or a person asked for it. At the start only cancels that were asked for before are sent.",
+        "The message names the reason. When it is gone: puna resume CONFIG --reason TEXT, or puna run CONFIG --resume.",
     ),
     "E600": Text(
         "Market data cannot be used",

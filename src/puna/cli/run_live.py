@@ -123,7 +123,7 @@ async def _run(wish: Wish, team: list[Strategy], place: Place) -> RunRecord:
 
 @contextmanager
 def _stopping(trader: Trader) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run in good order; a second one ends the process."""
+    """Ctrl-C and SIGTERM end the run in good order, a second one ends the process."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
 

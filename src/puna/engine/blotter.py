@@ -76,8 +76,7 @@ class Blotter:
         self.ended: dict[str, int] = {}
         self.portfolio = Portfolio(cash=ZERO)
         self.sleeves: dict[tuple[str, str], Decimal] = {}
-        self.state = TradingState.ACTIVE
-        self.state_reason = ""
+        self.states: dict[str, StateChange] = {}
         self.cancels: set[str] = set()
         self.refusals: list[Refusal] = []
         self.notes: list[Note] = []
@@ -88,6 +87,18 @@ class Blotter:
         self.broker_ts = 0
         self.stamp = 0
         self._by_broker_id: dict[str, str] = {}
+
+    @property
+    def state(self) -> TradingState:
+        """The account's trading state, as it was decided."""
+        decided = self.states.get("")
+        return decided.state if decided else TradingState.ACTIVE
+
+    @property
+    def state_reason(self) -> str:
+        """Why the account's trading state is what it is."""
+        decided = self.states.get("")
+        return decided.reason if decided else ""
 
     def find(self, client_order_id: str, broker_id: str) -> Order | None:
         """An order by either of its ids; the broker's decides where ours is missing."""
@@ -128,7 +139,7 @@ class Blotter:
             case ParentBegun() | ParentStopped() | ParentEnded():
                 self._parent(entry)
             case StateChange():
-                self.state, self.state_reason = entry.state, entry.reason
+                self._set_state(entry)
             case Note():
                 self.notes.append(entry)
             case Told():
@@ -151,10 +162,17 @@ class Blotter:
             sorted(self.orders.values(), key=lambda order: order.client_order_id),
             self.portfolio,
             sorted((strategy, symbol, f"{qty:f}") for (strategy, symbol), qty in self.sleeves.items()),
-            self.state,
+            sorted((scope, each.state) for scope, each in self.states.items()),
             sorted(self.cancels),
         )
         return sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+    def _set_state(self, entry: StateChange) -> None:
+        """The account's last decision stays, with its reason; of a strategy or symbol only what restricts it."""
+        if entry.scope and entry.state is TradingState.ACTIVE:
+            self.states.pop(entry.scope, None)
+        else:
+            self.states[entry.scope] = entry
 
     def _intend(self, entry: Intent) -> Change:
         intent = entry.intent

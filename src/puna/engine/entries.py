@@ -195,12 +195,20 @@ class ParentEnded(_Entry, frozen=True, kw_only=True, tag="parent_end"):
         return self.parent_id
 
 
-class StateChange(_Entry, frozen=True, kw_only=True, tag="state"):
-    """The trading state from here on, why, and by whom."""
+class StateChange(_Entry, frozen=True, kw_only=True, tag="state", omit_defaults=True):
+    """The trading state from here on, why, and by whom; of the account, or of what `scope` names.
+
+    Args:
+        state: what may be sent.
+        reason: in words.
+        by: a person ("operator"), the broker, or a part of Puna.
+        scope: empty for the account, else `strategy:NAME` or `symbol:SYMBOL`.
+    """
 
     state: TradingState
     reason: str
     by: str
+    scope: str = ""
 
 
 class Note(_Entry, frozen=True, kw_only=True, tag="note"):

@@ -54,6 +54,7 @@ from puna.engine.entries import (
     Told,
 )
 from puna.engine.journal import Journal
+from puna.engine.latch import Latch, scopes_of
 from puna.engine.market import MarketView
 from puna.engine.outbound import Outbound, Timing
 from puna.engine.sighting import Sighting
@@ -117,6 +118,7 @@ class Gateway:
         self.lock = asyncio.Lock()
         self.line = Line()
         self.tasks = Tasks()
+        self.latch = Latch(journal.path)
         self.outbound = Outbound(self)
         self.heard: dict[str, int] = {}
         self._prefix = prefix
@@ -152,6 +154,8 @@ class Gateway:
         await self.record(Epoch(ts=self.clock.now(), number=number, prefix=self._prefix, version=__version__))
         if self.journal.failure is not None:
             raise self.journal.failure
+        for wish in self.latch.all():
+            self.hold(wish.state, wish.reason, wish.by, wish.scope)
         self.tasks.spawn(self.line.work(), "line")
 
     async def stop(self) -> None:
@@ -168,29 +172,63 @@ class Gateway:
 
     @property
     def state(self) -> TradingState:
-        """What may be sent now: the strictest of what was decided and what circumstances allow."""
+        """What may be sent now: the strictest of what was decided, the latch, and what circumstances allow."""
         decided = TradingState.HALTED if self._halted else self.blotter.state
-        return max(decided, self.gate(), key=lambda state: _SEVERITY[state])
+        return _strictest(decided, self.gate(), self._latched(""))
+
+    def state_of(self, intent: OrderIntent) -> TradingState:
+        """What may be sent of this order's strategy and symbol: never more than of the account."""
+        states = self.blotter.states
+        _, *narrow = scopes_of(intent.strategy, intent.symbol)
+        decided = (states[scope].state for scope in narrow if scope in states)
+        return _strictest(self.state, *decided, *map(self._latched, narrow))
+
+    def why(self, intent: OrderIntent) -> str:
+        """Why not everything may be sent of this order's strategy and symbol, in words."""
+        for scope in scopes_of(intent.strategy, intent.symbol):
+            decided, latched = self.blotter.states.get(scope), self.latch.standing(scope)
+            if not scope and self._halted:
+                return self._halted
+            if decided is not None and decided.state is not TradingState.ACTIVE:
+                return decided.reason
+            if latched is not None:
+                return latched.reason
+        return "circumstances"
 
     @property
     def halted(self) -> str:
         """Why trading is halted; empty when it is not."""
         if self._halted:
             return self._halted
+        latched = self.latch.standing("")
+        if latched is not None and latched.state is TradingState.HALTED:
+            return latched.reason
         return self.blotter.state_reason if self.blotter.state is TradingState.HALTED else ""
 
     def halt(self, reason: str, by: str = "gateway") -> None:
         """From now on nothing new leaves; cancels do. Only a person takes it back (I28)."""
         if not self.halted:
-            self._halted = reason
-            change = StateChange(ts=self.clock.now(), state=TradingState.HALTED, reason=reason, by=by)
-            self._write_down(change)
+            self.hold(TradingState.HALTED, reason, by)
 
-    async def decide(self, state: TradingState, reason: str, by: str) -> None:
+    def hold(self, state: TradingState, reason: str, by: str, scope: str = "") -> None:
+        """Restricts at once, and writes it down; never loosens."""
+        known = self.blotter.states.get(scope)
+        if known is not None and _SEVERITY[known.state] >= _SEVERITY[state]:
+            return
+        if state is TradingState.HALTED and not scope:
+            self._halted = self._halted or reason
+        self._write_down(StateChange(ts=self.clock.now(), state=state, reason=reason, by=by, scope=scope))
+
+    async def decide(self, state: TradingState, reason: str, by: str, scope: str = "") -> None:
         """Sets the trading state, durably."""
-        await self.record(StateChange(ts=self.clock.now(), state=state, reason=reason, by=by))
-        if self.journal.failure is None:
+        await self.record(StateChange(ts=self.clock.now(), state=state, reason=reason, by=by, scope=scope))
+        if self.journal.failure is None and not scope:
             self._halted = ""
+
+    def _latched(self, scope: str) -> TradingState:
+        """What the latch of a scope allows."""
+        wish = self.latch.standing(scope)
+        return wish.state if wish else TradingState.ACTIVE
 
     def note(self, code: str, text: str) -> None:
         """Writes down something that a person should know."""
@@ -274,9 +312,9 @@ class Gateway:
         """Why an approved order must not leave now, or leave again; empty when it may."""
         if intent.client_order_id in self.blotter.cancels:
             return "it was canceled before it was sent"
-        state = self.state
+        state = self.state_of(intent)
         if state is TradingState.HALTED:
-            return f"trading was halted before it was sent: {self.halted}"
+            return f"trading was halted before it was sent: {self.why(intent)}"
         if state is TradingState.REDUCING and not reduces(intent, self.view(intent)):
             return "only reductions may be sent now"
         deadline = intent.deadline or intent.ts + round(self.timing.intent * NANOS)
@@ -287,7 +325,7 @@ class Gateway:
         now, portfolio, key = self.clock.now(), self.blotter.portfolio, intent.client_order_id
         return RiskView(
             now=now,
-            state=self.state,
+            state=self.state_of(intent),
             portfolio=portfolio,
             instrument=self.market.listings.get(intent.symbol),
             quote=self.market.quotes.get(intent.symbol),
@@ -523,6 +561,10 @@ class Gateway:
             await self.refresh()
         except PunaError as error:  # the older, stricter figure stays
             self.note(error.code, f"the account could not be read: {error.what}")
+
+
+def _strictest(*states: TradingState) -> TradingState:
+    return max(states, key=lambda state: _SEVERITY[state])
 
 
 def _worded(breach: Breach) -> str:

@@ -36,6 +36,11 @@ class Journal:
         """The hash of all records so far."""
         return self._storage.head
 
+    @property
+    def path(self) -> Path | None:
+        """Its file; None when it is in memory."""
+        return self._storage.path if isinstance(self._storage, SqliteStorage) else None
+
     def read(self) -> Iterator[tuple[int, Entry]]:
         """Every record from the first on, with its number.
 

@@ -5,6 +5,8 @@ is adopted; if there is steadily no such order, it is sent again under the same 
 abandoned. A replace is never sent twice: the links `replaced_by` and the new id tell what became of it (R11).
 """
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from puna.core.orders import Order, Status
 from puna.core.types import OrderType
 from puna.engine.sighting import Sighting
 from puna.engine.tasks import Rank
-from puna.errors import AuthError, BrokerError, NotFoundError, ProtocolError, PunaError, RefusedError
+from puna.errors import AuthError, BrokerError, DeadlineError, NotFoundError, ProtocolError, PunaError, RefusedError
 from puna.wire import trading
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Outbound", "Timing"]
 
 NANOS = 1_000_000_000
+NEVER = 86_400.0
 NOT_TRIED = "E013"
 PATIENT_CANCELS = 3
 _PROVES_REFUSAL = (RefusedError, NotFoundError, AuthError)  # their statuses say that nothing was accepted (R23)
@@ -50,6 +53,7 @@ class Timing:
         transit: the longest silence about an order that should be moving (R5).
         resting: the longest silence about an order that rests.
         refresh: how long after a fill the account is read again.
+        cut: how long a halt waits for the answer to the order that is on its way, in seconds of wall time.
     """
 
     settle: float = 2.0
@@ -58,6 +62,7 @@ class Timing:
     transit: float = 10.0
     resting: float = 300.0
     refresh: float = 5.0
+    cut: float = 0.25
 
 
 class Outbound:
@@ -73,6 +78,8 @@ class Outbound:
         self._doubts: set[str] = set()
         self._watched: set[str] = set()
         self._cancels_sent: dict[str, int] = {}
+        self._leaving: asyncio.Timeout | None = None
+        self._arrived = asyncio.Event()
 
     def queue(self, key: str) -> None:
         """Lets an order be sent in its turn."""
@@ -96,7 +103,7 @@ class Outbound:
             return
         sent = gateway.local(key, "sent")
         try:
-            answer = await self._ask(order)
+            answer = await self._leave(order)
         except PunaError as error:
             await self._failed(order, sent, error)
             return
@@ -108,6 +115,23 @@ class Outbound:
             return
         await gateway.absorb([sent, _shown(answer)])
         gateway.probe("lineage-durable" if order.intent.replaces else "ack-durable")
+
+    async def still(self) -> None:
+        """Returns when no byte of an order that was allowed before can leave any more.
+
+        There is one such request at a time. It has a moment to get its answer; then its connection is cut, and what
+        became of the order is found out as of any other in doubt.
+        """
+        leaving = self._leaving
+        if leaving is None:
+            return
+        self._arrived.clear()
+        with suppress(TimeoutError):
+            async with self._gateway.clock.deadline(self._gateway.timing.cut):
+                await self._arrived.wait()
+        if not self._arrived.is_set():
+            leaving.reschedule(0)
+            await self._arrived.wait()
 
     async def cancel(self, key: str) -> None:
         """Asks for the end of an order that the broker has; others end before they are sent, or when they are found."""
@@ -165,6 +189,20 @@ class Outbound:
             return False
         await self._gateway.clock.backoff(self._gateway.timing.settle)
         return True
+
+    async def _leave(self, order: Order) -> trading.Order:
+        """The answer to an order's request, unless a halt cuts it off."""
+        try:
+            async with self._gateway.clock.deadline(NEVER) as leaving:
+                self._leaving = leaving
+                return await self._ask(order)
+        except TimeoutError as error:
+            cut = DeadlineError("A halt cut the request off before its answer came.")
+            cut.in_doubt = True
+            raise cut from error
+        finally:
+            self._leaving = None
+            self._arrived.set()
 
     async def _ask(self, order: Order) -> trading.Order:
         """POST or PATCH."""

@@ -1,5 +1,6 @@
 """A market clock that runs a number of times as fast as the wall's, for exchanges that run free at a speed."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 
 from puna.seams import SystemClock
@@ -53,7 +54,7 @@ class PacedClock:
     def driver(self) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         return self._wall.deadline(seconds)
 
     def busy(self) -> AbstractContextManager[object]:

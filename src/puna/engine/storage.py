@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol
 from puna.errors import JournalError
 from puna.seams import Record, Storage
 
-__all__ = ["ChainedStorage", "MemoryStorage", "SqliteStorage", "chained"]
+__all__ = ["ChainedStorage", "MemoryStorage", "SqliteStorage", "chained", "owner"]
 
 SCHEMA = 1
 APPLICATION_ID = 0x50554E41  # "PUNA", so that nobody takes another program's database for a journal
@@ -191,7 +191,25 @@ def _locked(path: Path) -> int:
             remedy="End the other process, or give this one a journal and an account of its own.",
             code="E401",
         ) from error
+    os.ftruncate(lock, 0)
+    os.write(lock, b"%d\n" % os.getpid())  # who it is, for those who want to tell the owner something
     return lock
+
+
+def owner(path: Path) -> int | None:
+    """The process that has the journal open; None when nobody has."""
+    try:
+        lock = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(lock, 32).strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(lock)
+    return None
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -26,6 +26,7 @@ from puna.engine.desk import StrategyDesk
 from puna.engine.feed import Feed
 from puna.engine.gateway import Gateway
 from puna.engine.journal import Journal, open_journal
+from puna.engine.killswitch import KillSwitch
 from puna.engine.market import MarketView
 from puna.engine.outbound import Timing
 from puna.engine.pacing import PacedClock
@@ -81,6 +82,7 @@ class Trader:
         say: hears one line about everything notable: market time, text.
         say_order: hears one line about each fill, refusal and end of an order.
         reconciliation: what the start found.
+        switch: the kill switch.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Trader:
         self.desk.on_failure = lambda _, text: self._speak(text)
         self.desk.on_order = lambda text: self.say_order(self._clock.now(), text)
         gateway.gate = self._gate
+        self.switch = KillSwitch(gateway, self._unfit)
 
     async def run(self) -> RunRecord:
         """From the start to the end of the session, or until `stop`.
@@ -185,11 +188,14 @@ class Trader:
             self._clock.set(int(broker.timestamp))
         self._end = self._feed.end = self._end or int(broker.next_close)
         await gateway.start()
+        if gateway.journal.path is not None:
+            gateway.tasks.spawn(self.switch.watch(), "kill switch")
         self.reconciliation = await reconcile(gateway, accept=self._accept_books)
         for line in self.reconciliation.lines():
             self._speak(line)
         if self._resume and self.reconciliation.equal:
             await gateway.decide(TradingState.ACTIVE, "resumed", "operator")
+            gateway.latch.lift("")
         await self._refuse_halted()
         with self._clock.busy():
             await self._feed.look_around()
@@ -340,6 +346,11 @@ class Trader:
             else:
                 self._reconciled = seen
                 return
+
+    async def _unfit(self) -> str:
+        """Why trading must not be resumed; empty when it may."""
+        found = await reconcile(self.gateway)
+        return "" if found.equal else f"our books and the broker's differ: {found.summary}"
 
     def _dropped(self, stream: str, gap: Gap, bars: int, text: str = "") -> None:
         self._recorder.drops.append(DropRow(stream=stream, ts_down=gap.start, ts_up=gap.end, bars=bars))

@@ -1,0 +1,81 @@
+"""`puna halt`, `puna resume`: the trading state of a run, held down by a latch that outlives every process."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from puna.cli.output import json_option, print_json, print_next, verbose_option
+
+__all__ = ["halt", "resume"]
+
+
+@click.command
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--reason", default="a person asked for it", show_default=True, help="Why; it stands in the journal.")
+@click.option("--strategy", help="Only this strategy.")
+@click.option("--symbol", help="Only this symbol.")
+@click.option("--reduce", is_flag=True, help="Let orders pass that reduce a position.")
+@click.option("--timeout", default=3.0, show_default=True, type=click.FloatRange(0.01, 600), help="Seconds to wait.")
+@click.option("--kill", is_flag=True, help="End a process that does not confirm in time.")
+@json_option
+@verbose_option
+def halt(
+    *,
+    run: Path | None,
+    reason: str,
+    strategy: str | None,
+    symbol: str | None,
+    reduce: bool,
+    timeout: float,
+    kill: bool,
+    as_json: bool,
+) -> int:
+    """Stop all new orders of a run, now and after every restart, until `puna resume`.
+
+    RUN is a configuration, the folder of a run, or a journal; puna.toml or the last run when it is left out. What rests
+    at the broker stays there, protective stops among it: `puna flatten` takes that away as well.
+    """
+    from puna.cli.halting import press
+    from puna.cli.target import find_target
+    from puna.core.risk import TradingState
+
+    state = TradingState.REDUCING if reduce else TradingState.HALTED
+    wish = press(find_target(run), state, reason, _scope(strategy, symbol), patience=timeout, kill=kill)
+    answer = asyncio.run(wish)
+    if as_json:
+        print_json(answer._asdict())
+    else:
+        click.echo(f"{state}  {answer.text}")
+        print_next("puna flatten" if answer.confirmed else "puna halt --kill")
+    return 0 if answer.confirmed else 7
+
+
+@click.command
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--reason", required=True, help="Why trading may go on; it stands in the journal.")
+@click.option("--strategy", help="Only this strategy.")
+@click.option("--symbol", help="Only this symbol.")
+@click.option("--timeout", default=10.0, show_default=True, type=click.FloatRange(0.01, 600), help="Seconds to wait.")
+@json_option
+@verbose_option
+def resume(
+    *, run: Path | None, reason: str, strategy: str | None, symbol: str | None, timeout: float, as_json: bool
+) -> int:
+    """End a halt, with a reason; a running process compares its books with the broker's first."""
+    from puna.cli.halting import release
+    from puna.cli.target import find_target
+
+    answer = asyncio.run(release(find_target(run), reason, _scope(strategy, symbol), patience=timeout))
+    if as_json:
+        print_json(answer._asdict())
+    else:
+        click.echo(f"{'active' if answer.confirmed else 'not resumed'}  {answer.text}")
+        print_next("puna positions" if answer.confirmed else "puna explain E520")
+    return 0 if answer.confirmed else 1
+
+
+def _scope(strategy: str | None, symbol: str | None) -> str:
+    if strategy and symbol:
+        raise click.UsageError("--strategy or --symbol, not both: give two commands")
+    return f"strategy:{strategy}" if strategy else f"symbol:{symbol}" if symbol else ""

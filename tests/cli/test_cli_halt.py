@@ -1,0 +1,204 @@
+"""`puna halt` and `puna resume` against real processes: confirmed, hung, killed, and when nothing runs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from puna.cli import puna
+from puna.engine.entries import StateChange, from_record
+from puna.engine.storage import SqliteStorage, owner
+from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
+
+BOT = '''
+from decimal import Decimal
+from puna import Strategy
+
+class Restless(Strategy):
+    """Wants something with every quote."""
+    symbols = ("AAPL",)
+
+    def on_quote(self, quote):
+        self.buy(quote.symbol, 1, limit=Decimal(str(round(quote.bid * 0.9, 2))), because="restless")
+'''
+CONFIG = """[account]
+mode = "sim"
+[[strategy]]
+name = "restless"
+use = "bot.py:Restless"
+[risk]
+max_submits = 100000
+max_open_orders = 100000
+duplicate_window_seconds = 0
+"""
+
+
+class Desk:
+    """A folder with a bot, an exchange that runs free, and the command line as processes."""
+
+    def __init__(self, folder: Path, exchange: ExchangeThread) -> None:
+        self.folder, self.exchange = folder, exchange
+        self.journal = folder / "run" / "journal.sqlite"
+        self.running: list[subprocess.Popen[str]] = []
+        (folder / "bot.py").write_text(BOT)
+        (folder / "bot.toml").write_text(CONFIG)
+
+    def puna(self, *words: str) -> subprocess.Popen[str]:
+        keep = {key: value for key, value in os.environ.items() if not key.startswith(("ALPACA_", "APCA_", "PUNA__"))}
+        keep |= {"ALPACA_BASE_URL": self.exchange.url, "ALPACA_API_KEY": "K", "ALPACA_SECRET_KEY": "S"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "puna", *words],
+            cwd=self.folder, env=keep, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.running.append(process)
+        return process
+
+    def said(self, *words: str) -> tuple[int, Any]:
+        """Exit code and JSON document of a verb."""
+        process = self.puna(*words, "--json")
+        out, err = process.communicate(timeout=40)
+        return process.returncode, json.loads(out) if out.strip() else err
+
+    def trading(self) -> subprocess.Popen[str]:
+        """`puna run`, until its orders arrive."""
+        before = self.orders()
+        process = self.puna("run", "bot.toml", "--out", "run", "--json")
+        wait(lambda: self.orders() > before + 2 or process.poll() is not None)
+        assert process.poll() is None, process.communicate()
+        return process
+
+    def orders(self) -> int:
+        return len(self.exchange.call(lambda server: server.venue.orders(status="all", limit=500)))
+
+
+def wait(question: Callable[[], object], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not question():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    config = ExchangeConfig(symbols=("AAPL",), pacing=Speed(60.0), step_seconds=3, wait_for=())
+    with ExchangeThread(config) as exchange:
+        made = Desk(tmp_path, exchange)
+        yield made
+        for process in made.running:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+def test_halt_is_confirmed_survives_kill_and_ends_with_a_reason(desk: Desk) -> None:
+    """20 orders a second, `puna halt`, not one order more; kill -9, and a start is refused until somebody resumes."""
+    process = desk.trading()
+    code, answer = verb("halt", str(desk.journal), "--reason", "enough")
+    count = desk.orders()
+    assert (code, answer["confirmed"], answer["process"]) == (0, True, process.pid)
+    assert answer["seconds"] < 2
+    time.sleep(0.5)
+    assert desk.orders() == count
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    code, refused = desk.said("run", "bot.toml", "--out", "run")
+    assert code == 1
+    assert "E520" in refused
+    assert "enough" in refused
+    assert verb("resume", str(desk.journal), "--reason", "looked into it")[0] == 0
+    assert states(desk.journal)[-1] == ("", "active", "looked into it")
+
+
+def test_a_hung_process_is_told_of_and_ended(desk: Desk) -> None:
+    """SIGSTOP: not confirmed, exit 7; awake again it sends nothing; stopped again, --kill ends it and is believed."""
+    process = desk.trading()
+    process.send_signal(signal.SIGSTOP)
+    code, answer = verb("halt", str(desk.journal), "--timeout", "0.3")
+    assert (code, answer["confirmed"]) == (7, False)
+    assert "hung or stopped" in answer["text"]
+    count = desk.orders()
+    process.send_signal(signal.SIGCONT)
+    time.sleep(0.5)
+    assert desk.orders() <= count + 1  # at most the one that was on its way
+    process.send_signal(signal.SIGSTOP)
+    code, answer = verb("halt", str(desk.journal), "--timeout", "0.3", "--kill")
+    assert (code, answer["confirmed"]) == (0, True)
+    assert process.wait(10) == -signal.SIGKILL
+    assert owner(desk.journal) is None
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """The journal of a run that is over."""
+    path = tmp_path / "journal.sqlite"
+    SqliteStorage(path).close()
+    return path
+
+
+def verb(*words: str) -> tuple[int, Any]:
+    """Exit code and JSON document of a verb, in this process."""
+    result = CliRunner().invoke(puna, [*words, "--json"], standalone_mode=False)
+    if result.exception:
+        return getattr(result.exception, "exit_code", 1), str(result.exception)
+    return result.return_value, json.loads(result.stdout)
+
+
+def states(journal: Path) -> list[tuple[str, str, str]]:
+    storage = SqliteStorage(journal)
+    entries = [from_record(seq, record) for seq, record in storage.read()]
+    storage.close()
+    return [(each.scope, str(each.state), each.reason) for each in entries if isinstance(each, StateChange)]
+
+
+def test_without_a_process_latch_and_journal_say_so(journal: Path) -> None:
+    """Nothing runs: durable at once in both places; a strategy alone can be halted, and resumed with a reason."""
+    code, answer = verb("halt", str(journal.parent), "--reason", "holiday")
+    assert (code, answer["process"], answer["confirmed"]) == (0, None, True)
+    assert verb("halt", str(journal), "--strategy", "dips", "--reduce")[0] == 0
+    assert journal.with_name("journal.sqlite.halt").exists()
+    assert journal.with_name("journal.sqlite.halt.strategy%3Adips").exists()
+    assert verb("resume", str(journal), "--reason", "back")[0] == 0
+    assert not journal.with_name("journal.sqlite.halt").exists()
+    reason = "a person asked for it"
+    assert states(journal) == [("", "halted", "holiday"), ("strategy:dips", "reducing", reason), ("", "active", "back")]
+
+
+def test_a_process_that_does_not_listen_is_asked_by_the_latch_alone(journal: Path) -> None:
+    """Whoever holds the journal without hearing SIGUSR1 is not ended by it; he is told of as not confirming."""
+    holder = SqliteStorage(journal)
+    code, answer = verb("halt", str(journal), "--timeout", "0.05")
+    assert (code, answer["confirmed"], answer["process"]) == (7, False, os.getpid())
+    assert verb("resume", str(journal), "--reason", "x", "--timeout", "0.05")[0] == 1
+    holder.close()
+
+
+def test_one_scope_at_a_time(journal: Path) -> None:
+    """--strategy and --symbol together are a mistake of use."""
+    code, says = verb("halt", str(journal), "--strategy", "a", "--symbol", "B")
+    assert (code, "not both" in says) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["halt", "nowhere"], 3, "There is no nowhere"),
+        (["halt"], 4, "There is no run"),
+        (["resume", "--reason", "x"], 4, "There is no run"),
+        (["resume"], 2, "reason"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, says: str
+) -> None:
+    """No such run, no reason: each with its own exit code."""
+    monkeypatch.chdir(tmp_path)
+    found = verb(*words)
+    assert (found[0], says in found[1]) == (code, True), found
