@@ -14,7 +14,8 @@ from puna.core.sessions import date_of, new_york
 from puna.errors import ConfigError, DataError
 from puna.exchange.bars import MINUTE, SECOND, midnight
 from puna.exchange.data import SYMBOLS, DailyBar, Listing, Split, Tape, tape
-from puna.exchange.market import BAR_DELAY, Market, MarketStep, ReplayMarket
+from puna.exchange.market import BAR_DELAY, MarketStep
+from puna.exchange.stocks import ReplayMarket
 from puna.wire.codec import encode
 from puna.wire.market import Bar
 from puna.wire.stream import BarMessage, QuoteMessage, TradeMessage
@@ -396,7 +397,7 @@ def test_numbers_that_make_no_replay_are_refused(numbers: dict[str, int]) -> Non
 
 def test_assets_look_like_alpacas() -> None:
     """Each instrument is an active, tradable stock with an id that never changes."""
-    market: Market = ReplayMarket(first=DAY, seed=7)
+    market = ReplayMarket(first=DAY, seed=7)
     assets = {asset.symbol: asset for asset in market.assets()}
     assert tuple(assets) == market.symbols == SYMBOLS
     assert {symbol: asset.exchange for symbol, asset in assets.items()} == {

@@ -40,7 +40,9 @@ class ExchangeConfig:
         seed: of prices, ids and chance: the same seed and the same commands give the same event log.
         day: first day to replay, a trading day of the data.
         days: how many sessions.
-        symbols: what is traded; None: all that the market has data for.
+        symbols: what is traded: stocks of the data, and coins ("BTC/USD", invented prices around the clock); at least
+            one stock. None: all stocks, no coins.
+        options: whether the stocks have options; they cost nothing until somebody asks for one.
         cash: what the account starts with.
         venue: how the venue treats orders: latencies, fills, fees, visibility; its cash is the one above.
         keys: key id -> secret. None accepts any credentials, but never none at all. All keys share one account.
@@ -65,6 +67,7 @@ class ExchangeConfig:
     day: date = DEFAULT_DAY
     days: int = 1
     symbols: tuple[str, ...] | None = None
+    options: bool = True
     cash: Decimal = Decimal(100_000)
     venue: VenueOptions = field(default_factory=VenueOptions)
     keys: Mapping[str, str] | None = None

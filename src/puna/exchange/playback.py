@@ -7,9 +7,10 @@ from puna.exchange.bars import MINUTE, UNIT, Candle, candle, wire_bar
 from puna.exchange.data import DailyBar, Listing
 from puna.exchange.path import Path, intraday
 from puna.seams import seeded_rng
+from puna.wire.market import Bar
 from puna.wire.stream import BarMessage, QuoteMessage, TradeMessage
 
-__all__ = ["Playback", "Session", "play"]
+__all__ = ["Playback", "Session", "bar_message", "play"]
 
 _FEED = "V"  # IEX: the exchange code of everything on the free feed
 _TAPES = {"NASDAQ": "C", "NYSE": "A"}
@@ -66,10 +67,12 @@ class Playback(NamedTuple):
     def bar(self, minute: int) -> BarMessage | None:
         """The bar of that minute, if anything traded."""
         each = self.minutes[minute]
-        if each is None:
-            return None
-        bar = wire_bar(each)
-        return BarMessage(S=self.symbol, t=bar.t, o=bar.o, h=bar.h, l=bar.l, c=bar.c, v=bar.v, n=bar.n, vw=bar.vw)
+        return None if each is None else bar_message(self.symbol, wire_bar(each))
+
+
+def bar_message(symbol: str, bar: Bar) -> BarMessage:
+    """The bar as the stream tells it."""
+    return BarMessage(S=symbol, t=bar.t, o=bar.o, h=bar.h, l=bar.l, c=bar.c, v=bar.v, n=bar.n, vw=bar.vw)
 
 
 def play(listing: Listing, day: DailyBar, session: Session, step_ns: int, seed: int) -> Playback:

@@ -20,11 +20,11 @@ from aiohttp import web
 from puna.core import sessions
 from puna.errors import ConfigError
 from puna.exchange.api import Doors, TradingApi
-from puna.exchange.data import SYMBOLS
 from puna.exchange.faults import Fault, FaultScript
 from puna.exchange.floor import NANOS, Batch, Cut, Floor, seconds
+from puna.exchange.joint import build_market
 from puna.exchange.log import EventLog
-from puna.exchange.market import ReplayMarket, Session
+from puna.exchange.market import Session
 from puna.exchange.options import Books, ExchangeConfig, Lockstep, Speed
 from puna.exchange.sockets import Sockets
 from puna.exchange.venue import Venue
@@ -400,13 +400,7 @@ class ExchangeThread:
 
 def _floor(config: ExchangeConfig, log: EventLog) -> Floor:
     """The venue, its market and its script, as the config says."""
-    market = ReplayMarket(
-        first=config.day,
-        days=config.days,
-        symbols=config.symbols or SYMBOLS,
-        seed=config.seed,
-        step_seconds=config.step_seconds,
-    )
+    market = build_market(config)
     options = replace(config.venue, cash=config.cash)
     venue = Venue(market, ids=SeededIds(seeded_rng(f"venue {config.seed}")), options=options, log=log)
     script = FaultScript(config.faults, seeded_rng(f"faults {config.seed}"))

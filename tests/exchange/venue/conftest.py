@@ -30,6 +30,7 @@ from puna.exchange.venue import (
 )
 from puna.seams import SeededIds, seeded_rng
 from puna.wire.codec import Amount, Nanos, encode
+from puna.wire.contracts import OptionContract
 from puna.wire.market import Bar
 from puna.wire.stream import QuoteMessage, TradeMessage
 from puna.wire.trading import (
@@ -107,6 +108,18 @@ class ScriptedMarket:
 
     def splits(self, symbol: str) -> Sequence[Split]:
         return [each for each in self._splits if each.symbol == symbol]
+
+    def orderbook(self, symbol: str) -> None:
+        return None
+
+    def contracts(self, underlying: str, now: int) -> list[OptionContract]:
+        return []
+
+    def contract(self, name: str, now: int) -> OptionContract | None:
+        return None
+
+    def greeks(self, symbol: str) -> None:
+        return None
 
 
 class World:

@@ -1,0 +1,334 @@
+"""Stocks: a replay of real days, from daily bars and a seeded path inside each day."""
+
+import heapq
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import NAMESPACE_URL, uuid5
+
+from puna.core import sessions as calendar
+from puna.errors import ConfigError, DataError
+from puna.exchange import bars as candles
+from puna.exchange.bars import MINUTE, SECOND, UNIT, Candle, Timeframe
+from puna.exchange.data import SYMBOLS, DailyBar, Listing, Split, Tape, tape
+from puna.exchange.market import BAR_DELAY, MarketMessage, MarketStep
+from puna.exchange.playback import Playback, Session, play
+from puna.wire.codec import Amount, Nanos
+from puna.wire.market import Bar
+from puna.wire.stream import QuoteMessage, TradeMessage
+from puna.wire.trading import Asset
+
+__all__ = ["ReplayMarket"]
+
+_AS_KEPT = {Timeframe(1, "Min"), Timeframe(1, "Day")}
+_PLAYBACKS_KEPT = 64  # a symbol's day is about half a megabyte, and quick to make again
+
+
+class _Instant(NamedTuple):
+    """When something is due: a step of the session's path, or, where `step` is None, the bars of a minute."""
+
+    ts: int
+    minute: int
+    step: int | None
+    session: Session
+
+
+def _when(instant: _Instant) -> int:
+    return instant.ts
+
+
+class ReplayMarket:
+    """Real days again: daily bars from the tapes, and between them a seeded path that meets each day's bar exactly.
+
+    Every `step_seconds` each symbol has a new quote, and a print if anything trades; a minute's bars come half a second
+    after it. `quote` and `trade` keep the last of the day before until the next open.
+
+    Daily, weekly and monthly bars go back to the beginning of the tapes. Minute bars exist for the replayed days and
+    for `history_days` sessions before them. Bars before the replay come from daily data, which counts no trades:
+    there `n` and `vw` are 0.
+
+    facts.md does not say whether a bar whose window still runs is told over REST. The broker sends the day so far as
+    daily bar all day long (facts.md 7), so a window that still runs is told, made of the minutes known so far;
+    `running_bars=False` keeps it back until it is over. A running minute is never told.
+
+    Args:
+        first: the first day, a trading day of the tapes.
+        days: how many trading days in a row.
+        symbols: what trades, if it does on these days; a symbol not yet listed is absent.
+        seed: the same seed gives the same prints and quotes.
+        step_seconds: seconds between steps; must divide a minute.
+        history_days: sessions before `first` that have minute bars.
+        running_bars: whether `bars` tells windows that are not over.
+        tapes: where the daily data comes from.
+
+    Raises:
+        DataError: a day that is not in the data, no trading day, or has no symbol; an unknown symbol.
+        ConfigError: a number that makes no replay.
+    """
+
+    def __init__(
+        self,
+        *,
+        first: date,
+        days: int = 1,
+        symbols: Sequence[str] = SYMBOLS,
+        seed: int,
+        step_seconds: int = 15,
+        history_days: int = 5,
+        running_bars: bool = True,
+        tapes: Callable[[str], Tape] = tape,
+    ) -> None:
+        _check_numbers(days, step_seconds, history_days)
+        found = {symbol: tapes(symbol) for symbol in sorted(set(symbols))}
+        self.sessions = _sessions(found, first, days)
+        self._tapes = {
+            symbol: each for symbol, each in found.items() if any(s.date in each.days for s in self.sessions)
+        }
+        self.symbols = tuple(self._tapes)
+        self._seed = seed
+        self._step_ns = step_seconds * SECOND
+        self._running_bars = running_bars
+        self._replayed = {session.date: session for session in self.sessions}
+        self._recent = (*_before(self._tapes, first, history_days), *self.sessions)
+        self._play = lru_cache(maxsize=_PLAYBACKS_KEPT)(self._playback)
+        self._closes = lru_cache(maxsize=256)(self._closes_of)
+        self._whole_days: dict[tuple[str, date], Candle] = {}
+        self._quotes: dict[str, QuoteMessage] = {}
+        self._trades: dict[str, TradeMessage] = {}
+        self._instants = self._schedule()
+        self._next = next(self._instants, None)
+
+    # The past, for what is priced by it.
+
+    @property
+    def step_ns(self) -> int:
+        """From one quote to the next."""
+        return self._step_ns
+
+    def recent(self, symbol: str) -> list[Session]:
+        """The sessions that have minutes, the replayed ones among them, oldest first."""
+        days = self._tapes[symbol].days if symbol in self._tapes else {}
+        return [each for each in self._recent if each.date in days]
+
+    def middle(self, symbol: str, session: Session, step: int) -> float:
+        """Half way between bid and ask at a step of a recent session."""
+        path = self._play(symbol, session).path
+        return (path.bid[step] + path.ask[step]) / 200
+
+    def close_before(self, symbol: str, on: date) -> int | None:
+        """The last close before that day, in cents of a share of that day."""
+        return next(iter(self.closes_before(symbol, on, 1)), None)
+
+    def closes_before(self, symbol: str, on: date, count: int) -> Sequence[int]:
+        """The last closes before that day, oldest first, in cents of a share of that day."""
+        return self._closes(symbol, on, count)
+
+    def _closes_of(self, symbol: str, on: date, count: int) -> Sequence[int]:
+        each = self._tapes.get(symbol)
+        if each is None:
+            return ()
+        days = list(each.days)
+        last = bisect_left(days, on)
+        return tuple(_close_in(each, day, on) for day in days[max(0, last - count) : last])
+
+    def next_due(self) -> int | None:
+        return self._next.ts if self._next else None
+
+    def step(self, now: int) -> MarketStep | None:
+        while self._next is not None and self._next.ts <= now:
+            here, self._next = self._next, next(self._instants, None)
+            if messages := tuple(self._messages(here)):
+                return MarketStep(here.ts, messages)
+        return None
+
+    def quote(self, symbol: str) -> QuoteMessage | None:
+        return self._quotes.get(symbol)
+
+    def trade(self, symbol: str) -> TradeMessage | None:
+        return self._trades.get(symbol)
+
+    def bars(
+        self, symbol: str, timeframe: str, start: int | None, end: int | None, now: int, adjustment: str = "raw"
+    ) -> list[Bar]:
+        frame, adjusted = Timeframe.parse(timeframe), candles.adjusts_splits(adjustment)
+        if symbol not in self._tapes:
+            return []
+        known = self._known_minutes(symbol, start, now) if frame.intraday else self._known_days(symbol, start, now)
+        if adjusted:
+            splits, today = self._tapes[symbol].splits, calendar.date_of(now)
+            known = (candles.split_adjusted(each, splits, today) for each in known)
+        return [
+            candles.wire_bar(each)
+            for each in (known if frame in _AS_KEPT else candles.fold(known, frame))
+            if (start is None or start <= each.start)
+            and (end is None or each.start <= end)
+            and self._told(each, frame, now)
+        ]
+
+    def assets(self) -> list[Asset]:
+        return [_asset(each.listing) for each in self._tapes.values()]
+
+    def splits(self, symbol: str) -> Sequence[Split]:
+        return self._tapes[symbol].splits if symbol in self._tapes else ()
+
+    def _schedule(self) -> Iterator[_Instant]:
+        per_minute = MINUTE // self._step_ns
+        for session in self.sessions:
+            steps = range(session.open_ns, session.close_ns, self._step_ns)
+            minutes = range(session.open_ns, session.close_ns, MINUTE)
+            yield from heapq.merge(
+                (_Instant(ts, step // per_minute, step, session) for step, ts in enumerate(steps)),
+                (_Instant(ts + MINUTE + BAR_DELAY, minute, None, session) for minute, ts in enumerate(minutes)),
+                key=_when,
+            )
+
+    def _playback(self, symbol: str, session: Session) -> Playback:
+        each = self._tapes[symbol]
+        return play(each.listing, each.days[session.date], session, self._step_ns, self._seed)
+
+    def _playing(self, session: Session) -> Iterator[Playback]:
+        for symbol, each in self._tapes.items():
+            if session.date in each.days:
+                yield self._play(symbol, session)
+
+    def _messages(self, here: _Instant) -> Iterator[MarketMessage]:
+        for playback in self._playing(here.session):
+            if here.step is not None:
+                yield from self._tick(playback, here.step, Nanos(here.ts))
+            elif bar := playback.bar(here.minute):
+                yield bar
+
+    def _tick(self, playback: Playback, step: int, ts: int) -> Iterator[MarketMessage]:
+        self._quotes[playback.symbol] = quote = playback.quote(step, ts)
+        yield quote
+        if trade := playback.trade(step, ts):
+            self._trades[playback.symbol] = trade
+            yield trade
+
+    def _known_minutes(self, symbol: str, start: int | None, now: int) -> Iterator[Candle]:
+        for session in self._recent:
+            wanted = session.open_ns <= now and (start is None or start < session.close_ns)
+            if wanted and session.date in self._tapes[symbol].days:
+                yield from self._minutes_of(symbol, session, now)
+
+    def _minutes_of(self, symbol: str, session: Session, now: int) -> Iterator[Candle]:
+        for each in self._play(symbol, session).minutes:
+            if each and each.start + MINUTE + BAR_DELAY <= now:
+                yield each
+
+    def _known_days(self, symbol: str, start: int | None, now: int) -> Iterator[Candle]:
+        since = date.min if start is None else calendar.date_of(start)
+        today = calendar.date_of(now)
+        for on, bar in self._tapes[symbol].days.items():
+            if since <= on <= today and (each := self._day(symbol, on, bar, now)):
+                yield each
+
+    def _day(self, symbol: str, on: date, bar: DailyBar, now: int) -> Candle | None:
+        """A day as it is known at `now`: whole when its last minute is, before that the minutes so far."""
+        session = self._replayed.get(on)
+        if session is None:
+            return _from_daily(on, bar) if _is_over(on, now) else None
+        if now < session.close_ns + BAR_DELAY:
+            return self._put_together(symbol, session, now) if self._running_bars else None
+        whole = self._whole_days.get((symbol, on)) or self._put_together(symbol, session, now)
+        if whole:
+            self._whole_days[symbol, on] = whole
+        return whole
+
+    def _put_together(self, symbol: str, session: Session, now: int) -> Candle | None:
+        return next(candles.fold(self._minutes_of(symbol, session, now), Timeframe(1, "Day")), None)
+
+    def _told(self, each: Candle, frame: Timeframe, now: int) -> bool:
+        if self._running_bars or frame.unit == "Day":
+            return True
+        return frame.end(each.start) + (BAR_DELAY if frame.intraday else 0) <= now
+
+
+def _check_numbers(days: int, step_seconds: int, history_days: int) -> None:
+    if days < 1 or history_days < 0:
+        raise ConfigError("A replay has at least one day, and no fewer than no days of history.")
+    if step_seconds < 1 or 60 % step_seconds:
+        raise ConfigError(f"step_seconds is {step_seconds}, but steps must divide a minute.", remedy="for example 15")
+
+
+def _sessions(tapes: dict[str, Tape], first: date, days: int) -> tuple[Session, ...]:
+    if not tapes:
+        raise ConfigError("A replay needs at least one stock.", why="the sessions of the days are those of stocks")
+    found = [_session(_traded(tapes, first))]
+    while len(found) < days:
+        found.append(_session(_traded(tapes, calendar.next_trading_day(found[-1].date).date)))
+    return tuple(found)
+
+
+def _traded(tapes: dict[str, Tape], on: date) -> date:
+    """That date, if it is in the data.
+
+    Raises:
+        DataError: it is not, and why.
+    """
+    if any(on in each.days for each in tapes.values()):
+        return on
+    spans = ", ".join(f"{symbol} {min(each.days)} to {max(each.days)}" for symbol, each in tapes.items())
+    inside = any(min(each.days) <= on <= max(each.days) for each in tapes.values())
+    raise DataError(
+        f"There are no prices for {on}.",
+        why="it is not a trading day" if inside else f"the data holds {spans}",
+        remedy=f"choose a trading day inside {spans}",
+        code="E615" if inside else "E610",
+    )
+
+
+def _session(on: date) -> Session:
+    day = calendar.day(on)
+    if day is None:
+        raise DataError(f"{on} is not a trading day.", code="E615")
+    return Session(day.open, day.close, on)
+
+
+def _before(tapes: dict[str, Tape], first: date, count: int) -> tuple[Session, ...]:
+    """The last `count` days of the tapes before `first`."""
+    earlier = {on for each in tapes.values() for on in each.days if on < first}
+    return tuple(_session(on) for on in sorted(heapq.nlargest(count, earlier)))
+
+
+def _close_in(each: Tape, day: date, on: date) -> int:
+    """A day's close in the shares of a later day."""
+    close, old, new = each.days[day].close, 1, 1
+    for split in each.splits:
+        if day < split.ex_date <= on:
+            old, new = old * split.old_rate, new * split.new_rate
+    return (2 * close * old + new) // (2 * new)
+
+
+def _is_over(on: date, now: int) -> bool:
+    return on < calendar.date_of(now) or _session(on).close_ns + BAR_DELAY <= now
+
+
+def _from_daily(on: date, bar: DailyBar) -> Candle:
+    scale = UNIT // 100
+    return Candle(
+        candles.midnight(on), bar.open * scale, bar.high * scale, bar.low * scale, bar.close * scale, bar.volume
+    )
+
+
+def _asset(listing: Listing) -> Asset:
+    return Asset(
+        id=str(uuid5(NAMESPACE_URL, f"us_equity:{listing.symbol}")),
+        symbol=listing.symbol,
+        asset_class="us_equity",
+        exchange=listing.exchange,
+        name=listing.name,
+        status="active",
+        tradable=True,
+        marginable=True,
+        shortable=True,
+        easy_to_borrow=True,
+        borrow_status="easy_to_borrow",
+        fractionable=True,
+        maintenance_margin_requirement=Amount(30),
+        margin_requirement_long=Amount(30),
+        margin_requirement_short=Amount(30),
+        attributes=[],
+    )
