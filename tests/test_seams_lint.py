@@ -18,6 +18,13 @@ SOURCE = Path(__file__).parents[1] / "src" / "puna"
 
 RIMS: dict[str, set[Kind]] = {
     "seams.py": {"clock", "chance"},
+    "bus/boxes.py": {"disk"},  # outbox and inbox
+    "bus/control.py": {"network"},
+    "bus/keys.py": {"network", "disk"},  # key files, and the socket of the authenticator
+    "bus/publisher.py": {"network"},
+    "bus/recording.py": {"disk"},
+    "bus/sockets.py": {"network", "disk"},  # disk: the folder of an ipc socket
+    "bus/subscriber.py": {"network"},
     "cli/*.py": {"clock", "network", "disk"},  # the process's own edge
     "alpaca/endings.py": {"network"},  # why a connection ended
     "alpaca/hosts.py": {"network"},  # the resolver: who may be dialled at all
@@ -69,6 +76,7 @@ NAMES: dict[str, Kind] = {
     "http.client": "network",
     "urllib.request": "network",
     "aiohttp": "network",
+    "zmq": "network",
     "asyncio.open_connection": "network",
     "asyncio.start_server": "network",
     "sqlite3.connect": "disk",
