@@ -243,9 +243,9 @@ async def test_garbage_of_a_known_peer_changes_nothing(
         for frame in (
             b"",
             b"garbage",
-            TELL + HEADER.pack(SCHEMA + 1, ord("m"), 1, 1, 1),
-            packed(TELL, 1, 1, [signal_of(1), signal_of(2)]),
-            packed(TELL, 1, 1, [Welcome("me", (), 0, SCHEMA)]),
+            TELL + HEADER.pack(SCHEMA + 1, ord("m"), 1, 9, 1),
+            packed(TELL, 9, 1, [signal_of(1), signal_of(2)]),
+            packed(TELL, 9, 1, [Welcome("me", (), 0, SCHEMA)]),
         ):
             client._put(frame)
         client._socket.send_multipart([b"too", b"many", b"parts"])
