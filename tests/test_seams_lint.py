@@ -26,14 +26,14 @@ RIMS: dict[str, set[Kind]] = {
     "bus/sockets.py": {"network", "disk"},  # disk: the folder of an ipc socket
     "bus/subscriber.py": {"network"},
     "cli/*.py": {"clock", "network", "disk"},  # the process's own edge
+    "alpaca/connection.py": {"network"},  # the connections that http.py sends on
     "alpaca/endings.py": {"network"},  # why a connection ended
     "alpaca/hosts.py": {"network"},  # the resolver: who may be dialled at all
     "alpaca/http.py": {"network"},
     "alpaca/stream.py": {"network"},
-    "alpaca/transport.py": {"network"},  # the session that http.py and stream.py dial with
+    "alpaca/transport.py": {"network"},  # the session that stream.py dials with
     "engine/latch.py": {"disk"},  # files beside the journal that halt trading
     "engine/models/saved.py": {"disk"},  # a model's folder
-    "engine/probes.py": {"network"},  # names points of a request, out of the HTTP client's trace hooks
     "engine/storage.py": {"disk"},  # the journal's file and its lock
     "exchange/answers.py": {"network"},  # HTTP answers of the exchange
     "exchange/api.py": {"network"},
