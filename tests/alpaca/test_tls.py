@@ -3,7 +3,7 @@
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ def certificate(folder: Path, name: str) -> Path:
 
 
 @pytest.fixture
-def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A certificate for 127.0.0.1 that the client trusts."""
     file = certificate(tmp_path, "IP:127.0.0.1")
     monkeypatch.setattr(connection, "_trust", lambda: ssl.create_default_context(cafile=str(file)))
