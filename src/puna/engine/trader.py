@@ -447,6 +447,7 @@ def assemble(
         ConfigError: the strategies cannot run together.
     """
     rng = rng or system_rng()
+    traces = () if probe is no_probe else (wire_points(probe),)
     alpaca = AsyncAlpaca(
         credentials,
         endpoints,
@@ -455,7 +456,7 @@ def assemble(
         deadline=deadline,
         trading_limit=rate_limit,
         data_limit=rate_limit,
-        on_wire=None if probe is no_probe else wire_points(probe),
+        trace_configs=traces,
     )
     opened = journal if isinstance(journal, Journal) else open_journal(journal, clock)
     gateway = Gateway(

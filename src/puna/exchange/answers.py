@@ -30,7 +30,9 @@ def answer(body: object, status: int = 200) -> web.Response:
     return web.Response(status=status, body=encode(body), content_type="application/json")
 
 
-def error(status: int, code: int | None, message: str, details: Mapping[str, object] | None = None) -> web.Response:
+def error(
+    status: int, code: int | str | None, message: str, details: Mapping[str, object] | None = None
+) -> web.Response:
     """Alpaca's error body; the data API's has no code."""
     head: dict[str, object] = {"message": message} if code is None else {"code": code, "message": message}
     return answer({**head, **(details or {})}, status)

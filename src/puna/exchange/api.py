@@ -7,7 +7,6 @@ of the doors: faults of the script, credentials, rate limit, route.
 import base64
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from math import ceil
 from typing import TypeVar
@@ -16,10 +15,11 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from puna.core import sessions
 from puna.errors import DataError, ProtocolError
+from puna.exchange.account_api import AccountApi
 from puna.exchange.answers import RefusedRequest, answer, boolean, error, moment, number, words
 from puna.exchange.breakage import break_request
+from puna.exchange.catalog_api import CatalogApi
 from puna.exchange.data_api import DataApi
 from puna.exchange.floor import NANOS, Floor
 from puna.exchange.options import ExchangeConfig
@@ -36,7 +36,7 @@ from puna.exchange.venue import (
 )
 from puna.seams import Clock, Ids
 from puna.wire.codec import amount, decode, decoder
-from puna.wire.trading import Asset, OrderRequest, ReplaceRequest
+from puna.wire.trading import OrderRequest, ReplaceRequest
 
 __all__ = ["Doors", "TradingApi", "credentials"]
 
@@ -127,7 +127,7 @@ class Doors:
             return self._unauthorized(is_data=is_data)
         limits = self._count(given[0], is_data=is_data)
         response = await handler(request) if limits is not None else error(429, 42910000, "rate limit exceeded")
-        if is_data or request.path in ("/v2/clock", "/v2/calendar"):
+        if is_data or request.path.endswith("/clock") or "/calendar" in request.path:
             response.headers.update(limits or self._exhausted(given[0], is_data=is_data))
         return response
 
@@ -173,11 +173,6 @@ class TradingApi:
         self._floor = floor
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        router.add_get("/v2/account", self.account)
-        router.add_get("/v2/clock", self.clock)
-        router.add_get("/v2/calendar", self.calendar)
-        router.add_get("/v2/assets", self.assets)
-        router.add_get("/v2/assets/{asset}", self.asset)
         router.add_get("/v2/orders:by_client_order_id", self.order_by_client_id)
         router.add_post("/v2/orders", self.submit)
         router.add_get("/v2/orders", self.orders)
@@ -189,26 +184,9 @@ class TradingApi:
         router.add_delete("/v2/positions", self.close_all)
         router.add_get("/v2/positions/{symbol}", self.position)
         router.add_delete("/v2/positions/{symbol}", self.close)
+        AccountApi(self._floor).add_routes(router)
+        CatalogApi(self._floor).add_routes(router)
         DataApi(self._floor).add_routes(router)
-
-    async def account(self, _: web.Request) -> web.Response:
-        return answer(self._venue.account(self._now))
-
-    async def clock(self, _: web.Request) -> web.Response:
-        clock = self._venue.clock(self._now)
-        times = {name: _new_york(getattr(clock, name)) for name in ("timestamp", "next_open", "next_close")}
-        return answer({"timestamp": times.pop("timestamp"), "is_open": clock.is_open, **times})
-
-    async def calendar(self, request: web.Request) -> web.Response:
-        return answer(self._venue.calendar(_date(request, "start"), _date(request, "end")))
-
-    async def assets(self, request: web.Request) -> web.Response:
-        wanted = {name: request.query[name] for name in ("status", "asset_class", "exchange") if name in request.query}
-        return answer([each for each in self._floor.market.assets() if _has(each, wanted)])
-
-    async def asset(self, request: web.Request) -> web.Response:
-        name = request.match_info["asset"]
-        return _shown(self._venue.asset(name), f"asset not found for {name}")
 
     async def submit(self, request: web.Request) -> web.Response:
         return self._do(Submit(await _body(request, _ORDER)))
@@ -310,23 +288,3 @@ def _amount(request: web.Request, name: str) -> Decimal | None:
         return amount(text)
     except ValueError:
         raise RefusedRequest(_invalid(f"invalid {name}: {text[:40]}")) from None
-
-
-def _date(request: web.Request, name: str) -> date | None:
-    if not (text := request.query.get(name, "")):
-        return None
-    try:
-        return date.fromisoformat(text[:10])
-    except ValueError:
-        raise RefusedRequest(_invalid(f"failed to parse {name}")) from None
-
-
-def _has(asset: Asset, wanted: Mapping[str, str]) -> bool:
-    return all((getattr(asset, name) or "").lower() == value.lower() for name, value in wanted.items())
-
-
-def _new_york(ts: int) -> str:
-    """The clock's times: New York offset, all nine decimals where there are any [CAP]."""
-    text = sessions.new_york(ts).replace(microsecond=0).isoformat()
-    whole, offset = text[:19], text[19:]
-    return f"{whole}.{nanos:09d}{offset}" if (nanos := ts % NANOS) else text

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
+from puna.exchange.account_commands import AccountCommand, AccountReply
 from puna.exchange.market import MarketMessage
 from puna.exchange.refusals import Refusal
 from puna.wire.trading import CancelResult, CloseResult, Order, OrderRequest, ReplaceRequest, TradeUpdate
@@ -73,6 +74,6 @@ class DataFrame:
     messages: tuple[MarketMessage, ...]
 
 
-Command: TypeAlias = Submit | Replace | Cancel | CancelAll | ClosePosition | CloseAllPositions
-Reply: TypeAlias = Order | list[CancelResult] | list[CloseResult] | Refusal | None
+Command: TypeAlias = Submit | Replace | Cancel | CancelAll | ClosePosition | CloseAllPositions | AccountCommand
+Reply: TypeAlias = Order | list[CancelResult] | list[CloseResult] | AccountReply | Refusal | None
 Event: TypeAlias = TradeUpdate | DataFrame

@@ -96,6 +96,10 @@ class Desk:
         """Does the next planned step."""
         yield from self._agenda.step(now)
 
+    def govern(self, options: VenueOptions) -> None:
+        """From now on these terms hold."""
+        self._options = options
+
     # Reads.
 
     @property

@@ -8,10 +8,10 @@ __all__ = ["Refusal", "forbidden", "invalid", "not_found", "unprocessable"]
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refused command; nothing of it was done."""
+    """A refused command; nothing of it was done. The code is a number; for locates it is a word (SPEC-T)."""
 
     status: int
-    code: int
+    code: int | str
     message: str
     details: Mapping[str, object] = field(default_factory=dict)
 

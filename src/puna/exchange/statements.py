@@ -128,7 +128,7 @@ def account_body(
     now: Standing, last: Standing, options: VenueOptions, accrued: Decimal, account_id: str, created_at: int
 ) -> Account:
     """GET /v2/account; `last` is the account at the last close (fields of facts.md 4, CAP)."""
-    level = "0"  # options are not traded here
+    level = str(options.options_level)
     shorts = options.shorting_enabled and now.multiplier > 1
     return Account(
         id=account_id,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from puna.exchange.account_terms import AccountTerms
 from puna.exchange.book import FillModel, Honest
 from puna.exchange.ledger import FeeSchedule
 
@@ -53,6 +54,11 @@ class VenueOptions:
         trading_blocked: no new orders, by the broker.
         account_blocked: the same, and shown so.
         trade_suspended_by_user: no new orders, by the user's own wish (configuration `suspend_trade`).
+        options_level: the level of options that the account is approved for, 0 to 3 (facts.md 11).
+        fractional_trading: whether parts of shares may be bought.
+        overnight_trading: whether the overnight session takes orders.
+        ptp_entry: whether partnerships without exception may be bought (attribute `ptp_no_exception`).
+        account: what days, corporate actions and expiries do to the account.
     """
 
     cash: Decimal = Decimal(100_000)
@@ -84,3 +90,8 @@ class VenueOptions:
     trading_blocked: bool = False
     account_blocked: bool = False
     trade_suspended_by_user: bool = False
+    options_level: Literal[0, 1, 2, 3] = 3
+    fractional_trading: bool = True
+    overnight_trading: bool = True
+    ptp_entry: bool = False
+    account: AccountTerms = field(default_factory=AccountTerms)

@@ -3,9 +3,10 @@
 `handle` answers a command; `advance` does all that is due, in time order: planned steps of orders first, then the
 market's step of the same instant. A day has three boundaries: at 04:00 New York it begins (the last day's closing
 values become `last_equity` and `lastday_price`, splits are applied), at the close day orders expire and the closing
-values are taken, at the end of after-hours the rest of the day orders expires; fees are charged at both.
+values are taken, at the end of after-hours the rest of the day orders expires and fees are charged.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
@@ -16,6 +17,7 @@ import msgspec
 from puna.core import sessions
 from puna.core.sessions import TradingDay
 from puna.core.types import exact
+from puna.exchange.calendars import calendar_days, clock
 from puna.exchange.commands import (
     Cancel,
     CancelAll,
@@ -34,11 +36,12 @@ from puna.exchange.listing import Wanted, listed
 from puna.exchange.live import LiveOrder
 from puna.exchange.log import EventLog
 from puna.exchange.market import Market
+from puna.exchange.office import BackOffice
 from puna.exchange.refusals import Refusal, not_found
 from puna.exchange.statements import account_body, position_body
 from puna.exchange.terms import VenueOptions
 from puna.seams import Ids
-from puna.wire.codec import Amount, Nanos, encode
+from puna.wire.codec import Amount, encode
 from puna.wire.trading import (
     Account,
     Asset,
@@ -68,8 +71,8 @@ __all__ = [
     "VenueOptions",
 ]
 
+_MINUTE = 60 * 1_000_000_000
 _TWO_WEEKS = 14 * 86_400 * 1_000_000_000
-_LAST_CALENDAR_DAY = date(2029, 12, 31)
 
 
 class Venue:
@@ -86,7 +89,7 @@ class Venue:
         self._market = market
         self._options = options
         self._log = log
-        self._now = 0
+        self._now = self._happened = 0
         self._account_id = ids.uuid()
         days = [day for each in market.sessions if (day := sessions.day(each.date))]
         self._opened_at = days[0].pre_open
@@ -95,6 +98,17 @@ class Venue:
         )
         self._closes = dict(self._desk.marks)
         self._closing = self._last = self._desk.standing()
+        self.office = BackOffice(
+            account_id=self._account_id,
+            opened=self._opened_at,
+            ledger=self.ledger,
+            options=options,
+            log=log,
+            find=self._desk.asset,
+            price=self._desk.marks.get,
+            standing=self._desk.standing,
+            govern=self._govern,
+        )
         for day in days:
             self._plan(day)
 
@@ -108,6 +122,7 @@ class Venue:
         events = self.advance(now)
         self._log.append("command", now, {"name": type(command).__name__, **_plain(command)})
         reply, told = self._answer(command, now)
+        self._hear_fills(told)
         if isinstance(reply, Refusal):
             self._log.append("refusal", now, {"status": reply.status, **reply.body})
         return reply, [*events, *told]
@@ -120,12 +135,13 @@ class Venue:
         """Does everything that is due up to `now`."""
         events: list[Event] = []
         while (due := self.next_due()) is not None and due <= now:
-            self._now = max(self._now, due)
-            if due == self._desk.next_due():
-                events.extend(self._desk.step(self._now))
-            else:
-                events.extend(self._hear())
+            self._note(due)
+            self._now = self._happened = max(self._now, due)
+            told = list(self._desk.step(self._now)) if due == self._desk.next_due() else self._hear()
+            self._hear_fills(told)
+            events.extend(told)
         self._now = max(self._now, now)
+        self._note(self._now)
         return events
 
     # Reads: they change nothing and are not logged.
@@ -163,36 +179,33 @@ class Venue:
 
     def clock(self, now: int) -> Clock:
         """GET /v2/clock."""
-        return Clock(
-            timestamp=Nanos(now),
-            is_open=sessions.session_at(now) is sessions.Session.CORE,
-            next_open=Nanos(sessions.next_open(now)),
-            next_close=Nanos(sessions.next_close(now)),
-        )
+        return clock(now)
 
     def calendar(self, start: date | None = None, end: date | None = None) -> list[CalendarDay]:
         """GET /v2/calendar, as far as the session table reaches."""
-        first = max(start or sessions.FIRST_DATE, sessions.FIRST_DATE)
-        last = min(end or _LAST_CALENDAR_DAY, _LAST_CALENDAR_DAY)
-        return [_calendar_day(day) for day in sessions.trading_days(first, last)]
+        return calendar_days(start, end)
 
     # Commands.
 
     def _answer(self, command: Command, now: int) -> tuple[Reply, list[Event]]:
+        told: list[Event] = []
         match command:
-            case Submit(request):
-                return self._desk.submit(request, now), []
-            case Replace(order_id, change):
-                return self._replace(order_id, change, now), []
-            case Cancel(order_id):
-                return self._cancel(order_id, now), []
-            case CancelAll():
-                return [self._cancel_row(each, now) for each in self._desk.open_orders()], []
-            case ClosePosition(symbol, qty, percentage):
-                return self._desk.close(symbol, qty, percentage, now), []
             case CloseAllPositions(cancel_orders):
                 told = self._cancel_all_at_once(now) if cancel_orders else []
-                return [self._close_row(symbol, now) for symbol in self.ledger.positions], told
+                reply: Reply = [self._close_row(symbol, now) for symbol in self.ledger.positions]
+            case Submit(request):
+                reply = self._desk.submit(request, now)
+            case Replace(order_id, change):
+                reply = self._replace(order_id, change, now)
+            case Cancel(order_id):
+                reply = self._cancel(order_id, now)
+            case CancelAll():
+                reply = [self._cancel_row(each, now) for each in self._desk.open_orders()]
+            case ClosePosition(symbol, qty, percentage):
+                reply = self._desk.close(symbol, qty, percentage, now)
+            case _:
+                reply = self.office.answer(command, now)
+        return reply, told
 
     def _replace(self, order_id: str, change: ReplaceRequest, now: int) -> Order | Refusal:
         if self.order(order_id) is None:
@@ -247,18 +260,30 @@ class Venue:
     def _close_day(self, now: int) -> list[TradeUpdate]:
         told = list(self._desk.expire(now))
         self._closes = dict(self._desk.marks)
-        self._charge_fees(now)
         self._closing = self._desk.standing()
+        self.office.curve.close(sessions.date_of(now), self._closing.equity)
         return told
 
     def _end_day(self, now: int) -> list[TradeUpdate]:
         told = list(self._desk.expire(now))
-        self._charge_fees(now)
+        self.office.charge_fees(now)
         return told
 
-    def _charge_fees(self, now: int) -> None:
-        if charged := self.ledger.charge_fees():
-            self._log.append("fees", now, {name: Amount(fee) for name, fee in charged.items()})
+    def _govern(self, options: VenueOptions) -> None:
+        """The terms have changed, because a configuration has."""
+        self._options = options
+        self._desk.govern(options)
+
+    def _note(self, now: int) -> None:
+        """What the account was worth at the end of the last minute in which anything happened, once that is over."""
+        end = self._happened - self._happened % _MINUTE + _MINUTE
+        if end <= now and end > self.office.curve.last:
+            self.office.curve.note(end, self._desk.standing().equity)
+
+    def _hear_fills(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, TradeUpdate):
+                self.office.activities.heard(event)
 
     def _hear(self) -> list[Event]:
         step = self._market.step(self._now)
@@ -296,15 +321,3 @@ def _last_closes(market: Market) -> dict[str, Decimal]:
 
 def _plain(command: Command) -> dict[str, object]:
     return {each.name: getattr(command, each.name) for each in fields(command)}
-
-
-def _calendar_day(day: TradingDay) -> CalendarDay:
-    open_, close, post = (sessions.new_york(ts) for ts in (day.open, day.close, day.post_close))
-    return CalendarDay(
-        date=day.date.isoformat(),
-        open=f"{open_:%H:%M}",
-        close=f"{close:%H:%M}",
-        session_open=f"{sessions.new_york(day.pre_open):%H%M}",
-        session_close=f"{post:%H%M}",
-        settlement_date=sessions.settlement_date(day.date).isoformat(),
-    )

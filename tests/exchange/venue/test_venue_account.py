@@ -199,7 +199,7 @@ def test_a_split_keeps_values_and_cancels_open_orders(world: Any) -> None:
     assert w.fills()[-1] == (70, Decimal("99.9"))
 
 
-def test_fees_are_charged_after_the_close(world: Any) -> None:
+def test_fees_are_charged_at_the_end_of_the_day(world: Any) -> None:
     """Accrued while the day runs, then taken from cash; on paper there are none (facts.md 9 and 10)."""
     w = world(fees=FeeSchedule())
     w.to(1)
@@ -209,8 +209,9 @@ def test_fees_are_charged_after_the_close(world: Any) -> None:
     w.to(3)
     accrued = Decimal("0.0006") + Decimal("0.2059588") + Decimal("0.0195")
     assert w.venue.account(w.now).accrued_fees == accrued
-    assert w.venue.ledger.cash == 99_998
     w.to(CLOSE)
+    assert w.venue.ledger.cash == 99_998
+    w.to(CLOSE + 4 * HOUR)
     assert (w.venue.ledger.fees, w.venue.ledger.cash) == (Decimal("0.24"), Decimal("99997.76"))
     assert w.venue.account(w.now).accrued_fees == 0
 
