@@ -1,12 +1,13 @@
-"""Which orders on US equities the broker's own table admits: tick, lot, type, time in force, session (facts.md 5.2).
+"""Which orders the broker's own table admits: tick, lot, type, time in force, session, by asset class (facts.md 5.2).
 
-`violation` answers the first rule that an intent breaks, in words, or None. What the table cannot express in an
-`OrderIntent` (trails, brackets, legs) and the other asset classes are refused until they have rules of their own.
+`violation` answers the first rule that an intent breaks, in words, or None. Exits, trails, money and packages have
+rules of their own beside these, in `order_groups`.
 """
 
 from datetime import time
 from decimal import Decimal
 
+from puna.core import order_groups
 from puna.core.sessions import Session, date_of, day, new_york, session_at
 from puna.core.symbols import asset_class, is_symbol, on_tick
 from puna.core.types import AssetClass, OrderClass, OrderIntent, OrderType, TimeInForce
@@ -16,7 +17,16 @@ __all__ = ["MAX_ID", "violation"]
 
 MAX_ID = 48  # the broker's older limit of client_order_id, and the narrower one (facts.md 5.1)
 
-_TYPES = frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT})
+_TYPES = {
+    AssetClass.US_EQUITY: frozenset(OrderType),
+    AssetClass.US_OPTION: frozenset(OrderType) - {OrderType.TRAILING_STOP},
+    AssetClass.CRYPTO: frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
+}
+_TIMES = {
+    AssetClass.US_EQUITY: frozenset(TimeInForce),
+    AssetClass.US_OPTION: frozenset({TimeInForce.DAY, TimeInForce.GTC}),
+    AssetClass.CRYPTO: frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+}
 _LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 _STOPPED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
@@ -30,8 +40,8 @@ def violation(intent: OrderIntent, now: int, *, fractionable: bool, overnight: b
     return (
         _kind(intent)
         or _quantity(intent, fractionable=fractionable)
-        or _price("limit_price", intent.limit_price, intent, required=intent.type in _LIMITED)
-        or _price("stop_price", intent.stop_price, intent, required=intent.type in _STOPPED)
+        or _prices(intent)
+        or order_groups.violation(intent)
         or _time_in_force(intent)
         or _session(intent, now, overnight=overnight, allow_queued=allow_queued)
     )
@@ -42,28 +52,41 @@ def _kind(intent: OrderIntent) -> str | None:
         return f"client_order_id must have 1 to {MAX_ID} characters"
     if not is_symbol(intent.symbol):
         return "that is no symbol"
-    if asset_class(intent.symbol) is not AssetClass.US_EQUITY:
-        return f"there are no rules for {asset_class(intent.symbol)} orders"
-    if intent.type not in _TYPES:
-        return f"a {intent.type} order needs what an intent cannot say"
-    if intent.order_class is not OrderClass.SIMPLE or intent.legs:
-        return f"a {intent.order_class} order needs what an intent cannot say"
+    kind = asset_class(intent.symbol)
+    if intent.type not in _TYPES[kind]:
+        return f"{kind} does not take {intent.type} orders"
+    if intent.time_in_force not in _TIMES[kind]:
+        return f"{kind} does not take {intent.time_in_force} orders"
     return None
 
 
 def _quantity(intent: OrderIntent, *, fractionable: bool) -> str | None:
-    qty = intent.qty
+    qty, kind = intent.qty, asset_class(intent.symbol)
     if not qty.is_finite() or qty <= 0:
         return "the quantity must be a positive number"
-    if qty == qty.to_integral_value():
+    if qty == qty.to_integral_value() and intent.notional is None:
         return None
-    if not fractionable:
-        return "fractions of it are not traded"
     if _decimals(qty) > 9:
         return "a quantity has at most nine decimals"
+    if kind is AssetClass.US_OPTION:
+        return "contracts are whole"
+    return _fraction(intent, fractionable=fractionable) if kind is AssetClass.US_EQUITY else None
+
+
+def _fraction(intent: OrderIntent, *, fractionable: bool) -> str | None:
+    if not fractionable:
+        return "fractions of it are not traded"
     if intent.time_in_force is not TimeInForce.DAY or intent.extended_hours:
         return "a fractional order is a day order of the core session"
     return None
+
+
+def _prices(intent: OrderIntent) -> str | None:
+    if intent.order_class is OrderClass.MLEG:
+        return None  # a net price has rules of its own
+    return _price("limit_price", intent.limit_price, intent, required=intent.type in _LIMITED) or _price(
+        "stop_price", intent.stop_price, intent, required=intent.type in _STOPPED
+    )
 
 
 def _price(name: str, price: Decimal | None, intent: OrderIntent, *, required: bool) -> str | None:
@@ -74,12 +97,12 @@ def _price(name: str, price: Decimal | None, intent: OrderIntent, *, required: b
     if not price.is_finite() or price <= 0:
         return f"the {name} must be a positive number"
     if not on_tick(intent.symbol, price):
-        return f"the {name} is not on a tick: two decimals from 1.00 on, four below"
+        return f"the {name} is not on a tick"
     return None
 
 
 def _time_in_force(intent: OrderIntent) -> str | None:
-    if intent.time_in_force in _AUCTIONS and intent.type in _STOPPED:
+    if intent.time_in_force in _AUCTIONS and intent.type not in (OrderType.MARKET, OrderType.LIMIT):
         return f"{intent.time_in_force} takes market and limit orders only"
     if intent.extended_hours and intent.type is not OrderType.LIMIT:
         return "extended hours take limit orders only"
@@ -89,6 +112,8 @@ def _time_in_force(intent: OrderIntent) -> str | None:
 
 
 def _session(intent: OrderIntent, now: int, *, overnight: bool, allow_queued: bool) -> str | None:
+    if asset_class(intent.symbol) is AssetClass.CRYPTO:
+        return None  # it never closes
     try:
         if intent.time_in_force in _AUCTIONS:
             return _auction(intent.time_in_force, now)

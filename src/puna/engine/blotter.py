@@ -87,6 +87,7 @@ class Blotter:
         self.broker_ts = 0
         self.stamp = 0
         self._by_broker_id: dict[str, str] = {}
+        self._legs: defaultdict[str, dict[str, None]] = defaultdict(dict)
 
     @property
     def state(self) -> TradingState:
@@ -103,6 +104,10 @@ class Blotter:
     def find(self, client_order_id: str, broker_id: str) -> Order | None:
         """An order by either of its ids; the broker's decides where ours is missing."""
         return self.orders.get(client_order_id) or self.orders.get(self._by_broker_id.get(broker_id, ""))
+
+    def legs_of(self, key: str) -> list[Order]:
+        """The orders that the broker made out of one: a package's legs, or exits."""
+        return [self.orders[each] for each in self._legs.get(key, ())]
 
     def recent(self) -> list[Submit]:
         """What was approved, oldest first."""
@@ -197,6 +202,10 @@ class Blotter:
     def _keep(self, order: Order, fills: tuple[Fill, ...], seq: int, ts: int, mid: float | None) -> Change:
         key = order.client_order_id
         self.orders[key] = order
+        if order.intent.leg_of is not None:
+            self._legs[order.intent.leg_of][key] = None
+        if order.intent.legs:
+            fills = ()  # what a package moves, its legs do
         self._by_broker_id.update(dict.fromkeys(order.broker_ids, key))
         if order.is_open:
             self.open[key] = order

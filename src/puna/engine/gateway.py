@@ -9,7 +9,6 @@ The trading state is durable. When the journal cannot be written nothing new lea
 """
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
@@ -17,12 +16,11 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from puna import __version__
-from puna.alpaca import mapping
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.trading import get_account
 from puna.core.decimals import plain
 from puna.core.lineage import lineage
-from puna.core.orders import Order, from_intent, noted, reduce
+from puna.core.orders import Order, Status, from_intent, noted
 from puna.core.risk import (
     Breach,
     Reservation,
@@ -34,8 +32,9 @@ from puna.core.risk import (
     protected_price,
     reduces,
 )
-from puna.core.types import ZERO, OrderIntent
-from puna.engine.blotter import EXTERNAL, Blotter, Booked, Change
+from puna.core.symbols import multiplier
+from puna.core.types import ZERO, OrderClass, OrderIntent
+from puna.engine.blotter import Blotter, Booked, Change
 from puna.engine.entries import (
     Adoption,
     CancelAsked,
@@ -53,13 +52,14 @@ from puna.engine.entries import (
     StateChange,
     Told,
 )
+from puna.engine.intake import Intake
 from puna.engine.journal import Journal
 from puna.engine.latch import Latch, scopes_of
 from puna.engine.market import MarketView
 from puna.engine.outbound import Outbound, Timing
 from puna.engine.sighting import Sighting
 from puna.engine.tasks import Line, Rank, Tasks
-from puna.errors import JournalError, ProtocolError, PunaError
+from puna.errors import JournalError, PunaError
 from puna.seams import Clock, Probe, no_probe
 from puna.wire import trading
 
@@ -120,9 +120,9 @@ class Gateway:
         self.tasks = Tasks()
         self.latch = Latch(journal.path)
         self.outbound = Outbound(self)
+        self.intake = Intake(self, prefix)
         self.heard: dict[str, int] = {}
         self._prefix = prefix
-        self._ours = re.compile(rf"{re.escape(prefix)}-\d+-(.+)-\d+")
         self._count = 0
         self._reserved: dict[str, Intent] = {}
         self._recent: deque[Submit] = deque()
@@ -359,13 +359,13 @@ class Gateway:
         for point in _seen(sightings):
             self.probe(point)
         async with self.lock:
-            entries = self._news(sightings, booked=booked)
+            entries = self.intake.entries(sightings, booked=booked)
             return await self._keep(entries) if entries else []
 
     async def open_books(self, opening: Opening, sightings: Iterable[Sighting]) -> None:
         """Begins the books: in one commit the figures, and the orders whose fills they hold already."""
         async with self.lock:
-            await self._keep([*self._news(sightings, booked=False), opening])
+            await self._keep([*self.intake.entries(sightings, booked=False), opening])
 
     async def record(self, *entries: Entry) -> list[Change]:
         """Writes entries and takes them in. If they cannot be written, trading halts, and facts count all the same."""
@@ -420,6 +420,8 @@ class Gateway:
 
     def _reservations(self) -> Iterable[Reservation]:
         for key, order in self.blotter.open.items():
+            if _counts_elsewhere(order):
+                continue
             known = self.blotter.intents.get(key)
             price = known.price if known else self._guessed_price(order)
             yield Reservation(intent=order.intent, leaves=order.leaves, price=price, counted=key in self._counted)
@@ -436,59 +438,6 @@ class Gateway:
         while self._recent and now - self._recent[0].ts >= longest * NANOS:
             self._recent.popleft()
         return tuple(self._recent)
-
-    def _news(self, sightings: Iterable[Sighting], *, booked: bool) -> list[Entry]:
-        """The entries that sightings are worth, in their order."""
-        now, entries = self.clock.now(), list[Entry]()
-        ahead: dict[str, Order] = {}
-        for sighting in sightings:
-            update = sighting.update
-            order = ahead.get(update.client_order_id) or self.blotter.find(update.client_order_id, update.broker_id)
-            entry, after = (
-                self._adoption(sighting, now, booked=booked) if order is None else self._evidence(order, sighting, now)
-            )
-            if after is not None:
-                ahead[after.client_order_id] = after
-            if entry is not None:
-                entries.append(entry)
-        return entries
-
-    def _believable(self, order: Order, sighting: Sighting) -> bool:
-        """Whether what the broker shows for the first time under our id is what we asked for."""
-        if sighting.shown is None or order.seen:
-            return True
-        try:
-            mapping.check_echo(order.intent, sighting.shown)
-        except ProtocolError as error:
-            self.halt(f"under {order.client_order_id} the broker shows another order: {error.why}")
-            return False
-        return True
-
-    def _evidence(self, order: Order, sighting: Sighting, now: int) -> tuple[Entry | None, Order | None]:
-        """What is new about an order, and the order with it."""
-        self.heard[order.client_order_id] = now
-        if not self._believable(order, sighting):
-            return None, order
-        update = replace(sighting.update, client_order_id=order.client_order_id)
-        after, _ = reduce(order, update)
-        if after == order:
-            return None, order
-        return Evidence(ts=now, update=update, mid=self.market.mid(order.intent.symbol)), after
-
-    def _adoption(self, sighting: Sighting, now: int, *, booked: bool) -> tuple[Entry | None, Order | None]:
-        """An order that nobody here has heard of."""
-        if sighting.shown is None:
-            return None, None
-        try:
-            match = self._ours.fullmatch(sighting.update.client_order_id)
-            found = mapping.intent(_counted(sighting.shown), strategy=match.group(1) if match else EXTERNAL)
-            intent = from_intent(found).intent
-        except ProtocolError as error:
-            self.halt(f"{error.what} {error.why}", by="broker")
-            return None, None
-        update = replace(sighting.update, client_order_id=intent.client_order_id)
-        after, _ = reduce(from_intent(intent), update)
-        return Adoption(ts=now, intent=intent, update=update, booked=booked), after
 
     async def _keep(self, entries: Sequence[Entry]) -> list[Change]:
         """Durable, then applied, then told. The lock is held."""
@@ -539,6 +488,8 @@ class Gateway:
             self.halt(f"{key} was filled beyond its quantity, or lives twice at the broker: {order.broker_ids}")
         elif change.fills and order.replaces and lineage(self.blotter.orders, key).overfill:
             self.halt(f"{key} and the orders that it replaced were filled beyond what was wanted")
+        if (head := self.blotter.orders.get(order.intent.leg_of or key)) is not None:
+            self.outbound.gather(head)
         for word in order.strange:
             if (mark := f"{key} {word}") not in self._strange:
                 self._strange.add(mark)
@@ -546,7 +497,7 @@ class Gateway:
         if order.is_open and order.seen:
             self.outbound.attend(key)
         for fill in change.fills:
-            self._spent += abs(fill.notional) if fill.side.sign > 0 else ZERO
+            self._spent += abs(fill.notional) * multiplier(fill.symbol) if fill.side.sign > 0 else ZERO
             self._refresh_later()
 
     def _refresh_later(self) -> None:
@@ -567,16 +518,16 @@ def _strictest(*states: TradingState) -> TradingState:
     return max(states, key=lambda state: _SEVERITY[state])
 
 
+def _counts_elsewhere(order: Order) -> bool:
+    """A leg of a package counts with its head; an exit that is held cannot fill while the other one works."""
+    intent = order.intent
+    return intent.leg_of is not None and (intent.order_class is OrderClass.MLEG or order.status is Status.HELD)
+
+
 def _worded(breach: Breach) -> str:
     """The refusal in one line: the limit beside what was seen."""
     seen = f": {breach.observed} against {breach.limit}" if breach.observed and breach.limit else ""
     return f"{breach.message}{seen}"
-
-
-def _counted(order: trading.Order) -> trading.Order:
-    """An order by value has no quantity until it has ended; then it is what was filled."""
-    ended = order.status in ("filled", "canceled", "expired", "rejected") and order.filled_qty
-    return replace(order, qty=order.filled_qty) if order.qty is None and ended else order
 
 
 def _seen(sightings: Iterable[Sighting]) -> Iterable[str]:

@@ -14,7 +14,8 @@ from puna.alpaca.mapping import check_echo, order_request, replace_request
 from puna.alpaca.refusals import Reason, reason_of
 from puna.alpaca.trading import cancel_order, get_order, get_order_by_client_id, replace_order, submit_order
 from puna.core.orders import Order, Status
-from puna.core.types import OrderType
+from puna.core.types import OrderClass, OrderType
+from puna.engine.families import astray
 from puna.engine.sighting import Sighting
 from puna.engine.tasks import Rank
 from puna.errors import AuthError, BrokerError, DeadlineError, NotFoundError, ProtocolError, PunaError, RefusedError
@@ -29,6 +30,7 @@ NANOS = 1_000_000_000
 NEVER = 86_400.0
 NOT_TRIED = "E013"
 PATIENT_CANCELS = 3
+GATHERINGS = 5
 _PROVES_REFUSAL = (RefusedError, NotFoundError, AuthError)  # their statuses say that nothing was accepted (R23)
 _MOVING = frozenset(
     {
@@ -77,6 +79,7 @@ class Outbound:
         self.in_hand: set[str] = set()
         self._doubts: set[str] = set()
         self._watched: set[str] = set()
+        self._gathering: set[str] = set()
         self._cancels_sent: dict[str, int] = {}
         self._leaving: asyncio.Timeout | None = None
         self._arrived = asyncio.Event()
@@ -156,8 +159,11 @@ class Outbound:
         order = gateway.blotter.orders[key]
         gateway.heard[key] = gateway.clock.now()
         try:
-            call = get_order(order.broker_id) if order.broker_id else get_order_by_client_id(key)
+            leads = order.intent.order_class is not OrderClass.SIMPLE and order.intent.leg_of is None
+            call = get_order(order.broker_id, nested=leads) if order.broker_id else get_order_by_client_id(key)
             shown = await gateway.alpaca(call)
+            if leads and not shown.legs:
+                shown = await gateway.alpaca(get_order(shown.id, nested=True))
             await gateway.absorb([_shown(shown)])
             if shown.replaced_by:
                 await gateway.absorb([_shown(await gateway.alpaca(get_order(shown.replaced_by)))])
@@ -165,6 +171,32 @@ class Outbound:
             gateway.note(error.code, f"the broker could not be asked about {key}: {error.what}")
             return False
         return True
+
+    async def look_up(self, broker_id: str) -> None:
+        """Takes in an order that nobody here knows, with its legs."""
+        try:
+            await self._gateway.absorb([_shown(await self._gateway.alpaca(get_order(broker_id, nested=True)))])
+        except PunaError as error:  # reconciliation will find it
+            self._gateway.note(error.code, f"the broker could not be asked about {broker_id}: {error.what}")
+
+    def gather(self, head: Order) -> None:
+        """Asks for a package whose legs are not where it is, after the time in which they may still be told of."""
+        key = head.client_order_id
+        if key not in self._gathering and astray(head, self._gateway.blotter.legs_of(key)):
+            self._gathering.add(key)
+            self._gateway.tasks.spawn(self._gather(key), f"gather {key}")
+
+    async def _gather(self, key: str) -> None:
+        gateway = self._gateway
+        try:
+            for _ in range(GATHERINGS):
+                await gateway.clock.backoff(gateway.timing.settle)
+                if not astray(gateway.blotter.orders[key], gateway.blotter.legs_of(key)):
+                    return
+                await self.query(key)
+            gateway.note("E300", f"the legs of {key} are not where the package is; the books will be compared")
+        finally:
+            self._gathering.discard(key)
 
     def attend(self, key: str) -> None:
         """Watches an open order for silence, and sends the cancel that was asked for before it could be sent."""

@@ -165,13 +165,13 @@ async def _catch_up(gateway: Gateway, found: Reconciliation) -> None:
     known = frozenset(blotter.orders)
     orders = await _orders(gateway, blotter.broker_ts - MARGIN)
     found.take(await gateway.absorb(_ours(gateway, orders)), known)
-    shown = {order.client_order_id for order in orders}
+    shown = {each.id for order in orders for each in (order, *(order.legs or ()))}
     unsettled = dict(blotter.open)
     before = len(blotter.booked)
     for key, order in unsettled.items():
         if not order.seen:
             gateway.outbound.doubt(key)
-        elif key not in shown:
+        elif not shown.intersection(order.broker_ids):
             await gateway.outbound.query(key)
         if order.seen:
             gateway.outbound.attend(key)
@@ -213,20 +213,20 @@ def _books(gateway: Gateway, account: trading.Account, held: dict[str, Position]
 
 async def _orders(gateway: Gateway, since: int) -> list[trading.Order]:
     """What was submitted since then, in whatever state, and all that is open; to the last page."""
-    recent = [order async for order in gateway.alpaca(get_orders("all", after=since, direction="asc"))]
+    recent = [order async for order in gateway.alpaca(get_orders("all", after=since, direction="asc", nested=True))]
     seen = {order.id for order in recent}
-    older = [order async for order in gateway.alpaca(get_orders("open")) if order.id not in seen]
+    older = [order async for order in gateway.alpaca(get_orders("open", nested=True)) if order.id not in seen]
     return [*older, *recent]
 
 
 def _ours(gateway: Gateway, orders: Iterable[trading.Order]) -> list[Sighting]:
     """What ended before the books began, and was not taken over with them, is in their opening: left out here."""
-    known, opening = gateway.blotter.orders, gateway.blotter.opening
+    opening = gateway.blotter.opening
     begin = opening.broker_ts - MARGIN if opening else 0
     return [
         Sighting.of("rest", order)
         for order in orders
-        if order.client_order_id in known or (order.submitted_at or 0) > begin
+        if gateway.blotter.find(order.client_order_id or "", order.id) or (order.submitted_at or 0) > begin
     ]
 
 

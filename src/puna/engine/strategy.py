@@ -160,7 +160,8 @@ class Strategy:
         """
         if any(each.parent.symbol == symbol for each in self.working()):
             return None
-        open_orders = [order for order in self.orders() if order.intent.symbol == symbol]
+        mine = (order for order in self.orders() if order.intent.leg_of is None)
+        open_orders = [order for order in mine if order.intent.symbol == symbol]
         wanted = self._wanted(symbol, _decimal(weight))
         if wanted is None:
             return None
