@@ -1,6 +1,7 @@
 """The house rules that a machine can keep: first lines, public names, sizes, class names, links, words."""
 
 import ast
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from puna import native
+from puna.bus.messages import json_schema
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 600
@@ -191,6 +193,12 @@ def _lines(path: Path) -> list[str]:
         return path.read_text().split("\n")
     except UnicodeDecodeError:
         return []
+
+
+def test_the_schema_of_the_bus_is_the_code_s() -> None:
+    """docs/bus.schema.json is what `python tools/generate_bus_schema.py` writes."""
+    written = json.loads((ROOT / "docs" / "bus.schema.json").read_text())
+    assert written == json.loads(json.dumps(json_schema())), "run: python tools/generate_bus_schema.py"
 
 
 def test_links_lead_somewhere() -> None:

@@ -18,15 +18,22 @@ SOURCE = Path(__file__).parents[1] / "src" / "puna"
 
 RIMS: dict[str, set[Kind]] = {
     "seams.py": {"clock", "chance"},
+    "bus/boxes.py": {"disk"},  # outbox and inbox
+    "bus/control.py": {"network"},
+    "bus/keys.py": {"network", "disk"},  # key files, and the socket of the authenticator
+    "bus/publisher.py": {"network"},
+    "bus/recording.py": {"disk"},
+    "bus/sockets.py": {"network", "disk"},  # disk: the folder of an ipc socket
+    "bus/subscriber.py": {"network"},
     "cli/*.py": {"clock", "network", "disk"},  # the process's own edge
+    "alpaca/connection.py": {"network"},  # the connections that http.py sends on
     "alpaca/endings.py": {"network"},  # why a connection ended
     "alpaca/hosts.py": {"network"},  # the resolver: who may be dialled at all
     "alpaca/http.py": {"network"},
     "alpaca/stream.py": {"network"},
-    "alpaca/transport.py": {"network"},  # the session that http.py and stream.py dial with
+    "alpaca/transport.py": {"network"},  # the session that stream.py dials with
     "engine/latch.py": {"disk"},  # files beside the journal that halt trading
     "engine/models/saved.py": {"disk"},  # a model's folder
-    "engine/probes.py": {"network"},  # names points of a request, out of the HTTP client's trace hooks
     "engine/storage.py": {"disk"},  # the journal's file and its lock
     "exchange/account_api.py": {"network"},
     "exchange/answers.py": {"network"},  # HTTP answers of the exchange
@@ -72,6 +79,7 @@ NAMES: dict[str, Kind] = {
     "http.client": "network",
     "urllib.request": "network",
     "aiohttp": "network",
+    "zmq": "network",
     "asyncio.open_connection": "network",
     "asyncio.start_server": "network",
     "sqlite3.connect": "disk",

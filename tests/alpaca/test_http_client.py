@@ -6,7 +6,6 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 
@@ -26,6 +25,7 @@ from puna.alpaca.trading import (
 )
 from puna.errors import (
     AuthError,
+    ConfigError,
     DeadlineError,
     LiveRefusedError,
     NetworkError,
@@ -364,31 +364,89 @@ async def test_refusals_never_open_the_breaker(broker: Any, credentials: Credent
     assert len(broker.requests) == 20
 
 
-async def test_trace_hooks_see_a_request_go_out(broker: Any, credentials: Credentials) -> None:
+async def test_one_connection_serves_one_request_after_the_other(broker: Any, credentials: Credentials) -> None:
+    """It is kept, and no more are made than requests are under way at once."""
+    ports: list[int] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        ports.append(request.transport.get_extra_info("peername")[1])
+        await asyncio.sleep(0.01)
+        return web.Response(body=ACCOUNT)
+
+    broker.answers = [answer]
+    async with client(broker, credentials) as alpaca:
+        for _ in range(3):
+            await alpaca(get_account())
+        assert len(set(ports)) == 1
+        await asyncio.gather(*(alpaca(get_account()) for _ in range(5)))
+        for _ in range(5):
+            await alpaca(get_account())
+    assert len(set(ports)) == 5
+
+
+async def test_what_comes_unasked_ends_a_kept_connection(credentials: Credentials) -> None:
+    """A second answer to one request (a smuggled one) is never taken for the answer to the next."""
+    seen: list[bytes] = []
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+    evil = reply % (len(ORDER), ORDER)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            seen.append(head)
+            writer.write(reply % (len(ACCOUNT), ACCOUNT) + evil)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with AsyncAlpaca(credentials, Endpoints.at(f"http://127.0.0.1:{port}"), retries=QUICK) as alpaca:
+            for _ in range(3):
+                assert (await alpaca(get_account())).status == "ACTIVE"
+    assert len(seen) == 3
+
+
+async def test_informational_answers_are_passed_over(credentials: Credentials) -> None:
+    """A 100 or 103 is not the answer."""
+    ahead = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(ahead)
+            await asyncio.sleep(0.01)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(ACCOUNT), ACCOUNT))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with AsyncAlpaca(credentials, Endpoints.at(f"http://127.0.0.1:{port}"), retries=QUICK) as alpaca:
+            for _ in range(3):
+                assert (await alpaca(get_account())).status == "ACTIVE"
+
+
+@pytest.mark.parametrize("target", ["/v2/orders HTTP/1.1\r\nX: y", "/a b", "v2/orders", "", "/\x00", "/\u00e9"])
+async def test_a_target_cannot_end_its_line(broker: Any, credentials: Credentials, target: str) -> None:
+    """Nothing that is sent holds a header that nobody meant to send."""
+    async with client(broker, credentials) as alpaca:
+        with pytest.raises(ValueError, match="not the target"):
+            await alpaca(Request("GET", target, bytes))
+    assert not broker.requests
+
+
+async def test_keys_cannot_end_their_line(broker: Any) -> None:
+    """A secret with a line break is refused, and not shown."""
+    async with client(broker, Credentials.of("key", "canary\r\nX: y")) as alpaca:
+        with pytest.raises(ConfigError, match="no header may have") as raised:
+            await alpaca(get_account())
+    assert "canary" not in str(raised.value)
+
+
+async def test_a_hook_sees_a_request_go_out(broker: Any, credentials: Credentials) -> None:
     """The kill tests stand on these."""
-    seen: list[str] = []
-    trace = aiohttp.TraceConfig()
-
-    async def on_start(*_: Any) -> None:
-        seen.append("start")
-
-    async def on_headers(*_: Any) -> None:
-        seen.append("headers sent")
-
-    async def on_chunk(*_: Any) -> None:
-        seen.append("body sent")
-
-    async def on_end(*_: Any) -> None:
-        seen.append("reply received")
-
-    trace.on_request_start.append(on_start)
-    trace.on_request_headers_sent.append(on_headers)
-    trace.on_request_chunk_sent.append(on_chunk)
-    trace.on_request_end.append(on_end)
-    broker.answers = [says(ORDER)]
-    async with client(broker, credentials, trace_configs=[trace]) as alpaca:
+    seen: list[tuple[str, str]] = []
+    broker.answers = [says(ORDER), says(ACCOUNT)]
+    async with client(broker, credentials, on_wire=lambda *moment: seen.append(moment)) as alpaca:
         await alpaca(SUBMIT)
-    assert sorted(seen) == sorted(["start", "headers sent", "body sent", "reply received"])
+        await alpaca(get_account())
+    assert seen[:3] == [("POST", "begun"), ("POST", "sent"), ("POST", "answered")]
+    assert seen[3:] == [("GET", "begun"), ("GET", "answered")]
 
 
 async def test_pages_are_read_to_the_end(broker: Any, credentials: Credentials) -> None:

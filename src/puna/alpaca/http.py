@@ -9,20 +9,20 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 import aiohttp
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
+from aiohttp.http import HttpProcessingError
 
+from puna.alpaca.connection import Answer, DialError, OnWire, Origin
 from puna.alpaca.hosts import Credentials, Endpoints, check_host
 from puna.alpaca.pace import Backoff, Breaker, Budget, RateHeaders, Verdict
 from puna.alpaca.refusals import error_of
 from puna.alpaca.request import Api, Paged, Paging, Request
 from puna.alpaca.trading import get_clock
-from puna.alpaca.transport import failure, marked, named, open_session, rate_headers, read_body
+from puna.alpaca.transport import USER_AGENT, failure, marked, named, rate_headers, read_body
 from puna.alpaca.turnstile import Turnstile
 from puna.errors import (
     BrokerError,
@@ -42,7 +42,6 @@ T = TypeVar("T")
 BODY_CAP = 16 << 20
 RETRIES = Backoff(base=1.0, cap=4.0, retries=3)
 RETRIED_STATUSES = frozenset({500, 502, 503, 504})
-_JSON: CIMultiDict[str] = CIMultiDict({"Content-Type": "application/json"})
 
 
 class AsyncAlpaca:
@@ -59,7 +58,7 @@ class AsyncAlpaca:
         trading_limit: requests in any 60 s to the trading API; 0 is no limit.
         data_limit: the same for the data API.
         body_cap: bytes of an answer, on the wire and inflated.
-        trace_configs: aiohttp's hooks, called as a request goes out and its answer comes in.
+        on_wire: called as a request goes out and its answer comes in.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class AsyncAlpaca:
         trading_limit: int = 200,
         data_limit: int = 200,
         body_cap: int = BODY_CAP,
-        trace_configs: Sequence[aiohttp.TraceConfig] = (),
+        on_wire: OnWire | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.turnstiles: dict[Api, Turnstile] = {
@@ -90,8 +89,8 @@ class AsyncAlpaca:
         self._connect_deadline = connect_deadline
         self._retries = retries
         self._body_cap = body_cap
-        self._traces = list(trace_configs)
-        self._session: aiohttp.ClientSession | None = None
+        self._on_wire = on_wire
+        self._origins: dict[Api, Origin] = {}
 
     @overload
     def __call__(self, call: Request[T]) -> Awaitable[T]: ...
@@ -118,9 +117,9 @@ class AsyncAlpaca:
 
     async def close(self) -> None:
         """Closes every connection; a later call opens new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        origins, self._origins = self._origins, {}
+        for origin in origins.values():
+            await origin.close()
 
     async def _items(self, paged: Paged[T]) -> AsyncIterator[T]:
         paging = Paging(paged)
@@ -179,14 +178,15 @@ class AsyncAlpaca:
         return False
 
     async def _send(self, request: Request[T]) -> T:
-        status, headers, body = await self._exchange(request)
+        answer = await self._exchange(request)
+        status, headers = answer.status, answer.headers
         if "X-RateLimit-Limit" in headers or status == 429:
             self.turnstiles[request.api].learn(rate := rate_headers(headers), refused=status == 429)
         else:
             rate = RateHeaders()
         if 200 <= status <= 299:
-            return self._read(request, body)
-        raise marked(error_of(status, body, named(request), reset=rate.reset), request)
+            return self._read(request, answer.body)
+        raise marked(error_of(status, answer.body, named(request), reset=rate.reset), request)
 
     def _read(self, request: Request[T], body: bytes) -> T:
         try:
@@ -194,33 +194,34 @@ class AsyncAlpaca:
         except ProtocolError as error:
             raise marked(error, request) from error.__cause__
 
-    async def _exchange(self, request: Request[Any]) -> tuple[int, CIMultiDictProxy[str], bytes]:
-        """Status, headers and body of one HTTP exchange."""
-        url = check_host(URL(self._roots[request.api] + request.target, encoded=True))
-        session = self._session or self._open()
-        headers = _JSON if request.body is not None else None
+    async def _exchange(self, request: Request[Any]) -> Answer:
+        """One HTTP exchange; the body inflated."""
+        origin = self._origins.get(request.api) or self._origin(request.api)
         try:
             with self.clock.busy():
-                async with (
-                    self.clock.deadline(self._deadline),
-                    session.request(
-                        request.method, url, data=request.body, headers=headers, allow_redirects=False
-                    ) as response,
-                ):
-                    body = await read_body(response, self._body_cap)
-                    return response.status, response.headers, body
-        except (aiohttp.ClientError, TimeoutError, OSError, ProtocolError) as error:
+                async with self.clock.deadline(self._deadline):
+                    answer = await origin.exchange(request.method, request.target, request.body)
+            return answer._replace(body=read_body(answer, self._body_cap))
+        except (aiohttp.ClientError, HttpProcessingError, DialError, TimeoutError, OSError, ProtocolError) as error:
             raise failure(error, request, self._deadline) from error
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _origin(self, api: Api) -> Origin:
         headers = {
+            "User-Agent": USER_AGENT,
             "APCA-API-KEY-ID": self._credentials.key.reveal(),
             "APCA-API-SECRET-KEY": self._credentials.secret.reveal(),
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         }
-        self._session = open_session(headers, self._connect_deadline, self._traces)
-        return self._session
+        self._origins[api] = origin = Origin(
+            self._roots[api],
+            headers,
+            self.clock,
+            connect_deadline=self._connect_deadline,
+            body_cap=self._body_cap,
+            on_wire=self._on_wire,
+        )
+        return origin
 
 
 def transient(error: PunaError) -> bool:

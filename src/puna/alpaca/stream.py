@@ -159,7 +159,7 @@ class Stream(Generic[M]):
 
     async def _run(self) -> None:
         headers = {"Content-Type": "application/msgpack"} if self._options.packed else {}
-        http = open_session(headers, self._options.connect_deadline, [])
+        http = open_session(headers, self._options.connect_deadline)
         try:
             await self._reconnecting(http)
         except Exception as error:  # noqa: BLE001 - whatever it is, the consumer is to know

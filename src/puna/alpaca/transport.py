@@ -1,15 +1,16 @@
-"""The HTTP session beneath the client, with its limits, and what its failures mean.
+"""What lies beneath the client: the session that streams dial with, how bodies are read, what failures mean.
 
-One session a client, TCP_NODELAY, no proxies from the environment, no cookies, no redirects, no repeating; a cap on
-every body before and after inflation.
+No proxies from the environment, no cookies, no redirects, no repeating; a cap on every body before and after inflation.
 """
 
 import zlib
 from typing import Any
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDictProxy
 
+from puna.alpaca.connection import Answer, DialError, oversized
 from puna.alpaca.hosts import GuardedResolver
 from puna.alpaca.pace import RateHeaders
 from puna.alpaca.request import Request
@@ -20,9 +21,7 @@ __all__ = ["failure", "marked", "named", "open_session", "rate_headers", "read_b
 USER_AGENT = "puna"
 
 
-def open_session(
-    headers: dict[str, str], connect_deadline: float, traces: list[aiohttp.TraceConfig]
-) -> aiohttp.ClientSession:
+def open_session(headers: dict[str, str], connect_deadline: float) -> aiohttp.ClientSession:
     """A session that goes only where it is told: no proxies, no cookies, no repeating, no inflating behind our back."""
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(resolver=GuardedResolver(), use_dns_cache=False, keepalive_timeout=30.0),
@@ -31,7 +30,6 @@ def open_session(
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_deadline),
         auto_decompress=False,
         trust_env=False,
-        trace_configs=traces,
     )
     # aiohttp repeats what HTTP calls idempotent when a kept-alive connection turns out dead; closing a part of a
     # position is a DELETE and must not be repeated. There is no public switch; tests/alpaca hold this one in place.
@@ -39,23 +37,14 @@ def open_session(
     return session
 
 
-async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
-    """The whole body, inflated.
+def read_body(answer: Answer, cap: int) -> bytes:
+    """The body, inflated.
 
     Raises:
-        ProtocolError: more than `cap` bytes on the wire or inflated, cut short, or in an encoding not asked for.
+        ProtocolError: more than `cap` bytes inflated, cut short, or in an encoding not asked for.
     """
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > cap:
-            response.close()
-            raise _oversized(cap)
-        chunks.append(chunk)
-    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    encoding = response.headers.get("Content-Encoding")
-    return body if encoding is None or not body else _inflated(body, encoding.strip().lower(), cap)
+    encoding = answer.headers.get("Content-Encoding")
+    return answer.body if encoding is None or not answer.body else _inflated(answer.body, encoding.strip().lower(), cap)
 
 
 def _inflated(body: bytes, encoding: str, cap: int) -> bytes:
@@ -69,7 +58,7 @@ def _inflated(body: bytes, encoding: str, cap: int) -> bytes:
     except zlib.error as error:
         raise ProtocolError("The broker's answer could not be read.", why=f"broken gzip: {error}") from error
     if len(inflated) > cap:
-        raise _oversized(cap)
+        raise oversized(cap)
     if not inflater.eof:
         raise ProtocolError("The broker's answer could not be read.", why="the gzip stream is cut short")
     return inflated
@@ -91,16 +80,16 @@ def failure(error: Exception, request: Request[Any], deadline: float) -> PunaErr
     if isinstance(error, ProtocolError):
         return marked(error, request)
     why = f"{type(error).__name__}: {error}".rstrip(": ")
-    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+    if isinstance(error, DialError):
         return NetworkError(
             f"Could not connect for {what}.",
-            why=why,
+            why=str(error),
             state="Nothing was sent.",
             remedy="Check the network and the address; this says nothing about symbols or keys.",
         )
     if isinstance(error, TimeoutError):
         return marked(DeadlineError(f"No answer to {what} within {deadline:g} s.", why=why), request)
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, HttpProcessingError):
         return marked(ProtocolError(f"The answer to {what} is not HTTP as documented.", why=why[:200]), request)
     return marked(NetworkError(f"The connection broke during {what}.", why=why), request)
 
@@ -120,7 +109,3 @@ def marked(error: PunaError, request: Request[Any]) -> PunaError:
 def named(request: Request[Any]) -> str:
     """The request in words, without its query: `GET /v2/orders`."""
     return f"{request.method} {request.target.partition('?')[0]}"
-
-
-def _oversized(cap: int) -> ProtocolError:
-    return ProtocolError("The broker's answer is too large.", why=f"more than {cap} bytes", state="It was not read.")

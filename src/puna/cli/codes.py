@@ -105,6 +105,17 @@ CODES: dict[str, Text] = {
         "itself. There is none where it should be. Nothing was changed and nothing was sent.",
         "Name the folder, such as runs/demo-7, or start one: puna run CONFIG.",
     ),
+    "E036": Text(
+        "The bus is not installed",
+        "The bus and the services need pyzmq, which is in the extra `bus`. Nothing was started.",
+        "Run `pip install 'puna[bus]'`.",
+    ),
+    "E037": Text(
+        "The bus keys cannot be used",
+        "A key file is missing, is a link, can be read by others, or names a peer that nobody knows. Without usable "
+        "keys nobody is let in.",
+        "`puna bus keys` lists who is known, `puna bus keys NAME --role signals` makes a pair. Files have mode 0600.",
+    ),
     "E200": Text(
         "The broker said no",
         "An answer with a status that has no code of its own here; the message carries the broker's own words.",
@@ -280,6 +291,48 @@ CODES: dict[str, Text] = {
         "Training, saving and serving signal models need scikit-learn, skl2onnx, onnx and onnxruntime; nothing else in "
         "Puna does. Nothing was trained, saved or served.",
         "pip install 'puna[models]', or from a clone: make test installs them into .venv.",
+    ),
+    "E700": Text(
+        "The bus cannot work with this",
+        "A topic is none, or a peer answered something else than was asked. Nothing was changed by it.",
+        "Topics are dotted segments such as market.bar.AAPL; see docs/bus.md.",
+    ),
+    "E701": Text(
+        "A message of another schema",
+        "A peer speaks another version of the messages. They were not looked at, and counted.",
+        "Run the same version of Puna everywhere.",
+    ),
+    "E702": Text(
+        "A message that cannot be read",
+        "The bytes are no frame of the bus, or its messages are not what the schema says. They were counted.",
+        "docs/bus.schema.json is the schema; docs/bus.md shows a peer that needs nothing of Puna.",
+    ),
+    "E703": Text(
+        "An address that the bus does not use",
+        "It leads off this machine without keys, its folder is open to others, or something else uses it. The control "
+        "plane is never open: it needs keys, or ipc in a folder of mode 0700.",
+        "Make keys with `puna bus keys NAME`, or choose another address.",
+    ),
+    "E704": Text(
+        "What is on its way cannot be written down",
+        "The outbox or inbox of the control plane is not writable. A message that cannot be kept is not sent.",
+        "Make room on the disk, or repair the permissions of the folder.",
+    ),
+    "E705": Text(
+        "This peer may not do that",
+        "Who a peer is comes from its key, and what it may do from its roles: watch, signals, intents, risk. Nothing "
+        "was done, and it was counted.",
+        "`puna bus keys` shows the roles; a peer with others is made by revoking and making it anew.",
+    ),
+    "E706": Text(
+        "Too late, or from an earlier life",
+        "The message came after its deadline, or from an epoch of its sender that is over. Nothing was done.",
+        "A sender that still wants it says so anew, with a new deadline.",
+    ),
+    "E708": Text(
+        "This recording cannot be used",
+        "The file exists already (a recording is never overwritten), cannot be read, or is no recording of the bus.",
+        "Choose another file.",
     ),
     "E900": Text(
         "A mistake in Puna",

@@ -447,7 +447,6 @@ def assemble(
         ConfigError: the strategies cannot run together.
     """
     rng = rng or system_rng()
-    traces = () if probe is no_probe else (wire_points(probe),)
     alpaca = AsyncAlpaca(
         credentials,
         endpoints,
@@ -456,7 +455,7 @@ def assemble(
         deadline=deadline,
         trading_limit=rate_limit,
         data_limit=rate_limit,
-        trace_configs=traces,
+        on_wire=None if probe is no_probe else wire_points(probe),
     )
     opened = journal if isinstance(journal, Journal) else open_journal(journal, clock)
     gateway = Gateway(

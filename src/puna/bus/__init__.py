@@ -1,0 +1,1 @@
+"""ZeroMQ between processes: a lossy, gap-marked data plane and an acknowledged, durable control plane. Extra `bus`."""

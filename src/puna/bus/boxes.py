@@ -1,0 +1,134 @@
+"""What makes the control plane survive a restart of either end: the sender's outbox, the receiver's inbox. SQLite.
+
+A message is in the outbox before it is sent and until it is acknowledged; a sender that comes back sends what is left,
+under the same numbers. The receiver keeps each answer beside (sender, epoch, number), so a repetition gets the first
+answer again and has no other effect. The epoch is the time at which an outbox was made.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from puna.bus.messages import BusError
+
+__all__ = ["Inbox", "Outbox", "Waiting"]
+
+KEPT = 4096
+"""How many answers of a sender are remembered; what is older is refused as too old, never taken twice."""
+
+
+class Waiting(NamedTuple):
+    """A message that nobody has acknowledged yet."""
+
+    seq: int
+    body: bytes
+
+
+class Outbox:
+    """Messages on their way.
+
+    Args:
+        path: the file; None keeps them in memory, for tests and for what need not survive.
+        now: wall time, ns: the epoch, if the outbox is new.
+    """
+
+    def __init__(self, path: Path | None, now: int) -> None:
+        self._database = _opened(path)
+        with _told(path):
+            self._database.executescript(
+                "CREATE TABLE IF NOT EXISTS message (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);"
+                "CREATE TABLE IF NOT EXISTS epoch (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);"
+            )
+            self._database.execute("INSERT OR IGNORE INTO epoch VALUES (1, ?)", (now,))
+            self.epoch: int = self._database.execute("SELECT number FROM epoch").fetchone()[0]
+
+    def put(self, body: bytes) -> int:
+        """Keeps a message, durably, and gives its number."""
+        with _told(None):
+            return int(self._database.execute("INSERT INTO message (body) VALUES (?)", (body,)).lastrowid or 0)
+
+    def done(self, seq: int) -> None:
+        """It was acknowledged."""
+        with _told(None):
+            self._database.execute("DELETE FROM message WHERE seq = ?", (seq,))
+
+    def waiting(self) -> list[Waiting]:
+        """What was not acknowledged, oldest first."""
+        with _told(None):
+            return [Waiting(*row) for row in self._database.execute("SELECT seq, body FROM message ORDER BY seq")]
+
+    def close(self) -> None:
+        """Releases the file."""
+        self._database.close()
+
+
+class Inbox:
+    """Answers that were given.
+
+    Args:
+        path: the file; None keeps them in memory.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._database = _opened(path)
+        with _told(path):
+            self._database.executescript(
+                "CREATE TABLE IF NOT EXISTS answer (peer TEXT, epoch INTEGER, seq INTEGER, body BLOB NOT NULL,"
+                " PRIMARY KEY (peer, epoch, seq)) WITHOUT ROWID;"
+            )
+
+    def epoch(self, peer: str) -> int:
+        """The latest epoch of a peer; 0 when nothing was ever heard of it."""
+        row = self._database.execute("SELECT max(epoch) FROM answer WHERE peer = ?", (peer,)).fetchone()
+        return int(row[0] or 0)
+
+    def last(self, peer: str, epoch: int) -> int:
+        """The highest number that was answered; 0 when none was."""
+        row = self._database.execute("SELECT max(seq) FROM answer WHERE peer = ? AND epoch = ?", (peer, epoch))
+        return int(row.fetchone()[0] or 0)
+
+    def answer(self, peer: str, epoch: int, seq: int) -> bytes | None:
+        """What was answered to this message."""
+        row = self._database.execute(
+            "SELECT body FROM answer WHERE peer = ? AND epoch = ? AND seq = ?", (peer, epoch, seq)
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def put(self, peer: str, epoch: int, seq: int, body: bytes) -> None:
+        """Keeps an answer, durably; what is beyond the window, and earlier epochs, are forgotten."""
+        with _told(None), self._database:
+            self._database.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", (peer, epoch, seq, body))
+            self._database.execute(
+                "DELETE FROM answer WHERE peer = ? AND (epoch < ? OR seq <= ?)", (peer, epoch, seq - KEPT)
+            )
+
+    def close(self) -> None:
+        """Releases the file."""
+        self._database.close()
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    with _told(path):
+        if path is not None:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+        database = sqlite3.connect(path or ":memory:", isolation_level=None)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        return database
+
+
+@contextmanager
+def _told(path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise BusError(
+            "What is on its way cannot be written down.",
+            why=f"{path or ''} {error}".strip(),
+            state="The message was not sent.",
+            remedy="Make room, or repair the file's permissions.",
+            code="E704",
+        ) from error

@@ -1,0 +1,146 @@
+"""One frame of the bus: topic, NUL, a header of 20 bytes, a body; and topics, whose segments are matched as a whole.
+
+    b"market.quote.AAPL" 00  | version u8 | encoding u8 | count u16 | epoch u64 | sequence u64 |  body
+
+All numbers are big-endian. The body is a list of `count` messages, msgpack (encoding "m") or JSON ("j"). The sequence
+is that of the first message, counted from 1 for each topic and epoch; a publisher's epoch is the time of its start. The
+high bit of `count` marks a snapshot: the last message once more, for whoever has just joined.
+"""
+
+import re
+from struct import Struct
+from typing import Final
+
+import msgspec
+
+from puna.bus.messages import SCHEMA, BusError, Message
+
+__all__ = [
+    "HEADER",
+    "LARGEST_BATCH",
+    "Envelope",
+    "UnknownVersionError",
+    "UnreadableFrameError",
+    "check_topic",
+    "matches",
+    "opened",
+    "packed",
+    "prefixes",
+    "start_of",
+]
+
+HEADER: Final = Struct(">BBHQQ")
+LARGEST_BATCH: Final = 0x7FFF
+SNAPSHOT: Final = 0x8000
+MSGPACK: Final = ord("m")
+JSON: Final = ord("j")
+NUL: Final = b"\0"
+LONGEST_HEAD: Final = HEADER.size + 1
+LONGEST_TOPIC: Final = 200
+_TOPIC = re.compile(r"[A-Za-z0-9_/:-]+(\.[A-Za-z0-9_/:-]+)*")
+
+# A symbol may hold a dot (BRK.B); it then makes two segments, which whole-segment matching does not mind.
+
+_PACKER = msgspec.msgpack.Encoder(decimal_format="string")
+_WRITER = msgspec.json.Encoder(decimal_format="string")
+_READERS: Final = {
+    MSGPACK: msgspec.msgpack.Decoder(list[Message]).decode,
+    JSON: msgspec.json.Decoder(list[Message]).decode,
+}
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """A frame that could be read: its topic, the publisher's epoch, the number of its first message, its messages."""
+
+    topic: str
+    epoch: int
+    seq: int
+    messages: list[Message]
+    snapshot: bool = False
+
+
+class UnknownVersionError(BusError):
+    """A frame of a schema that this program does not speak."""
+
+    code = "E701"
+
+
+class UnreadableFrameError(BusError):
+    """Bytes that are no frame of the bus."""
+
+    code = "E702"
+
+
+def check_topic(topic: str) -> str:
+    """The topic, if it is one: dotted segments of letters, digits and `_ / : -`.
+
+    Raises:
+        BusError: it is none.
+    """
+    if len(topic) > LONGEST_TOPIC or not _TOPIC.fullmatch(topic):
+        raise BusError(
+            f"{topic[:60]!r} is no topic.", why="a topic is made of dotted segments, such as market.bar.AAPL"
+        )
+    return topic
+
+
+def prefixes(topic: str) -> tuple[bytes, ...]:
+    """What a subscription to whole segments is in ZeroMQ's terms; the empty topic is everything."""
+    if not topic:
+        return (b"",)
+    start = check_topic(topic).encode()
+    return start + NUL, start + b"."
+
+
+def start_of(topic: str) -> bytes:
+    """What a frame of this topic begins with.
+
+    Raises:
+        BusError: it is no topic.
+    """
+    return check_topic(topic).encode() + NUL
+
+
+def matches(subscription: str, topic: str) -> bool:
+    """Whether a subscription names this topic or whole segments from its left."""
+    return not subscription or topic == subscription or topic.startswith(f"{subscription}.")
+
+
+def packed(
+    start: bytes, epoch: int, seq: int, messages: list[Message], *, snapshot: bool = False, as_json: bool = False
+) -> bytes:
+    """A frame; `start` is the topic with its NUL."""
+    count = len(messages) | SNAPSHOT if snapshot else len(messages)
+    if as_json:
+        return start + HEADER.pack(SCHEMA, JSON, count, epoch, seq) + _WRITER.encode(messages)
+    return start + HEADER.pack(SCHEMA, MSGPACK, count, epoch, seq) + _PACKER.encode(messages)
+
+
+def opened(frame: bytes) -> Envelope:
+    """A frame, read.
+
+    Raises:
+        UnknownVersionError: it is of another schema.
+        UnreadableFrameError: it is none, or its messages are not what the schema says.
+    """
+    end = frame.find(NUL)
+    if end < 0 or len(frame) < end + LONGEST_HEAD:
+        raise UnreadableFrameError("This is no frame of the bus.", why=f"{len(frame)} bytes without a header")
+    version, encoding, count, epoch, seq = HEADER.unpack_from(frame, end + 1)
+    if version != SCHEMA:
+        raise UnknownVersionError(
+            f"A message of schema {version} came; this program speaks {SCHEMA}.",
+            state="It was not looked at.",
+            remedy="Run the same version of Puna everywhere.",
+        )
+    reader = _READERS.get(encoding)
+    if reader is None:
+        raise UnreadableFrameError("This frame has an unknown encoding.", why=f"{encoding:#x}, neither m nor j")
+    try:
+        messages = reader(frame[end + LONGEST_HEAD :])
+        topic = frame[:end].decode("ascii")
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        raise UnreadableFrameError("A message is not what its schema says.", why=str(error)[:200]) from error
+    if len(messages) != count & LARGEST_BATCH:
+        raise UnreadableFrameError(f"A frame of {count & LARGEST_BATCH} messages holds {len(messages)}.")
+    return Envelope(topic, epoch, seq, messages, snapshot=bool(count & SNAPSHOT))
