@@ -83,7 +83,9 @@ class Origin:
         self._open: set[ResponseHandler] = set()
         self._places = asyncio.Semaphore(MOST)
 
-    async def exchange(self, method: str, target: str, body: bytes | None) -> Answer:
+    async def exchange(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """One request and its answer; whatever ends it otherwise cuts the connection.
 
         Raises:
@@ -91,8 +93,9 @@ class Origin:
             ProtocolError: a body above its cap.
             aiohttp.ClientError: the connection broke.
             aiohttp.http.HttpProcessingError: the answer is not HTTP.
+            ConfigError: a header that cannot be sent.
         """
-        head = self._head(method, target, body)
+        head = self._head(method, target, body, headers)
         async with self._places:
             connection = self._kept()
             if connection is None:  # one that is kept is falsy: it is an empty queue of answers
@@ -120,7 +123,7 @@ class Origin:
             connection.abort()
         await asyncio.gather(*(ending for ending in endings if ending is not None), return_exceptions=True)
 
-    def _head(self, method: str, target: str, body: bytes | None) -> bytes:
+    def _head(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str] | None) -> bytes:
         if not _TARGET.fullmatch(target):
             raise ValueError(f"not the target of a request: {target[:80]!r}")
         length = b""
@@ -128,7 +131,8 @@ class Origin:
             length = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
         elif method != "GET":
             length = b"Content-Length: 0\r\n"
-        return b"".join((_METHODS[method], self._path, target.encode(), self._fixed, length, b"\r\n"))
+        more = _fields(headers) if headers else b""
+        return b"".join((_METHODS[method], self._path, target.encode(), self._fixed, more, length, b"\r\n"))
 
     def _kept(self) -> ResponseHandler | None:
         """The connection that was used last, if it still stands and nothing came on it unasked."""

@@ -200,7 +200,7 @@ class AsyncAlpaca:
         try:
             with self.clock.busy():
                 async with self.clock.deadline(self._deadline):
-                    answer = await origin.exchange(request.method, request.target, request.body)
+                    answer = await origin.exchange(request.method, request.target, request.body, request.headers)
             return answer._replace(body=read_body(answer, self._body_cap))
         except (aiohttp.ClientError, HttpProcessingError, DialError, TimeoutError, OSError, ProtocolError) as error:
             raise failure(error, request, self._deadline) from error

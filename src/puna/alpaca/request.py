@@ -4,21 +4,43 @@
 `Paging`, which refuses to take a part for the whole: a page that repeats, or never ends, is an error.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
 from enum import IntEnum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from puna.errors import ProtocolError
-from puna.wire.codec import decode
+from puna.wire.codec import decode, format_time
 
-__all__ = ["Api", "Lane", "Page", "Paged", "Paging", "Request", "nothing", "query_string", "reading", "segment"]
+__all__ = [
+    "Api",
+    "Lane",
+    "Moment",
+    "Page",
+    "Paged",
+    "Paging",
+    "Parameter",
+    "Request",
+    "data_request",
+    "mapped",
+    "moment",
+    "nothing",
+    "query_string",
+    "reading",
+    "segment",
+    "tokens",
+]
 
 T = TypeVar("T")
 Api = Literal["trading", "data"]
+Parameter: TypeAlias = str | bool | float | Decimal | date | Iterable[str] | None
+Moment: TypeAlias = int | date | datetime
+"""Nanoseconds since the epoch, a day, or an aware datetime."""
 
 PAGE_CAP = 10_000
 
@@ -44,6 +66,7 @@ class Request(Generic[T]):
         body: JSON bytes.
         repeatable: sending it twice has the effect of sending it once.
         lane: its place in the rate budget.
+        headers: what goes along besides what every request has.
     """
 
     method: str
@@ -53,6 +76,7 @@ class Request(Generic[T]):
     body: bytes | None = None
     repeatable: bool = False
     lane: Lane = Lane.READ
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def mutating(self) -> bool:
@@ -116,6 +140,30 @@ class Paging(Generic[T]):
                 yield item
 
 
+def tokens(
+    path: str,
+    read: Callable[[bytes], Page[T]],
+    *shared: Mapping[str, Parameter],
+    api: Api = "data",
+    lane: Lane = Lane.BACKFILL,
+    **parameters: Parameter,
+) -> Paged[T]:
+    """A list whose next page is asked for with `page_token`; the parameters come as mappings, by name, or both."""
+    for each in shared:
+        parameters |= each
+
+    def page(token: str | None) -> Request[Page[T]]:
+        query = query_string(**parameters, page_token=token)
+        return Request("GET", f"{path}{query}", read, api=api, repeatable=True, lane=lane)
+
+    return Paged(page)
+
+
+def data_request(path: str, read: Callable[[bytes], T], lane: Lane = Lane.READ, **parameters: Parameter) -> Request[T]:
+    """A GET to the data API."""
+    return Request("GET", f"{path}{query_string(**parameters)}", read, api="data", repeatable=True, lane=lane)
+
+
 def segment(name: str) -> str:
     """A symbol or id as one path segment: `BTC/USD` becomes `BTC%2FUSD`, and nothing can leave its place.
 
@@ -127,10 +175,35 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def query_string(**parameters: str | float | None) -> str:
-    """`?a=1&b=x` of what is not None; a leading underscore is not needed for Alpaca's names."""
-    given = {name: str(value) for name, value in parameters.items() if value is not None}
+def query_string(**parameters: Parameter) -> str:
+    """`?a=1&b=x` of what is not None: booleans as `true`, several texts joined by commas, days as `YYYY-MM-DD`."""
+    given = {name: _text(value) for name, value in parameters.items() if value is not None}
     return f"?{urlencode(given, quote_via=quote, safe=',')}" if given else ""
+
+
+def _text(value: Parameter) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, date):
+        return moment(value) or ""
+    return ",".join(value) if isinstance(value, Iterable) and not isinstance(value, str) else str(value)
+
+
+def moment(value: Moment | None) -> str | None:
+    """A day as `YYYY-MM-DD`, an instant as RFC 3339; None stays None.
+
+    Raises:
+        ValueError: a datetime without an offset.
+    """
+    if value is None:
+        return None
+    if isinstance(value, int):
+        return format_time(value)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError(f"a time without an offset: {value}")
+    return value.isoformat()
 
 
 def reading(decoder: "msgspec.json.Decoder[T]") -> Callable[[bytes], T]:
