@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, cast
 
+import msgspec
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from puna.exchange.breakage import reset
@@ -383,7 +384,7 @@ class Sockets:
 def _present(update: Any) -> dict[str, object]:
     """The fields that the update has: executions carry some that others lack."""
     fields = {name: getattr(update, name) for name in update.__struct_fields__}
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None and value is not msgspec.UNSET}
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:

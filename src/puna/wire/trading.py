@@ -339,5 +339,5 @@ class TradeUpdate(msgspec.Struct, kw_only=True):
     qty: Amount | None = None
     position_qty: Amount | None = None
     settle_date: str | None = None
-    position_qtys: dict[str, Amount] | None = None
-    legs: list[UpdateLeg] | None = None
+    position_qtys: dict[str, Amount] | msgspec.UnsetType = msgspec.UNSET
+    legs: list[UpdateLeg] | msgspec.UnsetType | None = msgspec.UNSET
