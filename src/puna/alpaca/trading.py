@@ -258,8 +258,12 @@ def _plain(value: S) -> S:
     if isinstance(value, list):
         return cast(S, [_plain(each) for each in value])
     if isinstance(value, msgspec.Struct):
-        fields = [(name, getattr(value, name)) for name in value.__struct_fields__]
-        changed = {name: plain for name, field in fields if (plain := _plain(field)) is not field}
+        fields = zip(value.__struct_fields__, msgspec.structs.astuple(value), strict=True)
+        changed = {
+            name: plain
+            for name, field in fields
+            if field is not None and type(field) is not str and (plain := _plain(field)) is not field
+        }
         return msgspec.structs.replace(value, **changed) if changed else value
     return value
 

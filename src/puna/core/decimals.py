@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 EXACT = Context(prec=64, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
 NANO = Decimal("0.000000001")  # the ninth decimal, the last that the broker prints
+_DIGITS = EXACT.prec
 _WIDEST = 30  # digits before the point beyond which no amount is believed
 
 
@@ -34,7 +35,7 @@ def exactly(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> T:
-        if getcontext().prec == EXACT.prec:
+        if getcontext().prec == _DIGITS:
             return function(*args, **kwargs)
         with localcontext(EXACT):
             return function(*args, **kwargs)

@@ -67,7 +67,7 @@ def roots(intents: Iterable[OrderIntent]) -> dict[str, str]:
         for key, intent in known.items()
         if (up := known.get(intent.replaces or "")) and (up.symbol, up.side) == (intent.symbol, intent.side)
     }
-    return {key: _root(parents, key) for key in known}
+    return {key: _root(parents, key) for key in known} if parents else {key: key for key in known}
 
 
 class Lineage(NamedTuple):

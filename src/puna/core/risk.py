@@ -9,7 +9,7 @@ A true reduction is opposite to the position and, with every open order of that 
 checks but those that reliability.md section 4 lets refuse one: rows 1, 3, 9 and 11 (`BINDING`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from puna.core.decimals import exactly
 from puna.core.lineage import roots
 from puna.core.order_table import violation
 from puna.core.portfolio import equity
+from puna.core.remembered import remembered
 from puna.core.risk_view import Listing, Reservation, RiskLimits, RiskView, Submit, TradingState
 from puna.core.sessions import Session, session_at
 from puna.core.symbols import multiplier
@@ -103,6 +104,7 @@ class Check:
         return found and Breach(self.code, self.name, found.message, str(found.observed), str(found.limit))
 
 
+@exactly
 def check(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
     """The first breach, or None: the order may be reserved and sent."""
     checks = BINDING if reduces(intent, view) else CHECKS
@@ -120,6 +122,7 @@ def reduces(intent: OrderIntent, view: RiskView) -> bool:
         return False
 
 
+@remembered(4)
 @exactly
 def protected_price(intent: OrderIntent, quote: Quote | None, limits: RiskLimits) -> Decimal | None:
     """What a unit of the order is valued at: the most it can plausibly trade for; None when nobody can say.
@@ -375,6 +378,7 @@ def _unvalued() -> Finding:
     return Finding("what it would be worth cannot be known: a quote, a mark or the buying power is missing")
 
 
+@remembered(1)
 def _equity(view: RiskView) -> Decimal | None:
     """None when a mark is missing or is no price."""
     marks = [view.marks.get(symbol) for symbol in view.portfolio.positions]
@@ -398,17 +402,22 @@ def _unit_value(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Deci
     return max(price, exact(view.quote.ask), mark or ZERO) * multiplier(intent.symbol)
 
 
-def _with(intent: OrderIntent, price: Decimal, view: RiskView) -> list[_UnderWay]:
+@remembered(4)
+def _with(intent: OrderIntent, price: Decimal, view: RiskView) -> Sequence[_UnderWay]:
     """All reservations and this order's own; a lineage counts as one, of its largest quantity and price."""
     own = Reservation(intent=intent, leaves=intent.qty, price=price)
     every = {each.intent.client_order_id: each for each in (*view.open, own)}
     folded: dict[str, _UnderWay] = {}
     for key, root in roots(each.intent for each in every.values()).items():
         each = every[key]
-        have = folded.get(root) or _UnderWay(each.intent, ZERO, ZERO, ZERO)
-        counted = have.counted + (each.value if each.counted else ZERO)
-        folded[root] = _UnderWay(have.intent, max(have.leaves, each.leaves), max(have.price, each.price), counted)
-    return list(folded.values())
+        have = folded.get(root)
+        counted = each.value if each.counted else ZERO
+        if have is None:
+            folded[root] = _UnderWay(each.intent, max(ZERO, each.leaves), max(ZERO, each.price), counted)
+        else:
+            counted += have.counted
+            folded[root] = _UnderWay(have.intent, max(have.leaves, each.leaves), max(have.price, each.price), counted)
+    return tuple(folded.values())
 
 
 def _leaves(under_way: Iterable[_UnderWay], symbol: str, side: Side) -> Decimal:
@@ -419,7 +428,7 @@ def _symbols(view: RiskView, under_way: Iterable[_UnderWay]) -> set[str]:
     return {*view.portfolio.positions, *(each.intent.symbol for each in under_way)}
 
 
-def _worst_value(symbol: str, view: RiskView, under_way: list[_UnderWay]) -> Decimal:
+def _worst_value(symbol: str, view: RiskView, under_way: Sequence[_UnderWay]) -> Decimal:
     """The largest size that a position can reach when one side's orders fill, at the highest price known of it."""
     held = view.portfolio.qty(symbol)
     most = max(abs(held + _leaves(under_way, symbol, Side.BUY)), abs(held - _leaves(under_way, symbol, Side.SELL)))

@@ -1,14 +1,13 @@
 """A market clock that runs a number of times as fast as the wall's, for exchanges that run free at a speed."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 
 from puna.seams import SystemClock
 
 __all__ = ["PacedClock"]
 
 NANOS = 1_000_000_000
-LONGEST_NAP = 0.05  # seconds of wall time; market time may leap (a night), and then sleepers are late by that much
 LEAP = 60 * NANOS
 
 
@@ -27,10 +26,13 @@ class PacedClock:
         self.factor = factor
         self._base = 0
         self._since = self._wall.monotonic()
+        self._leap = asyncio.Event()
 
     def set(self, ts: int) -> None:
-        """It is `ts` now."""
+        """It is `ts` now; whoever sleeps looks at the clock again."""
         self._base, self._since = ts, self._wall.monotonic()
+        self._leap.set()
+        self._leap = asyncio.Event()
 
     def observe(self, ts: int) -> None:
         """Something happened at `ts`: if that lies well ahead, the exchange has leapt over a night, and so do we."""
@@ -46,7 +48,9 @@ class PacedClock:
     async def sleep(self, seconds: float) -> None:
         until = self.now() + round(seconds * NANOS)
         while (left := until - self.now()) > 0:
-            await self._wall.sleep(min(left / NANOS / self.factor, LONGEST_NAP))
+            with suppress(TimeoutError):
+                async with self._wall.deadline(left / NANOS / self.factor):
+                    await self._leap.wait()
 
     async def backoff(self, seconds: float) -> None:
         await self.sleep(seconds)
