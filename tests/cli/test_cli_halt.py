@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from click.testing import CliRunner
 
 from puna.cli import puna
 from puna.engine.entries import StateChange, from_record
+from puna.engine.latch import Latch
 from puna.engine.storage import SqliteStorage, owner
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
+from puna.exchange.venue import Submit
+from puna.wire.trading import OrderRequest
 
 BOT = '''
 from decimal import Decimal
@@ -115,6 +119,23 @@ def test_halt_is_confirmed_survives_kill_and_ends_with_a_reason(desk: Desk) -> N
     assert "enough" in refused
     assert verb("resume", str(desk.journal), "--reason", "looked into it")[0] == 0
     assert states(desk.journal)[-1] == ("", "active", "looked into it")
+
+
+def test_flatten_proves_it_beside_a_hung_process(desk: Desk) -> None:
+    """SIGSTOP: the orders of the process are cancelled, what is held is closed, and the broker's answer is printed."""
+    process = desk.trading()
+    process.send_signal(signal.SIGSTOP)
+    request = OrderRequest(symbol="AAPL", qty=Decimal(7), side="buy", type="market", time_in_force="day")
+    desk.exchange.call(lambda server: server._floor.execute(Submit(request)))
+    wait(lambda: desk.exchange.books().positions)
+    code, proof = desk.said("flatten", "run", "--timeout", "30")
+    assert isinstance(proof, dict), proof
+    assert (code, proof["flat"], proof["remaining"]) == (0, True, [])
+    assert [(each["symbol"], each["filled"]) for each in proof["closed"]] == [("AAPL", "7")]
+    assert len(proof["cancelled"]) > 2
+    assert desk.exchange.books().positions == {}
+    assert desk.exchange.call(lambda server: server.venue.orders(status="open")) == []
+    assert Latch(desk.journal).down("")
 
 
 def test_a_hung_process_is_told_of_and_ended(desk: Desk) -> None:

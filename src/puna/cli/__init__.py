@@ -30,6 +30,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "positions": ("puna.cli.account", "What is held, at which price, with which profit."),
     "orders": ("puna.cli.account", "Open orders; with --status, closed ones too."),
     "halt": ("puna.cli.halt", "Stop all new orders of a run, now and after every restart, until `puna resume`."),
+    "flatten": (
+        "puna.cli.flatten",
+        "Halt, cancel every order, close every position, until the broker says flat, twice.",
+    ),
     "resume": (
         "puna.cli.halt",
         "End a halt, with a reason; a running process compares its books with the broker's first.",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from puna.errors import ConfigError, PunaError
 
-__all__ = ["JOURNAL", "Target", "find_target"]
+__all__ = ["JOURNAL", "NothingThereError", "Target", "find_target"]
 
 JOURNAL = "journal.sqlite"
 DEFAULT_CONFIG = Path("puna.toml")
