@@ -211,7 +211,7 @@ def test_a_mistake_in_the_environment_names_the_variable(tmp_path: Path) -> None
     assert told == "env PUNA__RISK__MAX_SUBMIT  unknown key risk.max_submit - did you mean max_submits?"
     told = refusal(tmp_path, WHOLE, {"PUNA__SIM__SEED": "seven"})
     assert told == "env PUNA__SIM__SEED  sim.seed: expected a whole number, got 'seven'"
-    assert "strategies are set in the file" in refusal(tmp_path, WHOLE, {"PUNA__STRATEGY__0__CAPITAL": "1%"})
+    assert "strategies and models are set in the file" in refusal(tmp_path, WHOLE, {"PUNA__STRATEGY__0__CAPITAL": "1%"})
     assert "env PUNA__SIM" in refusal(tmp_path, WHOLE, {"PUNA__SIM": "3"})
 
 

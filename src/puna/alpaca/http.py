@@ -9,7 +9,7 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -59,6 +59,10 @@ class AsyncAlpaca:
         data_limit: the same for the data API.
         body_cap: bytes of an answer, on the wire and inflated.
         on_wire: called as a request goes out and its answer comes in.
+
+    Attributes:
+        on_call: hears of every exchange: the call, "ok" or the error's code, its wall time in ns.
+        on_retry: hears of every repetition: the call, and the error that it follows.
     """
 
     def __init__(
@@ -82,6 +86,8 @@ class AsyncAlpaca:
             "data": Turnstile(Budget(data_limit), self.clock),
         }
         self.breakers: dict[Api, Breaker] = {"trading": Breaker(), "data": Breaker()}
+        self.on_call: Callable[[Request[Any], str, int], None] = lambda *_: None
+        self.on_retry: Callable[[Request[Any], PunaError], None] = lambda *_: None
         self._credentials = credentials
         self._roots: dict[Api, str] = {"trading": endpoints.trading, "data": endpoints.data}
         self._rng: Rng = rng or system_rng()
@@ -135,6 +141,7 @@ class AsyncAlpaca:
             except (BrokerError, NetworkError, DeadlineError) as error:
                 if not (request.repeatable and transient(error)) or attempt == self._retries.retries:
                     raise
+                self.on_retry(request, error)
             # A 429's reset is waited for by the turnstile, before this or any other request goes.
             await self.clock.backoff(self._retries.wait(attempt, self._rng))
             attempt += 1
@@ -145,7 +152,7 @@ class AsyncAlpaca:
         probing = await self._past(breaker, request)
         await self.turnstiles[request.api].enter(request.lane)
         try:
-            answer = await self._send(request)
+            answer = await self._timed(request)
         except (OutageError, NetworkError, DeadlineError) as error:
             if not isinstance(error, _NotTriedError):
                 breaker.fail(self.clock.now())
@@ -159,6 +166,17 @@ class AsyncAlpaca:
         finally:
             if probing:
                 breaker.give_up()
+
+    async def _timed(self, request: Request[T]) -> T:
+        """One exchange, of which `on_call` hears: the call, "ok" or an error's code, wall time in ns."""
+        began, outcome = self.clock.monotonic(), "ok"
+        try:
+            return await self._send(request)
+        except PunaError as error:
+            outcome = error.code
+            raise
+        finally:
+            self.on_call(request, outcome, self.clock.monotonic() - began)
 
     async def _past(self, breaker: Breaker, request: Request[Any]) -> bool:
         """True when this request is the breaker's probe.

@@ -17,11 +17,13 @@ from puna.errors import PunaError
 
 __all__ = [
     "SCHEMA",
+    "AccountState",
     "Ack",
     "BarUpdate",
     "BookUpdate",
     "BusError",
     "CancelRequest",
+    "Event",
     "EventsAfter",
     "EventsPage",
     "FillUpdate",
@@ -317,6 +319,21 @@ class PositionUpdate(_Message, frozen=True, gc=False, tag="position"):
     ts: int
 
 
+class AccountState(_Message, frozen=True, gc=False, tag="account"):
+    """The account at marks; money as text, absent when a mark is missing."""
+
+    ts: int
+    state: TradingState
+    reason: str = ""
+    cash: str | None = None
+    equity: str | None = None
+    start_equity: str | None = None
+    gross: str | None = None
+    net: str | None = None
+    orders: int = 0
+    fills: int = 0
+
+
 class RiskDecision(_Message, frozen=True, gc=False, tag="risk_decision"):
     """Risk allowed an order, or refused it with a code."""
 
@@ -353,6 +370,7 @@ class Heartbeat(_Message, frozen=True, gc=False, tag="heartbeat"):
         factor: market seconds in a second.
         marks: topic -> the last sequence number on it, so that losses at a tail are found as well.
         config: hash of the configuration it runs by.
+        ready: it is fit for work: what it publishes is fresh.
     """
 
     name: str
@@ -361,6 +379,7 @@ class Heartbeat(_Message, frozen=True, gc=False, tag="heartbeat"):
     factor: float = 1.0
     marks: dict[str, int] = {}
     config: str = ""
+    ready: bool = True
 
 
 class Shutdown(_Message, frozen=True, gc=False, tag="shutdown"):
@@ -388,6 +407,7 @@ Message: TypeAlias = (
     | OrderState
     | FillUpdate
     | PositionUpdate
+    | AccountState
     | RiskDecision
     | EventsPage
     | Heartbeat

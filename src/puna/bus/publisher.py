@@ -7,6 +7,7 @@ topic counts on its own, and the heartbeat carries the last number of each. Nobo
 import asyncio
 from typing import Any, Self
 
+import msgspec
 import zmq
 
 from puna.bus.frames import LARGEST_BATCH, matches, packed, start_of
@@ -123,14 +124,7 @@ class Publisher:
         """Sends a heartbeat with the last number of every topic."""
         self.flush()
         marks = {topic: line.seq for topic, line in self._lines.items() if not topic.startswith(HEARTBEAT)}
-        beat = Heartbeat(
-            self.heartbeat.name,
-            self._clock.now(),
-            self.heartbeat.market,
-            self.heartbeat.factor,
-            marks,
-            self.heartbeat.config,
-        )
+        beat = msgspec.structs.replace(self.heartbeat, ts=self._clock.now(), marks=marks)
         self.publish(f"{HEARTBEAT}.{self.heartbeat.name}", beat)
         self.flush()
 

@@ -5,7 +5,7 @@ Every value is converted on its own, so that an error names the key, the place a
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
@@ -17,7 +17,7 @@ import msgspec
 from puna.config import environment as env
 from puna.config.amounts import read_amount, show_amount
 from puna.config.fields import Field, annotations, container, fields, is_section, of_sections
-from puna.config.model import Config, Document, StrategySection
+from puna.config.model import Config, Document, ModelSection, StrategySection
 from puna.config.places import Path as Keys
 from puna.config.places import places
 from puna.core.symbols import canonical
@@ -150,8 +150,8 @@ def _from_environment(sources: Sources, variables: env.Environment) -> None:
     for name in sorted(variables):
         if name.startswith(env.PREFIX):
             keys = tuple(name.removeprefix(env.PREFIX).lower().split("__"))
-            if keys[0] == "strategy":
-                raise _error("strategies are set in the file", variables[name].origin)
+            if keys[0] in ("strategy", "model"):
+                raise _error("strategies and models are set in the file", variables[name].origin)
             sources.set(keys, Text(variables[name].value), variables[name].origin)
 
 
@@ -275,11 +275,15 @@ def _elsewhere(name: str) -> Iterator[str]:
 def _complete(document: Document, path: Path | None, sources: Sources, variables: env.Environment) -> Config:
     """What no single key can tell: live, the address, strategies against each other."""
     env.refuse_live(document.account.mode, sources.where(("account", "mode")) or "default", variables)
-    _check_strategies(document.strategy, sources)
+    _check_capital("strategy", document.strategy, sources)
+    _check_capital("model", document.model, sources)
     url = env.base_url(variables, document.account.mode)
     made = {name: getattr(document, name) for name in document.__struct_fields__}
     made["strategy"] = tuple(
         _canonical(item, ("strategy", n), ("symbols",), sources) for n, item in enumerate(document.strategy)
+    )
+    made["model"] = tuple(
+        _canonical(item, ("model", n), ("symbols",), sources) for n, item in enumerate(document.model)
     )
     made["sim"] = _canonical(document.sim, ("sim",), ("symbols",), sources)
     made["risk"] = _canonical(document.risk, ("risk",), ("allowed", "denied"), sources)
@@ -292,17 +296,19 @@ def _complete(document: Document, path: Path | None, sources: Sources, variables
     )
 
 
-def _check_strategies(strategies: tuple[StrategySection, ...], sources: Sources) -> None:
+def _check_capital(table: str, sections: Sequence[StrategySection | ModelSection], sources: Sources) -> None:
+    """One name each, and not more capital than there is."""
     seen: set[str] = set()
-    for n, item in enumerate(strategies):
+    for n, item in enumerate(sections):
         if item.name in seen:
-            raise _error(f"a second strategy named {item.name}", sources.where(("strategy", n, "name")))
+            raise _error(f"a second {table} named {item.name}", sources.where((table, n, "name")))
         seen.add(item.name)
-    total = sum((item.capital for item in strategies), Decimal(0))
+    total = sum((item.capital for item in sections), Decimal(0))
     if total > 1:
-        last = ("strategy", len(strategies) - 1, "capital")
+        last = (table, len(sections) - 1, "capital")
+        owners = "strategies'" if table == "strategy" else "models'"
         raise _error(
-            f"the strategies' capital adds up to {show_amount(total, 'share')}, more than 100%", sources.where(last)
+            f"the {owners} capital adds up to {show_amount(total, 'share')}, more than 100%", sources.where(last)
         )
 
 

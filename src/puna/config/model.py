@@ -18,7 +18,9 @@ __all__ = [
     "DataSection",
     "Document",
     "JournalSection",
+    "ModelSection",
     "ServerSection",
+    "ServicesSection",
     "SimSection",
     "StrategySection",
 ]
@@ -80,6 +82,90 @@ class StrategySection(Section, frozen=True, kw_only=True):
         Meta(description="What it may trade; empty means what the class itself names.", examples=[["AAPL", "MSFT"]]),
     ] = ()
     params: Annotated[dict[str, Any], Meta(description="Attributes set on the strategy, as the class names them.")] = {}
+
+
+class ModelSection(Section, frozen=True, kw_only=True):
+    """A signal model that the services serve and follow; the table may stand several times."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z][a-z0-9_]{0,15}$",
+            description="Its name in signals, orders, journal and reports.",
+            examples=["trend"],
+        ),
+    ]
+    symbols: Annotated[tuple[str, ...], Meta(min_length=1, description="What it speaks about.", examples=[["AAPL"]])]
+    folder: Annotated[str | None, Meta(description="A saved model, beside this file.", examples=["models/minutes"])] = (
+        None
+    )
+    use: Annotated[
+        str | None,
+        Meta(
+            description="Instead of a folder: a class with a schema and predict, as FILE.py:Class or module:Class.",
+            examples=["models/trend.py:Trend"],
+        ),
+    ] = None
+    timeframe: Annotated[str, Meta(description="Of the bars that it sees.", examples=["1Min"])] = "1Min"
+    capital: Annotated[
+        Decimal, Meta(description="Its part of the account's equity.", examples=["50%"], extra={"unit": "share"})
+    ] = Decimal(1)
+    weight: Annotated[
+        Decimal,
+        Meta(
+            description="What of its capital is held in a symbol it favours.", examples=["30%"], extra={"unit": "share"}
+        ),
+    ] = Decimal("0.2")
+    threshold: Annotated[
+        float, Meta(ge=0, lt=1, description="Signals of less strength change nothing; from -1 to 1.")
+    ] = 0.1
+
+
+class ServicesSection(Section, frozen=True, kw_only=True):
+    """The system as four processes: puna up, puna serve."""
+
+    profile: Annotated[
+        Literal["dev", "staging", "production"],
+        Meta(description="dev: open on this machine; staging and production: data encrypted and tokens everywhere."),
+    ] = "dev"
+    folder: Annotated[
+        str,
+        Meta(description="Keys, token, journal, outboxes: what the services keep; mode 0700.", examples=["services"]),
+    ] = "services"
+    host: Annotated[str, Meta(description="Where health and metrics listen; off loopback a token is needed.")] = (
+        "127.0.0.1"
+    )
+    bus: Annotated[
+        str, Meta(description="Address of this machine on the bus; off loopback all of it is encrypted.")
+    ] = "127.0.0.1"
+    market_data_port: Annotated[int, Meta(ge=0, le=65535, description="Health of market-data.")] = 8080
+    signals_port: Annotated[int, Meta(ge=0, le=65535, description="Health of signals.")] = 8081
+    execution_port: Annotated[int, Meta(ge=0, le=65535, description="Health of execution.")] = 8082
+    risk_port: Annotated[int, Meta(ge=0, le=65535, description="Health of risk.")] = 8083
+    market_bus_port: Annotated[int, Meta(ge=1, le=65535, description="Market data, PUB of market-data.")] = 5555
+    control_bus_port: Annotated[int, Meta(ge=1, le=65535, description="Signals and intents, ROUTER of execution.")] = (
+        5556
+    )
+    events_bus_port: Annotated[int, Meta(ge=1, le=65535, description="Orders and fills, PUB of execution.")] = 5557
+    risk_bus_port: Annotated[int, Meta(ge=1, le=65535, description="Limits and state, PUB of risk.")] = 5558
+    stale_seconds: Annotated[
+        float,
+        Meta(gt=0, description="After so long without the risk process, or without market data, only reductions."),
+    ] = 2.0
+    mute_seconds: Annotated[
+        float, Meta(gt=0, description="So long may the market be silent within a session before it counts as mute.")
+    ] = 30.0
+    signal_seconds: Annotated[
+        float, Meta(gt=0, description="Market seconds after which nobody acts on a signal any more.")
+    ] = 120.0
+    halt_loss: Annotated[
+        Decimal,
+        Meta(
+            description="Risk halts when so much of the day's first equity is lost.",
+            examples=["5%"],
+            extra={"unit": "share"},
+        ),
+    ] = Decimal("0.05")
 
 
 class SimSection(Section, frozen=True, kw_only=True):
@@ -159,10 +245,12 @@ class Document(Section, frozen=True, kw_only=True):
     account: AccountSection = AccountSection()
     data: DataSection = DataSection()
     strategy: tuple[StrategySection, ...] = ()
+    model: tuple[ModelSection, ...] = ()
     risk: RiskLimits = RiskLimits()
     sim: SimSection = SimSection()
     journal: JournalSection = JournalSection()
     server: ServerSection = ServerSection()
+    services: ServicesSection = ServicesSection()
 
 
 class Config(Document, frozen=True, kw_only=True):

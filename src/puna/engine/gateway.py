@@ -89,6 +89,7 @@ class Gateway:
         tell: hears of every change, after it is durable and booked; synchronous, one caller at a time. While there is
             nobody to tell, what is booked stays untold.
         tell_refusal: hears of orders that were not sent: the intent, a code, the reason.
+        watch: hears of every durable entry with its number, after it was taken in, and what it did to an order.
         lock: whoever handles an event holds it, so events are handled one at a time.
     """
 
@@ -115,6 +116,7 @@ class Gateway:
         self.gate: Callable[[], TradingState] = lambda: TradingState.ACTIVE
         self.tell: Callable[[Sequence[Change]], None] | None = None
         self.tell_refusal: Callable[[OrderIntent, str, str], None] = lambda *_: None
+        self.watch: Callable[[int, Entry, Change | None], None] = lambda *_: None
         self.lock = asyncio.Lock()
         self.line = Line()
         self.tasks = Tasks()
@@ -447,9 +449,13 @@ class Gateway:
         if not durable:  # facts count all the same; wishes do not
             entries = [entry for entry in entries if not isinstance(entry, Intent)]
         first = self.blotter.seq + 1
-        changes = [
-            change for seq, entry in enumerate(entries, first) if (change := self.blotter.apply(seq, entry)) is not None
-        ]
+        changes = list[Change]()
+        for seq, entry in enumerate(entries, first):
+            change = self.blotter.apply(seq, entry)
+            if change is not None:
+                changes.append(change)
+            if durable:
+                self.watch(seq, entry, change)
         for change in changes:
             self._reserved.pop(change.order.client_order_id, None)
             self._attend(change)

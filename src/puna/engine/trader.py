@@ -6,13 +6,13 @@ cancels do not wait. On a driven clock everything that touches wire or disk is `
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from puna.alpaca.frames import Frame, Gap, StreamOptions, Subscription
+from puna.alpaca.frames import Frame, Gap, StreamOptions, StreamStatus, Subscription
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.session import MarketMessage, UpdateMessage
@@ -40,7 +40,7 @@ from puna.errors import BooksDifferError, ConfigError, JournalError, PunaError
 from puna.seams import Clock, DrivenClock, Probe, Rng, no_probe, system_rng
 from puna.wire.stream import QuoteMessage, TradeMessage, UnknownMessage
 
-__all__ = ["Progress", "Trader", "assemble"]
+__all__ = ["DataSource", "Progress", "Trader", "assemble"]
 
 NANOS = 1_000_000_000
 DAY = 86_400 * NANOS
@@ -48,6 +48,26 @@ GRACE = 2.0  # seconds of market time after the close in which the last minute's
 QUIET_TRIES = 40
 QUIET_SECONDS = 0.25
 RETRY_SECONDS = 1.0
+
+
+class DataSource(Protocol):
+    """Where market data comes from: Alpaca's stream, or another process that has it."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether data flows, as far as can be known."""
+
+    async def want(self, subscription: Subscription) -> None:
+        """Says what is to come."""
+
+    async def ready(self) -> None:
+        """Returns when it is connected."""
+
+    def __aiter__(self) -> AsyncIterator[Frame[MarketMessage]]:
+        """Frames, until it is closed."""
+
+    async def close(self) -> None:
+        """Ends it."""
 
 
 class Progress(NamedTuple):
@@ -89,7 +109,7 @@ class Trader:
         self,
         strategies: Sequence[Strategy],
         gateway: Gateway,
-        data: Stream[MarketMessage],
+        data: DataSource,
         updates: Stream[UpdateMessage],
         *,
         mode: str = "paper",
@@ -144,6 +164,16 @@ class Trader:
         """Ends the run: strategies are told, their orders cancelled or left, books compared."""
         self._hold()
         self._stopped.set()
+
+    @property
+    def updates(self) -> StreamStatus:
+        """Facts about the trading stream."""
+        return self._updates.status
+
+    @property
+    def reconciled(self) -> bool:
+        """The books were compared since both streams came up, or came back."""
+        return self._reconciled == self._updates.status.reconnects
 
     def progress(self) -> Progress:
         """Where it stands."""
@@ -420,6 +450,7 @@ def assemble(
     rate_limit: int = 200,
     accept_books: bool = False,
     resume: bool = False,
+    data: DataSource | None = None,
 ) -> Trader:
     """A whole trading process, ready to `run`. Nothing is sent and nothing dialled here; call it inside a running loop.
 
@@ -441,6 +472,7 @@ def assemble(
         rate_limit: requests in any 60 s, for each API; 0 is no limit.
         accept_books: a person accepts the broker's books where they differ.
         resume: a person ends a halt.
+        data: where market data comes from; None is Alpaca's stream.
 
     Raises:
         JournalError: the journal cannot be opened, is damaged, or in use.
@@ -465,7 +497,7 @@ def assemble(
         return Trader(
             strategies,
             gateway,
-            market_data(endpoints, credentials, Subscription(), _options(clock, rng, alpaca, "data")),
+            data or market_data(endpoints, credentials, Subscription(), _options(clock, rng, alpaca, "data")),
             trade_updates(endpoints, credentials, _options(clock, rng, alpaca, "trading")),
             mode=mode,
             feed=feed,
