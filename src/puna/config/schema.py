@@ -24,7 +24,13 @@ def schema() -> dict[str, Any]:
     """The schema; amounts in the forms that people write."""
     made = msgspec.json.schema(Document)
     definitions = made["$defs"]
-    homes = {"risk": _RISK, "sim": "SimSection", "strategy[]": "StrategySection"}
+    homes = {
+        "risk": _RISK,
+        "sim": "SimSection",
+        "strategy[]": "StrategySection",
+        "model[]": "ModelSection",
+        "services": "ServicesSection",
+    }
     for found in fields(Document):
         table, _, name = found.key.rpartition(".")
         if found.unit:
