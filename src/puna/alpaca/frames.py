@@ -1,7 +1,7 @@
 """What the streams take and give: subscriptions and options; frames of messages, the holes between them, facts."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Generic, Literal, TypeVar
 
 from puna.alpaca.pace import Backoff
@@ -26,6 +26,26 @@ class Subscription:
     updated_bars: frozenset[str] = frozenset()
     daily_bars: frozenset[str] = frozenset()
     statuses: frozenset[str] = frozenset()
+    lulds: frozenset[str] = frozenset()
+    imbalances: frozenset[str] = frozenset()
+    orderbooks: frozenset[str] = frozenset()
+    news: frozenset[str] = frozenset()
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """The channels that it asks for."""
+        return frozenset(each.name for each in fields(self) if getattr(self, each.name))
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Every symbol of every channel."""
+        empty: frozenset[str] = frozenset()
+        return empty.union(*(getattr(self, each.name) for each in fields(self)))
+
+    def __or__(self, other: "Subscription") -> "Subscription":
+        return Subscription(
+            **{each.name: getattr(self, each.name) | getattr(other, each.name) for each in fields(self)}
+        )
 
     @classmethod
     def of(cls, **channels: "list[str] | tuple[str, ...] | set[str] | frozenset[str]") -> "Subscription":
@@ -40,13 +60,14 @@ class Gap:
     Args:
         start: when the last message before the hole came; 0 when there was none.
         end: when messages flow again.
-        reason: the connection was lost, or the reader could not keep up, or a message could not be read.
+        reason: the connection was lost, we could not keep up, the server says that we could not and dropped events, or
+            a message could not be read.
         dropped: how many messages were dropped by us; those lost at the broker's side are not known.
     """
 
     start: int
     end: int
-    reason: Literal["reconnect", "slow", "unreadable"]
+    reason: Literal["reconnect", "slow", "dropped", "unreadable"]
     dropped: int = 0
 
 

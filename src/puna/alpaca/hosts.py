@@ -56,6 +56,13 @@ class Endpoints:
         for url in (self.trading, self.data, self.data_stream, self.trading_stream):
             check_host(url)
 
+    def stream_at(self, path: str) -> str:
+        """Another market-data stream of the same environment: `/v1beta3/crypto/us`, `/v1beta1/news`."""
+        root, found, _ = self.data_stream.rpartition("/v2/")
+        if not found:
+            root = str(URL(self.data_stream).origin())
+        return f"{root}{path}"
+
     @classmethod
     def paper(cls, feed: str = "iex") -> "Endpoints":
         """Alpaca's paper trading and market data; `feed` is iex, sip, delayed_sip or test."""

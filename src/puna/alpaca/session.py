@@ -11,21 +11,25 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from puna.alpaca.feeds import Feed, stocks
 from puna.alpaca.frames import Subscription
 from puna.alpaca.hosts import Credentials
 from puna.errors import AuthError, NetworkError, PunaError, RefusedError
-from puna.wire.frames import pack, read_data, read_packed_data, read_trading
+from puna.wire.frames import pack, read_trading
 from puna.wire.stream import (
     ActionError,
     Authorization,
     BarMessage,
     CancelErrorMessage,
     CorrectionMessage,
+    CryptoTradeMessage,
     DailyBarMessage,
     ErrorMessage,
     ImbalanceMessage,
     Listening,
     LuldMessage,
+    NewsMessage,
+    OrderbookMessage,
     QuoteMessage,
     StatusMessage,
     SuccessMessage,
@@ -50,6 +54,9 @@ MarketMessage: TypeAlias = (
     | ImbalanceMessage
     | CorrectionMessage
     | CancelErrorMessage
+    | CryptoTradeMessage
+    | OrderbookMessage
+    | NewsMessage
     | UnknownMessage
 )
 UpdateMessage: TypeAlias = TradeUpdate | UnknownMessage
@@ -140,10 +147,18 @@ class DataSession(_Session):
         credentials: key and secret.
         wanted: what to subscribe to, once for each connection.
         packed: msgpack instead of JSON, both ways.
+        feed: which channels there are, and how frames are read; stocks if not given.
+
+    Raises:
+        ConfigError: a channel that the feed does not have.
     """
 
-    def __init__(self, credentials: Credentials, wanted: Subscription, *, packed: bool = False) -> None:
+    def __init__(
+        self, credentials: Credentials, wanted: Subscription, *, packed: bool = False, feed: Feed | None = None
+    ) -> None:
         super().__init__(credentials)
+        self.feed = feed or stocks()
+        self.feed.check(wanted)
         self.wanted = wanted
         self.acknowledged = Subscription()
         self.refusals: list[ErrorMessage] = []
@@ -159,11 +174,16 @@ class DataSession(_Session):
             ProtocolError: the frame as a whole cannot be read; the conversation is unharmed.
         """
         packed = self._packed and isinstance(frame, bytes)
-        messages: Sequence[Any] = read_packed_data(frame) if packed else read_data(frame)  # type: ignore[arg-type]
+        messages: Sequence[Any] = self.feed.read_packed(frame) if packed else self.feed.read(frame)  # type: ignore[arg-type]
         return [message for message in messages if not self._control(message)]
 
     def want(self, wanted: Subscription) -> None:
-        """Changes what is subscribed to: at once when live, otherwise with the next connection."""
+        """Changes what is subscribed to: at once when live, otherwise with the next connection.
+
+        Raises:
+            ConfigError: a channel that the feed does not have.
+        """
+        self.feed.check(wanted)
         before, self.wanted = self.wanted, wanted
         if self.state is State.LIVE:
             self._change("subscribe", _without(wanted, before))

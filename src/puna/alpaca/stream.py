@@ -12,24 +12,28 @@ more and everything it set in motion has come to rest. A consumer that sleeps on
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from types import TracebackType
-from typing import Any, Generic, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import aiohttp
 
-from puna.alpaca.endings import EndedError, abort, closed, cut, lost
+from puna.alpaca.endings import EndedError, abort, cut, lost
+from puna.alpaca.feeds import Feed, stocks
 from puna.alpaca.frames import Frame, Gap, StreamOptions, StreamStatus, Subscription
 from puna.alpaca.hosts import Credentials, Endpoints, check_host
-from puna.alpaca.mailbox import Mailbox
 from puna.alpaca.pace import NANOS
+from puna.alpaca.reception import Reception
 from puna.alpaca.request import Lane
 from puna.alpaca.session import DataSession, Failure, MarketMessage, State, TradingSession, UpdateMessage
-from puna.alpaca.transport import open_session
 from puna.errors import NetworkError, ProtocolError, PunaError
 from puna.seams import DrivenClock
 from puna.wire.stream import (
     BarMessage,
+    CryptoTradeMessage,
     DailyBarMessage,
+    ImbalanceMessage,
+    LuldMessage,
+    NewsMessage,
+    OrderbookMessage,
     QuoteMessage,
     StatusMessage,
     TradeMessage,
@@ -41,7 +45,6 @@ __all__ = ["Frame", "Gap", "Stream", "StreamOptions", "StreamStatus", "Subscript
 
 M = TypeVar("M")
 
-STEADY_SECONDS = 10.0  # a connection that lived that long starts the backoff anew
 MESSAGE_CAP = 4 << 20
 LOCKSTEP = b"puna:"
 PATIENCE_SECONDS = 0.25
@@ -53,11 +56,16 @@ CHANNELS: Mapping[type[Any], str] = {
     UpdatedBarMessage: "updated_bars",
     DailyBarMessage: "daily_bars",
     StatusMessage: "statuses",
+    LuldMessage: "lulds",
+    ImbalanceMessage: "imbalances",
+    CryptoTradeMessage: "trades",
+    OrderbookMessage: "orderbooks",
+    NewsMessage: "news",
 }
 
 
-class Stream(Generic[M]):
-    """An endless async iterator over frames, of one stream; `async with` or `close` ends it."""
+class Stream(Reception[M]):
+    """An endless async iterator over frames, of one WebSocket; `async with` or `close` ends it."""
 
     def __init__(
         self,
@@ -67,122 +75,35 @@ class Stream(Generic[M]):
         *,
         wanted: Subscription | None = None,
         lossless: bool,
+        packed: bool = False,
     ) -> None:
-        self.status = StreamStatus()
         self._url = check_host(url)
+        headers = {"Content-Type": "application/msgpack"} if packed else {}
+        super().__init__(f"stream {self._url.path}", options, lossless=lossless, headers=headers)
         self._converse = converse
         self._wanted = wanted or Subscription()
-        self._options = options
-        self._clock = options.clock
-        self._lossless = lossless
-        self._mailbox: Mailbox[M] = Mailbox(options.capacity, lossless=lossless)
         self._session = converse(self._wanted)
-        self._live = asyncio.Event()
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._held: list[Frame[M]] = []
-        self._connected_at = 0
-        self._lost_at: int | None = None
         self._heard: dict[str, int] = {}
         self._mute: NetworkError | None = None
-        self._reader: asyncio.Task[None] | None = None
-
-    @property
-    def connected(self) -> bool:
-        return self.status.connected
 
     @property
     def session(self) -> DataSession | TradingSession:
         """The conversation of the present connection, or of the last one."""
         return self._session
 
-    def age(self) -> int | None:
-        """Market time since the last message, ns; None before the first."""
-        return self._clock.now() - self.status.last_message_at if self.status.last_message_at else None
-
-    async def ready(self) -> None:
-        """Returns when the stream is authenticated and subscribed.
+    async def want(self, subscription: Subscription) -> None:
+        """Changes the subscription of a market-data stream, now and for every later connection.
 
         Raises:
-            AuthError: the keys are not accepted.
-            RefusedError: the subscription is not accepted.
+            ConfigError: a channel that this feed does not have.
         """
-        reader = self._start()
-        live = asyncio.ensure_future(self._live.wait())
-        try:
-            await asyncio.wait([reader, live], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            live.cancel()
-        if reader.done() and not self.connected:
-            raise self.status.last_error or closed()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Frame[M]:
-        self._start()
-        frame = await self._mailbox.get()
-        self.status.dropped = self._mailbox.dropped
-        if frame.gap is not None:
-            self.status.gaps += 1
-        return frame
-
-    async def __aenter__(self) -> Self:
-        self._start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Ends the stream; its iterator ends as well."""
-        reader = self._reader
-        if reader is not None and not reader.done():
-            reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await reader
-        self._mailbox.end(StopAsyncIteration())
-
-    async def want(self, subscription: Subscription) -> None:
-        """Changes the subscription of a market-data stream, now and for every later connection."""
-        self._wanted = subscription
         if isinstance(self._session, DataSession):
             self._session.want(subscription)
+            self._wanted = subscription
             if self.connected and self._ws is not None:
                 await self._speak(self._ws)
-
-    def _start(self) -> asyncio.Task[None]:
-        if self._reader is None:
-            self._reader = asyncio.create_task(self._run(), name=f"stream {self._url.path}")
-        return self._reader
-
-    async def _run(self) -> None:
-        headers = {"Content-Type": "application/msgpack"} if self._options.packed else {}
-        http = open_session(headers, self._options.connect_deadline)
-        try:
-            await self._reconnecting(http)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the consumer is to know
-            self.status.last_error = error if isinstance(error, PunaError) else lost(error).error
-            self._mailbox.end(error)
-        finally:
-            self.status.connected = False
-            await http.close()
-
-    async def _reconnecting(self, http: aiohttp.ClientSession) -> None:
-        """Connects, again and again; returns never, raises what is permanent."""
-        attempt = 0
-        while True:
-            began = self._clock.now()
-            failure = await self._connection(http)
-            self.status.last_error = failure.error
-            if failure.permanent:
-                raise failure.error
-            if self._clock.now() - began > STEADY_SECONDS * NANOS:
-                attempt = 0
-            wait = self._options.backoff.wait(attempt, self._options.rng)
-            await self._clock.backoff(max(failure.floor, wait))
-            attempt += 1
 
     async def _connection(self, http: aiohttp.ClientSession) -> Failure:
         """One connection, from the dial to its end, and why it ended."""
@@ -309,22 +230,11 @@ class Stream(Generic[M]):
             self._mailbox.put(frame)
 
     def _arrived(self) -> None:
-        """Live: the gap since the last connection is marked, and whoever waits for `ready` goes on."""
-        now = self._clock.now()
-        self._connected_at = now
-        self.status.connected = True
-        self._live.set()
-        self._heard = dict.fromkeys(self._options.stale_after, now)
-        if self._lost_at is not None:
-            self.status.reconnects += 1
-            self._mailbox.put(Frame([], now, Gap(self._lost_at, now, "reconnect")))
-            self._lost_at = None
+        self._heard = dict.fromkeys(self._options.stale_after, self._clock.now())
+        super()._arrived()
 
     async def _departed(self) -> None:
-        if self.status.connected:
-            self._lost_at = max(self.status.last_message_at, self._connected_at)
-        self.status.connected = False
-        self._live.clear()
+        self._left()
         self._release(self._clock.now())
         ws, self._ws = self._ws, None
         if ws is not None:
@@ -376,15 +286,34 @@ class Stream(Generic[M]):
 
 
 def market_data(
-    endpoints: Endpoints, credentials: Credentials, subscription: Subscription, options: StreamOptions | None = None
+    endpoints: Endpoints,
+    credentials: Credentials,
+    subscription: Subscription,
+    options: StreamOptions | None = None,
+    *,
+    feed: Feed | None = None,
 ) -> Stream[MarketMessage]:
-    """The market-data stream: quotes, trades, bars and the like."""
+    """A market-data stream: quotes, trades, bars and the like.
+
+    Args:
+        endpoints: where.
+        credentials: key and secret.
+        subscription: what to hear of.
+        options: how it behaves.
+        feed: `puna.alpaca.feeds` has them: stocks, crypto, options, news; the endpoints' own stock feed if not given.
+
+    Raises:
+        ConfigError: a channel that this feed does not have.
+    """
     options = options or StreamOptions()
+    chosen = feed or stocks()
+    packed = options.packed or chosen.packed_only
 
     def converse(wanted: Subscription) -> DataSession:
-        return DataSession(credentials, wanted, packed=options.packed)
+        return DataSession(credentials, wanted, packed=packed, feed=chosen)
 
-    return Stream(endpoints.data_stream, converse, options, wanted=subscription, lossless=False)
+    url = endpoints.data_stream if feed is None else endpoints.stream_at(feed.path)
+    return Stream(url, converse, options, wanted=subscription, lossless=False, packed=packed)
 
 
 def trade_updates(

@@ -116,6 +116,12 @@ CODES: dict[str, Text] = {
         "keys nobody is let in.",
         "`puna bus keys` lists who is known, `puna bus keys NAME --role signals` makes a pair. Files have mode 0600.",
     ),
+    "E050": Text(
+        "A stream does not have that channel",
+        "Each market-data feed has channels of its own: stocks have no order books, crypto has no halts, options have "
+        "trades and quotes only, and take no * for quotes. Nothing was sent.",
+        "Subscribe on the feed that has it; the message names the channels of this one.",
+    ),
     "E200": Text(
         "The broker said no",
         "An answer with a status that has no code of its own here; the message carries the broker's own words.",
