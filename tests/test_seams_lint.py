@@ -30,6 +30,7 @@ RIMS: dict[str, set[Kind]] = {
     "alpaca/endings.py": {"network"},  # why a connection ended
     "alpaca/hosts.py": {"network"},  # the resolver: who may be dialled at all
     "alpaca/http.py": {"network"},
+    "alpaca/reception.py": {"network"},
     "alpaca/stream.py": {"network"},
     "alpaca/transport.py": {"network"},  # the session that stream.py dials with
     "engine/latch.py": {"disk"},  # files beside the journal that halt trading
