@@ -62,8 +62,7 @@ def _between(orders: list[LiveOrder], before: str | None, after: str | None) -> 
 def _matches(order: LiveOrder, wanted: Wanted) -> bool:
     submitted = order.body.submitted_at or 0
     return (
-        order.parent is None
-        and wanted.status in ("all", _status(order))
+        wanted.status in ("all", _status(order))
         and (wanted.after is None or submitted > wanted.after)
         and (wanted.until is None or submitted < wanted.until)
         and (not wanted.symbols or bool(set(wanted.symbols) & order.names))
