@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.core.rebalance import Holding, Priced, RebalanceRules, affordable, apply, rebalance
+from puna.core.rebalance import Holding, Plan, Priced, RebalanceRules, affordable, apply, rebalance
 from puna.core.types import Side
 from puna.errors import DataError
 
@@ -144,3 +145,103 @@ def test_value_is_conserved(
     plan = rebalance(as_weights(parts), holding, prices, NOW, rules)
     after = apply(plan, holding)
     assert after.cash + sum(qty * prices[s].price for s, qty in after.positions.items()) == plan.equity
+
+
+signed_tenths = st.lists(st.integers(-5, 5), min_size=len(SYMBOLS), max_size=len(SYMBOLS))
+signed_books = st.fixed_dictionaries(dict.fromkeys(SYMBOLS, st.integers(-200, 400).map(Decimal)))
+plentiful = st.integers(50_000_00, 500_000_00).map(lambda n: Decimal(n) / 100)
+
+
+def signed_weights(parts: list[int]) -> dict[str, Decimal]:
+    total = max(10, sum(map(abs, parts)))
+    return {symbol: Decimal(part) / total for symbol, part in zip(SYMBOLS, parts, strict=True)}
+
+
+def planned(
+    parts: list[int], holding: Holding, prices: dict[str, Priced], rules: RebalanceRules, power: Decimal | None = None
+) -> Plan | None:
+    """A plan, or None where there is no equity to divide."""
+    try:
+        return rebalance(signed_weights(parts), holding, prices, NOW, rules, buying_power=power)
+    except DataError:
+        return None
+
+
+@given(signed_tenths, signed_books, plentiful, quotes, rule_sets)
+def test_long_and_short_come_to_rest_in_two_plans(
+    parts: list[int], held: dict[str, Decimal], cash: Decimal, prices: dict[str, Priced], rules: RebalanceRules
+) -> None:
+    """The first closes what has to change sides, the second opens the other side, and then nothing is left to do."""
+    rules = msgspec.structs.replace(rules, allow_short=True)
+    holding = Holding(held, cash)
+    for _ in range(2):
+        plan = planned(parts, holding, prices, rules)
+        if plan is None:
+            return
+        after = apply(plan, holding)
+        assert all(after.positions.get(s, 0) * q >= 0 for s, q in holding.positions.items())  # nothing flips at once
+        holding = after
+    final = planned(parts, holding, prices, rules)
+    assert final is not None
+    short_of_cash = {each.symbol for each in final.skipped if "cash" in each.reason}
+    assert {trade.symbol for trade in final.trades} <= short_of_cash
+
+
+@given(signed_tenths, signed_books, plentiful, quotes, rule_sets, st.integers(0, 100_000).map(Decimal))
+def test_buying_power_is_never_exceeded(
+    parts: list[int],
+    held: dict[str, Decimal],
+    cash: Decimal,
+    prices: dict[str, Priced],
+    rules: RebalanceRules,
+    power: Decimal,
+) -> None:
+    """What opens is worth no more than the buying power, shorts at 1.03; what closes is never cut by it."""
+    rules = msgspec.structs.replace(rules, allow_short=True)
+    plan = planned(parts, Holding(held, cash), prices, rules, power)
+    free = planned(parts, Holding(held, cash), prices, rules)
+    if plan is None or free is None:
+        return
+    weights = {Side.BUY: Decimal(1), Side.SELL: Decimal("1.03")}
+    assert sum((t.value * weights[t.side] for t in plan.trades if t.opens), Decimal(0)) <= power
+    closing = {(t.symbol, t.qty) for t in free.sells if not t.opens}
+    assert closing <= {(t.symbol, t.qty) for t in plan.sells if not t.opens}
+
+
+@given(signed_tenths, signed_books, plentiful, quotes, rule_sets, st.integers(1, 100))
+def test_turnover_band_and_smallest_trade_hold(
+    parts: list[int],
+    held: dict[str, Decimal],
+    cash: Decimal,
+    prices: dict[str, Priced],
+    rules: RebalanceRules,
+    cap: int,
+) -> None:
+    """No plan trades more than its cap, less than its smallest trade, or against the direction of its target."""
+    rules = msgspec.structs.replace(rules, allow_short=True, turnover_cap=Decimal(cap) / 100)
+    plan = planned(parts, Holding(held, cash), prices, rules)
+    if plan is None:
+        return
+    assert plan.turnover <= Decimal(cap) / 100
+    assert all(trade.value >= rules.minimum_trade for trade in plan.trades)
+    for trade in plan.trades:
+        price, goal = prices[trade.symbol].price, signed_weights(parts)[trade.symbol] * rules.deployment * plan.equity
+        before = held[trade.symbol] * price
+        after = before + trade.side.sign * trade.value
+        flips = before * goal < 0
+        assert abs((Decimal(0) if flips else goal) - after) <= abs((Decimal(0) if flips else goal) - before)
+        assert flips or not goal or abs(goal - before) >= rules.drift_band * plan.equity
+
+
+@given(signed_tenths, signed_books, plentiful, quotes, st.data())
+def test_nothing_meets_an_open_order_of_ours(
+    parts: list[int], held: dict[str, Decimal], cash: Decimal, prices: dict[str, Priced], data: st.DataObject
+) -> None:
+    """For any set of open orders, no trade of the plan is opposite to one in its symbol (wash rule)."""
+    resting = data.draw(st.lists(st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(list(Side)))))
+    rules = RebalanceRules(allow_short=True)
+    try:
+        plan = rebalance(signed_weights(parts), Holding(held, cash), prices, NOW, rules, resting=resting)
+    except DataError:
+        return
+    assert not {(trade.symbol, trade.side.opposite) for trade in plan.trades} & set(resting)

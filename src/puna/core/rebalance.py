@@ -18,6 +18,7 @@ from puna.errors import DataError
 __all__ = ["Holding", "Plan", "PlannedTrade", "Priced", "RebalanceRules", "Skipped", "affordable", "apply", "rebalance"]
 
 ONE = Decimal(1)
+SHORT_WEIGHT = Decimal("1.03")
 
 
 class Priced(NamedTuple):
@@ -110,6 +111,7 @@ def rebalance(
     rules: RebalanceRules | None = None,
     *,
     resting: Iterable[tuple[str, Side]] = (),
+    buying_power: Decimal | None = None,
 ) -> Plan:
     """The trades that bring `holding` to `targets`, as near as lots, cash and the rules allow.
 
@@ -120,6 +122,8 @@ def rebalance(
         now: market time, ns.
         rules: what the plan keeps to.
         resting: open orders as (symbol, side); a symbol is left alone rather than traded against one (wash rule, PROT).
+        buying_power: what all trades that open something may be worth together, shorts at 1.03 of their price, as the
+            broker reckons (fact sheet 5.2); None is no limit beside the cash.
 
     Raises:
         DataError: a price is missing, stale or not positive, the weights exceed 1 in sum, a short is not allowed, or
@@ -141,6 +145,7 @@ def rebalance(
         wanted += _trades(symbol, held, aim, marks[symbol], equity, rules, skipped)
     wanted = [t for t in wanted if not _washes(t, washes, skipped)]
     wanted = _capped(wanted, equity, rules, skipped)
+    wanted = _powered(wanted, buying_power, rules, skipped)
     sells = tuple(t for t in wanted if t.side is Side.SELL)
     cash = holding.cash + sum((t.value for t in sells), ZERO)
     buys, left = _fitted([t for t in wanted if t.side is Side.BUY], cash - rules.cash_buffer, rules, skipped)
@@ -237,6 +242,23 @@ def _capped(
             left -= cut.value
         if cut != trade:
             skipped.append(Skipped(trade.symbol, "cut by the turnover cap"))
+    return sorted(kept, key=lambda t: t.symbol)
+
+
+def _powered(
+    wanted: list[PlannedTrade], power: Decimal | None, rules: RebalanceRules, skipped: list[Skipped]
+) -> list[PlannedTrade]:
+    """The trades within the buying power: what closes or reduces needs none, what opens does, the largest first."""
+    if power is None:
+        return wanted
+    kept, left = [trade for trade in wanted if not trade.opens], power
+    for trade in sorted((t for t in wanted if t.opens), key=lambda t: (-t.value, t.symbol)):
+        weight = ONE if trade.side is Side.BUY else SHORT_WEIGHT
+        if cut := _cut(trade, left / weight, rules):
+            kept.append(cut)
+            left -= cut.value * weight
+        if cut != trade:
+            skipped.append(Skipped(trade.symbol, "cut by the buying power"))
     return sorted(kept, key=lambda t: t.symbol)
 
 

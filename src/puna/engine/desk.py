@@ -130,12 +130,13 @@ class StrategyDesk:
     def start(self) -> None:
         """Calls `on_start`, and tells again of fills that nobody is known to have heard of."""
         self._gateway.tell = self.tell
+        self.parents.take_up()
         for each in list(self.strategies.values()):
             self._call(each, each.on_start)
         for booked in self._gateway.untold():
             if (owner := self.strategies.get(booked.fill.strategy)) is not None:
                 self._call(owner, owner.on_fill, booked.fill)
-        self.parents.take_up()
+        self.parents.go_on()
 
     def hear_quote(self, quote: Quote) -> None:
         if self._market.take_quote(quote):

@@ -99,6 +99,7 @@ class Parents:
         self._gateway = gateway
         self._feed_name = feed
         self._live: dict[str, Working] = {}
+        self._taken_up: list[tuple[str, tuple[Action, ...], str]] = []
 
     def __iter__(self) -> Iterator[Working]:
         return iter(self._live.values())
@@ -140,21 +141,27 @@ class Parents:
                 self.stop(working.id, reason)
 
     def take_up(self) -> None:
-        """After a restart: every parent that the journal does not know the end of."""
+        """After a restart: every parent that the journal does not know the end of. `go_on` sets them to work."""
         blotter = self._gateway.blotter
-        for known in list(blotter.parents.values()):
-            if known.ended is not None or known.begun.parent_id in self._live:
-                continue
-            names = list(blotter.children[known.begun.parent_id])
-            children = [_child(number, blotter.orders[name]) for number, name in enumerate(names)]
-            state, actions = resumed(known.begun.parent, children)
-            working = self._live[known.begun.parent_id] = Working(known.begun, state, names)
-            for action in actions:
-                self._do(working, action)
+        for known in blotter.parents.values():
+            key = known.begun.parent_id
+            if known.ended is None and key not in self._live:
+                names = list(blotter.children[key])
+                children = [_child(number, blotter.orders[name]) for number, name in enumerate(names)]
+                state, actions = resumed(known.begun.parent, children)
+                self._live[key] = Working(known.begun, state, names)
+                self._taken_up.append((key, actions, known.stopped))
+
+    def go_on(self) -> None:
+        """Children that have ended are read again, and the parents that were taken up go on."""
+        taken_up, self._taken_up = self._taken_up, []
+        for key, actions, stopped in taken_up:
+            working = self._live[key]
+            self._do_all(working, actions)
             for symbol in working.parent.symbols:
                 if (quote := self._gateway.market.quotes.get(symbol)) is not None:
                     self._feed(working, QuoteSeen(quote))
-            self._feed(working, Stop(known.stopped) if known.stopped else Tick())
+            self._feed(working, Stop(stopped) if stopped else Tick())
 
     # What happens.
 

@@ -15,7 +15,7 @@ from puna.exchange.trailing import follow, is_trailing
 from puna.seams import Rng
 from puna.wire.stream import QuoteMessage
 
-__all__ = ["Book", "Execution", "FillModel", "Honest", "Paper"]
+__all__ = ["Book", "Books", "Execution", "FillModel", "Honest", "Paper"]
 
 _ONE = Decimal(1)
 
@@ -143,8 +143,40 @@ class Book:
         self._shown[order.is_buy] = shown - qty
         return qty
 
+    def available(self, *, is_buy: bool) -> Decimal | None:
+        """What is left of the size shown to a buyer or a seller; None is no end of it."""
+        return self._shown.get(is_buy, Decimal(0))
+
+    def consume(self, qty: Decimal, *, is_buy: bool) -> None:
+        """Takes from the size shown."""
+        left = self._shown.get(is_buy)
+        if left is not None:
+            self._shown[is_buy] = left - qty
+
+    def part(self, qty: Decimal) -> Decimal:
+        """How much of `qty` fills in one go, size aside."""
+        return self._model.part(qty)
+
     def _within(self, price: Decimal) -> bool:
         return self.bid is not None and self.ask is not None and self.bid <= price <= self.ask
+
+
+class Books(dict[str, Book]):
+    """A book for each symbol, made when it is first asked for.
+
+    Args:
+        model: how much fills.
+        stops_within_quote: as for `Book`.
+    """
+
+    def __init__(self, model: FillModel, *, stops_within_quote: bool) -> None:
+        super().__init__()
+        self._model = model
+        self._stops_within_quote = stops_within_quote
+
+    def __missing__(self, symbol: str) -> Book:
+        book = self[symbol] = Book(self._model, stops_within_quote=self._stops_within_quote)
+        return book
 
 
 def _elects(price: Decimal, order: LiveOrder) -> bool:

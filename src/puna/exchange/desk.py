@@ -4,36 +4,44 @@ What is asked is answered at once; what follows happens on the market's clock, a
 (facts.md 5.4), step by step as `life` has it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 
 from puna.core import sessions
-from puna.core.types import exact
+from puna.core.types import AssetClass, exact
+from puna.exchange.admission import Admission
 from puna.exchange.agenda import Agenda, Deed
 from puna.exchange.blotter import Blotter
-from puna.exchange.book import Book
-from puna.exchange.hours import AUCTIONS, is_live, may_work
+from puna.exchange.book import Books
+from puna.exchange.hours import AUCTIONS, may_work
+from puna.exchange.instruments import Instruments
 from puna.exchange.ledger import CALM, Ledger
 from puna.exchange.life import Life
 from puna.exchange.live import BILLIONTH, LiveOrder
 from puna.exchange.log import EventLog
 from puna.exchange.market import Market, MarketStep
+from puna.exchange.multileg import LegHere
+from puna.exchange.option_margin import as_option
 from puna.exchange.refusals import Refusal, invalid, not_found, unprocessable
 from puna.exchange.replacing import refuse_replacement, replacement
 from puna.exchange.rules import refuse, refuse_change
 from puna.exchange.situation import Situation
-from puna.exchange.statements import Standing, standing
+from puna.exchange.statements import Standing
+from puna.exchange.survey import Survey
 from puna.exchange.terms import VenueOptions
 from puna.exchange.trailing import follow, is_trailing
 from puna.seams import Ids
 from puna.wire.codec import Amount
-from puna.wire.stream import QuoteMessage, TradeMessage
+from puna.wire.stream import QuoteMessage, StatusMessage, TradeMessage
 from puna.wire.trading import Asset, Order, OrderRequest, ReplaceRequest, TradeUpdate
 
 __all__ = ["Desk"]
 
 ZERO = Decimal(0)
+_HALTS = frozenset({"H", "P", "2", "M"})
+"""Halt and pause of Nasdaq's tape, halt and volatility pause of the others' (facts.md 7)."""
+_TRADING = frozenset({"T", "3"})
 
 
 class Desk:
@@ -59,14 +67,13 @@ class Desk:
         end: int,
     ) -> None:
         self.ledger = Ledger(start=options.cash, schedule=options.fees or CALM)
-        self.assets: dict[str, Asset] = {each.symbol: each for each in market.assets()}
         self.marks = dict(marks)
         self.blotter = Blotter()
-        self._names = {each.id: symbol for symbol, each in self.assets.items()} | {each: each for each in self.assets}
-        self._books = {
-            symbol: Book(options.fills, stops_within_quote=options.stops_within_quote) for symbol in self.assets
-        }
+        self.instruments = Instruments(market)
+        self._market = market
+        self._books = Books(options.fills, stops_within_quote=options.stops_within_quote)
         self._opened: dict[str, date] = {}
+        self._printed: dict[str, int] = {}
         self._options = options
         self._log = log
         self._agenda = Agenda()
@@ -80,6 +87,18 @@ class Desk:
             ids=ids,
             log=log,
             end=end,
+        )
+
+        self._admission = Admission(self.blotter, options, ids, self._life.aged)
+        self.survey = Survey(
+            market,
+            self.instruments,
+            blotter=self.blotter,
+            books=self._books,
+            ledger=self.ledger,
+            marks=self.marks,
+            halted=self._life.halted,
+            options=options,
         )
 
     # Time.
@@ -99,8 +118,16 @@ class Desk:
     def govern(self, options: VenueOptions) -> None:
         """From now on these terms hold."""
         self._options = options
+        self._life.govern(options)
+        self._admission.govern(options)
+        self.survey.govern(options)
 
     # Reads.
+
+    @property
+    def assets(self) -> Mapping[str, Asset]:
+        """By symbol: stocks, coins, and the option contracts that have been named so far."""
+        return self.instruments.assets
 
     @property
     def orders(self) -> Mapping[str, LiveOrder]:
@@ -114,59 +141,49 @@ class Desk:
 
     def asset(self, name: str) -> Asset | None:
         """By symbol or by id."""
-        return self.assets.get(self._names.get(name, ""))
+        return self.instruments.known(name)
 
     def open_orders(self, symbol: str | None = None) -> list[LiveOrder]:
         """Those that can still fill and are not held, oldest first."""
         return self.blotter.open(symbol)
 
-    def claimed(self, symbol: str, without: LiveOrder | None = None) -> Decimal:
-        """Shares of the position that open orders would take out of it; never more than there are."""
-        return self.blotter.claimed(symbol, self.ledger.quantity(symbol), without)
+    def claimed(self, symbol: str) -> Decimal:
+        """Of the position what open orders would take out of it, and what written calls lock; never more than it."""
+        return self.survey.claimed(symbol)
 
-    def standing(self, without: LiveOrder | None = None) -> Standing:
-        """The account's values now; `without` is an order that is about to be replaced."""
-        taken = self.blotter.taken(without)
-        return standing(self.ledger.cash, self.ledger.holdings, self.marks, self.assets, self._options, taken)
-
-    def situation(self, name: str, now: int, without: LiveOrder | None = None) -> Situation:
-        """All that acceptance of an order in this symbol depends on."""
-        asset, account = self.asset(name), self.standing(without)
-        symbol = asset.symbol if asset else ""
-        held, book = self.ledger.quantity(symbol), self._books.get(symbol)
-        live = book is not None and is_live(book.quote, now)
-        return Situation(
-            options=self._options,
-            now=now,
-            session=sessions.session_at(now),
-            asset=asset,
-            held=held,
-            available=abs(held) - self.claimed(symbol, without),
-            open_orders=[order for order in self.open_orders(symbol) if order is not without],
-            known=self.by_client_id,
-            buying_power=account.buying_power,
-            equity=account.equity,
-            bid=book.bid if book and live else None,
-            ask=book.ask if book and live else None,
-            last=self.marks.get(symbol),
-        )
+    def standing(self) -> Standing:
+        """The account's values now."""
+        return self.survey.standing()
 
     # Commands.
 
     def submit(self, request: OrderRequest, now: int) -> Order | Refusal:
         """Accepts or refuses an order."""
-        here = self.situation(request.symbol or "", now)
-        if refusal := refuse(request, here):
+        legs = self.survey.legs(request, now)
+        here = self.survey.situation(request.symbol or "", now, underlying=_underlying(legs))
+        if refusal := refuse(request, here, legs):
             return refusal
-        order = self._life.admit(request, here, now)
+        order = self._admit(request, legs, here, now)
         if is_trailing(order) and here.last is not None:
             follow(order, here.last)
-        if may_work(order.body, now):
+        if may_work(order.body, now, overnight=order.overnight):
             self._life.acknowledge(order, now)
         else:
             order.body.status = "accepted"
             self.at(now + self._options.ack_ns, lambda ts: self._life.tell_if(order, "accepted", ts))
         return order.shown(nested=True)
+
+    def _admit(
+        self,
+        request: OrderRequest,
+        legs: Sequence[LegHere],
+        here: Situation,
+        now: int,
+        replaces: LiveOrder | None = None,
+    ) -> LiveOrder:
+        if legs:
+            return self._admission.multileg(request, legs, here, now, replaces)
+        return self._admission.single(request, here, now, replaces)
 
     def cancel(self, order_id: str, now: int) -> Refusal | None:
         """Takes the request; whether the order ends canceled or filled is seen later."""
@@ -175,6 +192,8 @@ class Desk:
             return not_found(f"order not found for {order_id}")
         if not order.is_open or order.body.status == "pending_replace":
             return unprocessable(f'order is already in "{order.body.status}" state')
+        if order.parent is not None:
+            return self.cancel(order.parent.id, now)
         if order.body.status != "pending_cancel":
             order.turn("pending_cancel", now, "cancel_requested_at")
             soon = min(self._options.ack_ns, self._options.cancel_ns)
@@ -194,16 +213,20 @@ class Desk:
         old = self.orders.get(order_id)
         if old is None:
             return not_found(f"order not found for {order_id}")
-        request, here = replacement(old, change, self._options), self.situation(old.symbol, now, without=old)
-        if refusal := refuse_replacement(old, change) or refuse_change(request, here, old):
+        if refusal := refuse_replacement(old, change):
             return refusal
-        new = self._life.admit(request, here, now, replaces=old)
+        request = replacement(old, change, self._options)
+        legs = self.survey.legs(request, now, old)
+        here = self.survey.situation(old.symbol, now, without=old, underlying=_underlying(legs))
+        if refusal := refuse_change(request, here, old, legs):
+            return refusal
+        new = self._admit(request, legs, here, now, replaces=old)
         self._life.plan_swap(old, new, now)
-        return new.copy()
+        return new.shown(nested=False)
 
     def close(self, name: str, qty: Decimal | None, percentage: Decimal | None, now: int) -> Order | Refusal:
         """A market order that closes a position, or a part of it."""
-        asset = self.asset(name)
+        asset = self.position_asset(name)
         held = self.ledger.quantity(asset.symbol) if asset else ZERO
         if asset is None or not held:
             return not_found("position does not exist")
@@ -218,27 +241,67 @@ class Desk:
             qty=Amount(abs(held) if qty is None else qty),
             side="sell" if held > 0 else "buy",
             type="market",
-            time_in_force="day",
+            time_in_force="gtc" if asset.asset_class == AssetClass.CRYPTO else "day",
         )
         return self.submit(request, now)
+
+    def position_asset(self, name: str) -> Asset | None:
+        """Of a position: a pair is called there without its slash, and not with it (facts.md 5.5, alpaca-py#537)."""
+        return None if "/" in name else self.asset(name)
 
     # What the market does.
 
     def hear(self, step: MarketStep, now: int) -> Iterator[TradeUpdate]:
-        """Takes in quotes and prints, and fills what they reach."""
+        """Takes in quotes, prints and halts, and fills what they reach."""
         touched: dict[str, None] = {}
         for message in step.messages:
-            if isinstance(message, QuoteMessage) and message.S in self._books:
+            if isinstance(message, StatusMessage):
+                self._hear_status(message)
+            elif isinstance(message, QuoteMessage) and message.S in self.assets:
                 self._books[message.S].show(message)
                 touched[message.S] = None
-            elif isinstance(message, TradeMessage) and message.S in self._books:
+            elif isinstance(message, TradeMessage) and message.S in self.assets:
                 touched[message.S] = None
                 yield from self._hear_print(message.S, exact(message.p), now)
         for symbol in touched:
             yield from self._life.match(symbol, now)
+        yield from self._hear_options(touched, now)
+
+    def _hear_status(self, message: StatusMessage) -> None:
+        """A halt holds all orders of the symbol until it trades again; codes of both tapes (facts.md 7)."""
+        if message.sc in _HALTS:
+            self._life.halted.add(message.S)
+        elif message.sc in _TRADING:
+            self._life.halted.discard(message.S)
+
+    def _hear_options(self, touched: Container[str], now: int) -> Iterator[TradeUpdate]:
+        """Options follow their underlyings: those that are held get a new mark, those with orders are matched."""
+        orders = [each for each in self.open_orders() if each.is_cash and each.underlying in touched]
+        parts = [part.symbol for each in orders for part in (each.legs or (each,))]
+        held = [each for each in self.ledger.holdings if (option := as_option(each)) and option.root in touched]
+        for symbol in dict.fromkeys((*parts, *held)):
+            self.survey.look(symbol, now)
+        for symbol in dict.fromkeys(each.symbol for each in orders if as_option(each.symbol)):
+            yield from self._hear_option_print(symbol, now)
+            yield from self._life.match(symbol, now)
+        for order in orders:
+            if order.legs:
+                yield from self._life.match_multileg(order, now)
+
+    def _hear_option_print(self, symbol: str, now: int) -> Iterator[TradeUpdate]:
+        """A print of a contract with open stops, if there is a new one."""
+        if not any(each.is_stop for each in self._books[symbol].orders.values()):
+            return
+        trade = self._market.trade(symbol)
+        if trade is not None and trade.t > self._printed.get(symbol, now - 1):
+            for order in self._books[symbol].hear(exact(trade.p), lambda each: self._life.may_elect(each, now)):
+                yield from self._life.elect(order, now)
+        self._printed[symbol] = max(trade.t if trade else 0, self._printed.get(symbol, now - 1))
 
     def _hear_print(self, symbol: str, price: Decimal, now: int) -> Iterator[TradeUpdate]:
         self.marks[symbol] = price
+        if symbol in self._life.halted:
+            return
         if self._opens(symbol, now):
             yield from self._auction(symbol, "opg", now)
         for order in self._books[symbol].hear(price, lambda each: self._life.may_elect(each, now)):
@@ -268,7 +331,7 @@ class Desk:
     def open_session(self, now: int) -> Iterator[TradeUpdate]:
         """Orders that have waited for a session that takes them go on."""
         for order in self.open_orders():
-            if order.body.status == "accepted" and may_work(order.body, now):
+            if order.body.status == "accepted" and may_work(order.body, now, overnight=order.overnight):
                 self._life.go_on(order, now)
         yield from ()
 
@@ -297,3 +360,9 @@ class Desk:
         if symbol in self.marks:
             self.marks[symbol] = self.marks[symbol] * old_rate / new_rate
         self._log.append("split", now, {"new_rate": new_rate, "old_rate": old_rate, "symbol": symbol})
+
+
+def _underlying(legs: Sequence[LegHere]) -> str:
+    """Of the first leg that is an option."""
+    options = [option.root for leg in legs if (option := as_option(leg.symbol))]
+    return options[0] if options else ""

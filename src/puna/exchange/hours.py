@@ -11,27 +11,35 @@ __all__ = ["AUCTIONS", "expiry", "is_live", "may_trade", "may_work"]
 
 AUCTIONS = frozenset({"opg", "cls"})
 
+_EVENING = time(20)
 _GTC_DAYS, _GTC_TIME = timedelta(days=90), time(16, 15)
 
 
-def may_trade(body: Order, now: int) -> bool:
+def may_trade(body: Order, now: int, *, overnight: bool = False) -> bool:
     """Whether a quote or a print of now concerns it.
 
-    Core hours; for extended hours the pre-market and the after-hours too; crypto always. What is for an auction never
-    meets a quote.
+    Core hours; for extended hours the pre-market and the after-hours too, and the overnight session where the asset has
+    one; crypto always. What is for an auction never meets a quote.
+
+    Args:
+        body: the order.
+        now: market time.
+        overnight: whether the overnight session takes it.
     """
     if body.time_in_force in AUCTIONS:
         return False
     if body.asset_class == "crypto":
         return True
     here = sessions.session_at(now)
-    return here is Session.CORE or (bool(body.extended_hours) and here in (Session.PRE, Session.POST))
+    if here is Session.CORE or not body.extended_hours:
+        return here is Session.CORE
+    return here in (Session.PRE, Session.POST) or (overnight and here is Session.OVERNIGHT)
 
 
-def may_work(body: Order, now: int) -> bool:
+def may_work(body: Order, now: int, *, overnight: bool = False) -> bool:
     """Whether it can be passed on now: when it may trade, or on the morning of the auction that it is for."""
     if body.time_in_force not in AUCTIONS:
-        return may_trade(body, now)
+        return may_trade(body, now, overnight=overnight)
     today = sessions.day(sessions.date_of(now))
     return today is not None and today.pre_open <= now and (body.expires_at or 0) <= today.close
 
@@ -55,7 +63,11 @@ def expiry(request: OrderRequest, now: int) -> int:
 
 
 def _session_start(now: int) -> int:
-    day = sessions.day(sessions.date_of(now))
+    today = sessions.date_of(now)
+    if sessions.session_at(now) is Session.OVERNIGHT:
+        evening = sessions.at(today, _EVENING)
+        return evening if evening <= now else sessions.at(today - timedelta(days=1), _EVENING)
+    day = sessions.day(today)
     if day is None:
         return now
     return max((ts for ts in (day.pre_open, day.open, day.close, day.post_close) if ts <= now), default=now)

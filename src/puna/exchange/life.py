@@ -8,20 +8,21 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from puna.core import sessions
+from puna.core.types import AssetClass
 from puna.exchange.agenda import Agenda
 from puna.exchange.blotter import Blotter
-from puna.exchange.book import Book
-from puna.exchange.groups import CLASSES, Group, exit_requests, head_request
-from puna.exchange.hours import expiry, is_live, may_trade
-from puna.exchange.ledger import Ledger
-from puna.exchange.live import LiveOrder, amount, new_body, ulid, update
+from puna.exchange.book import Books
+from puna.exchange.fees import kind
+from puna.exchange.groups import Group
+from puna.exchange.hours import is_live, may_trade
+from puna.exchange.ledger import Entry, Ledger
+from puna.exchange.live import LiveOrder, amount, ulid, update
 from puna.exchange.log import EventLog
-from puna.exchange.situation import Situation, intent, is_opening, limit_of, value_price
+from puna.exchange.multileg import net_price, units
 from puna.exchange.terms import VenueOptions
-from puna.exchange.trailing import follow, is_trailing
 from puna.seams import Ids
 from puna.wire.codec import Amount, Nanos
-from puna.wire.trading import Asset, OrderRequest, TradeUpdate
+from puna.wire.trading import TradeUpdate, UpdateLeg
 
 __all__ = ["Life"]
 
@@ -50,7 +51,7 @@ class Life:
         *,
         agenda: Agenda,
         blotter: Blotter,
-        books: dict[str, Book],
+        books: Books,
         ledger: Ledger,
         marks: dict[str, Decimal],
         options: VenueOptions,
@@ -67,56 +68,20 @@ class Life:
         self._ids = ids
         self._log = log
         self._end = end
+        self.halted: set[str] = set()
         self._told = self._tickets = 0
+
+    def govern(self, options: VenueOptions) -> None:
+        """From now on these terms hold."""
+        self._options = options
 
     # In.
 
-    def admit(self, request: OrderRequest, here: Situation, now: int, replaces: LiveOrder | None = None) -> LiveOrder:
-        """An accepted order, not yet acknowledged, with the exits that it brings."""
-        if here.asset is None:
-            raise AssertionError("an order without an asset has been accepted")
-        head = head_request(request)
-        opening = is_opening(head, here)
-        order = self._enter(head, here.asset, now, opening=opening)
-        order.value_price = value_price(head, here) or ZERO
-        order.cap = here.available if request.notional is not None and not opening else None
-        order.body.position_intent = intent(head, here)
-        if replaces is not None:
-            self._succeed(order, replaces)
-        elif request.order_class in CLASSES:
-            self._gather(order, request, here.asset, now)
-        return order
-
-    def _enter(self, request: OrderRequest, asset: Asset, now: int, *, opening: bool) -> LiveOrder:
-        order = LiveOrder(
-            body=new_body(request, asset, self._ids, now),
-            opening=opening,
-            value_price=ZERO,
-            limit=limit_of(request, self._options),
-            stop=request.stop_price,
-            is_stop=request.type in ("stop", "stop_limit", "trailing_stop"),
-        )
-        order.body.expires_at = Nanos(expiry(request, now))
-        self._blotter.add(order)
-        if order.body.time_in_force == "gtc" and order.body.expires_at <= self._end:
-            self._agenda.at(order.body.expires_at, lambda ts: self.end(order, "canceled", ts))
-        return order
-
-    def _succeed(self, order: LiveOrder, old: LiveOrder) -> None:
-        order.predecessor, order.body.replaces = old, old.id
-        order.group, order.body.group_id, order.body.group_role = old.group, old.body.group_id, old.body.group_role
-        if is_trailing(order) and old.body.hwm is not None:
-            follow(order, old.body.hwm)
-
-    def _gather(self, head: LiveOrder, request: OrderRequest, asset: Asset, now: int) -> None:
-        """Makes a group of an order and the exits that its request names."""
-        group = Group(self._ids.uuid())
-        group.put(head, "take_profit" if request.order_class == "oco" else "entry")
-        for role, asked in exit_requests(request).items():
-            leg = self._enter(asked, asset, now, opening=False)
-            leg.body.status = "held"
-            leg.body.position_intent = f"{asked.side}_to_close"
-            group.put(leg, role)
+    def aged(self, order: LiveOrder) -> None:
+        """Plans the end of an order that nobody has canceled (facts.md 5.2)."""
+        over = order.body.expires_at or self._end
+        if order.body.time_in_force == "gtc" and over <= self._end:
+            self._agenda.at(over, lambda ts: self.end(order, "canceled", ts))
 
     def acknowledge(self, order: LiveOrder, now: int) -> None:
         """Plans `pending_new`, `new` and the first matching."""
@@ -142,12 +107,14 @@ class Life:
             self._tickets += 1
             order.ticket = self._tickets
             order.matches_from = now + max(0, self._options.match_ns - self._options.new_ns)
-        self._books[order.symbol].add(order)
+        if not order.legs:
+            self._books[order.symbol].add(order)
 
     def _first_match(self, order: LiveOrder, now: int) -> Iterator[TradeUpdate]:
         """The first chance to fill; for ioc and fok the only one."""
         if order.is_open and order.ticket:
-            yield from self.match(order.symbol, now)
+            yield from self.match_multileg(order, now) if order.legs else self.match(order.symbol, now)
+            order.rested = True
         if order.body.time_in_force in ("ioc", "fok") and order.ticket:
             yield from self.end(order, "canceled", now)
 
@@ -197,13 +164,24 @@ class Life:
     def match(self, symbol: str, now: int) -> Iterator[TradeUpdate]:
         """Fills what the quote reaches."""
         book = self._books[symbol]
-        if is_live(book.quote, now):
+        if symbol not in self.halted and is_live(book.quote, now, kind(symbol)):
             for order, qty, price in book.match(lambda each: self.is_eligible(each, now) and not each.waits):
                 yield from self.fill(order, qty, price, now)
 
+    def match_multileg(self, order: LiveOrder, now: int) -> Iterator[TradeUpdate]:
+        """Fills all legs of an order together, at its net price or a better one, or none of them."""
+        books = {leg.symbol: self._books[leg.symbol] for leg in order.legs}
+        live = all(is_live(book.quote, now) for book in books.values()) and order.underlying not in self.halted
+        if not live or not order.is_open or not self.is_eligible(order, now):
+            return
+        prices = [(_signed(leg), books[leg.symbol].bid, books[leg.symbol].ask) for leg in order.legs]
+        net = net_price(prices)
+        if net is not None and (order.limit is None or net <= order.limit) and (qty := units(order, books)) > 0:
+            yield self._fill_legs(order, qty, net, now)
+
     def is_eligible(self, order: LiveOrder, now: int) -> bool:
         """Whether what the market tells now concerns it."""
-        return order.matches_from <= now and may_trade(order.body, now)
+        return order.matches_from <= now and may_trade(order.body, now, overnight=order.overnight)
 
     def may_elect(self, order: LiveOrder, now: int) -> bool:
         """The same for its stop; an exit that is being canceled is elected no more, the other one may be at work."""
@@ -240,10 +218,7 @@ class Life:
         order.take(qty, price, now)
         if not order.is_open:
             self._retire(order)
-        entry = self._ledger.trade(order.symbol, qty if order.is_buy else -qty, price)
-        self._marks.setdefault(order.symbol, price)
-        booked = {name: Amount(value) for name, value in entry._asdict().items() if name != "symbol"}
-        self._log.append("fill", now, {"order": order.id, "symbol": order.symbol, **booked})
+        entry = self._book(order, qty, price, now)
         yield self.tell(
             "partial_fill" if order.is_open else "fill",
             order,
@@ -252,10 +227,49 @@ class Life:
             price=amount(price),
             qty=amount(qty),
             position_qty=amount(entry.position),
-            settle_date=sessions.settlement_date(sessions.date_of(now)).isoformat(),
+            settle_date=_settlement(order, now),
         )
         if order.group is not None:
             yield from self._after_fill(order, order.group, now)
+
+    def _book(self, order: LiveOrder, qty: Decimal, price: Decimal, now: int) -> Entry:
+        entry = self._ledger.trade(order.symbol, qty if order.is_buy else -qty, price, maker=order.rested)
+        self._marks.setdefault(order.symbol, price)
+        booked = {name: Amount(value) for name, value in entry._asdict().items() if name != "symbol"}
+        self._log.append("fill", now, {"order": order.id, "symbol": order.symbol, **booked})
+        return entry
+
+    def _fill_legs(self, order: LiveOrder, qty: Decimal, net: Decimal, now: int) -> TradeUpdate:
+        """Each leg at its own quote; the order at what they come to (facts.md 5.3 and 8)."""
+        told = [self._fill_leg(leg, qty, now) for leg in order.legs]
+        order.take(qty, net, now)
+        if not order.is_open:
+            self._retire(order)
+        return self.tell(
+            "partial_fill" if order.is_open else "fill",
+            order,
+            now,
+            price=amount(net),
+            qty=amount(qty),
+            position_qtys={leg.symbol: amount(self._ledger.quantity(leg.symbol)) for leg in order.legs},
+            legs=told,
+            settle_date=_settlement(order.legs[0], now),
+        )
+
+    def _fill_leg(self, leg: LiveOrder, units_: Decimal, now: int) -> UpdateLeg:
+        book, qty = self._books[leg.symbol], units_ * (leg.body.ratio_qty or 1)
+        price = (book.ask if leg.is_buy else book.bid) or ZERO
+        book.consume(qty, is_buy=leg.is_buy)
+        leg.take(qty, price, now)
+        self._book(leg, qty, price, now)
+        return UpdateLeg(
+            order_id=leg.id,
+            symbol=leg.symbol,
+            execution_id=self._ids.uuid(),
+            qty=Amount(qty),
+            price=amount(price),
+            timestamp=Nanos(now),
+        )
 
     # Groups.
 
@@ -310,7 +324,8 @@ class Life:
 
     def _retire(self, order: LiveOrder) -> None:
         self._blotter.retire(order)
-        self._books[order.symbol].remove(order)
+        if not order.legs:
+            self._books[order.symbol].remove(order)
 
     # Telling.
 
@@ -324,3 +339,18 @@ class Life:
         told = update(event, order, now, ulid(now, self._told), **further)
         self._log.append("update", now, told)
         return told
+
+
+def _signed(leg: LiveOrder) -> Decimal:
+    ratio = leg.body.ratio_qty or Decimal(1)
+    return ratio if leg.is_buy else -ratio
+
+
+def _settlement(order: LiveOrder, now: int) -> str:
+    """Stocks as of their time, options on the next trading day, coins at once."""
+    today = sessions.date_of(now)
+    if order.body.asset_class == AssetClass.CRYPTO:
+        return today.isoformat()
+    if order.body.asset_class == AssetClass.US_OPTION:
+        return sessions.next_trading_day(today).date.isoformat()
+    return sessions.settlement_date(today).isoformat()

@@ -62,7 +62,8 @@ def _between(orders: list[LiveOrder], before: str | None, after: str | None) -> 
 def _matches(order: LiveOrder, wanted: Wanted) -> bool:
     submitted = order.body.submitted_at or 0
     return (
-        wanted.status in ("all", _status(order))
+        order.parent is None
+        and wanted.status in ("all", _status(order))
         and (wanted.after is None or submitted > wanted.after)
         and (wanted.until is None or submitted < wanted.until)
         and (not wanted.symbols or bool(set(wanted.symbols) & order.names))

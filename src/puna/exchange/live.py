@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from puna.exchange.option_margin import as_option
 from puna.seams import Ids
 from puna.wire.codec import Amount, Nanos
 from puna.wire.trading import Asset, Order, OrderRequest, TradeUpdate
@@ -43,6 +44,10 @@ class LiveOrder:
         matches_from: when it may first meet a quote.
         paid: exact sum of quantity * price of its fills.
         group: the bracket, OCO or OTO that it belongs to.
+        legs: of a multi-leg order; they live and fill with it.
+        parent: of such a leg.
+        overnight: whether the overnight session takes it.
+        rested: whether it has once looked for a match and is still there: from then on it makes the market.
     """
 
     body: Order
@@ -57,6 +62,10 @@ class LiveOrder:
     matches_from: int = 0
     paid: Decimal = Decimal(0)
     group: "Group | None" = None
+    legs: "tuple[LiveOrder, ...]" = ()
+    parent: "LiveOrder | None" = None
+    overnight: bool = False
+    rested: bool = False
 
     @property
     def id(self) -> str:
@@ -83,6 +92,31 @@ class LiveOrder:
     def waits(self) -> bool:
         """Whether it waits for another order of its group, whatever its own status."""
         return self.group is not None and self.group.holds(self)
+
+    @property
+    def root(self) -> "LiveOrder":
+        """The order that was placed: of a leg the multi-leg order."""
+        return self.parent or self
+
+    @property
+    def is_cash(self) -> bool:
+        """Whether it is paid for with money that margin does not multiply."""
+        return self.body.asset_class != "us_equity"
+
+    @property
+    def writes_calls(self) -> Decimal:
+        """Calls that it may still write, each of which needs a hundred shares."""
+        option = as_option(self.symbol)
+        if option is None or option.right != "C" or not self.opening or self.is_buy:
+            return Decimal(0)
+        return (self.body.qty or Decimal(0)) - self.filled
+
+    @property
+    def underlying(self) -> str:
+        """The stock that an option or the legs stand on; of anything else the symbol itself."""
+        name = self.legs[0].symbol if self.legs else self.symbol
+        option = as_option(name)
+        return option.root if option else name
 
     @property
     def filled(self) -> Decimal:
@@ -136,6 +170,8 @@ class LiveOrder:
         self.body.updated_at = Nanos(now)
         if stamp is not None:
             setattr(self.body, stamp, Nanos(now))
+        for each in self.legs:
+            each.turn(status, now, stamp)
 
     def copy(self) -> Order:
         """Its body as it is now, for somebody else to keep."""
@@ -150,13 +186,15 @@ class LiveOrder:
 
     @property
     def names(self) -> set[str]:
-        """The symbols under which it is found: its own, a pair without slash, the underlying of an option."""
-        symbol = self.symbol
-        return {symbol, symbol.replace("/", "")}
+        """The symbols under which it is found: its own, a pair without slash, an option's underlying, its legs."""
+        own = {self.symbol, self.symbol.replace("/", ""), *(each.symbol for each in self.legs)} - {""}
+        return {*own, self.underlying} if self.is_cash else own
 
     def shown(self, *, nested: bool) -> Order:
-        """The same, with its legs below it when `nested`."""
+        """The same, with its legs below it when `nested`; those of a multi-leg order always (facts.md 5.3)."""
         body = self.copy()
+        if self.legs:
+            body.legs = [each.copy() for each in self.legs]
         if nested and self.group is not None and self.head is self:
             body.legs = self.group.legs()
         return body
@@ -192,7 +230,13 @@ def new_body(request: OrderRequest, asset: Asset, ids: Ids, now: int) -> Order:
 
 def update(event: str, order: LiveOrder, now: int, event_id: str, **further: object) -> TradeUpdate:
     """A trade update with the order after it."""
-    known = {"event": event, "order": order.copy(), "timestamp": Nanos(now), "at": Nanos(now), "event_id": event_id}
+    known = {
+        "event": event,
+        "order": order.shown(nested=False),
+        "timestamp": Nanos(now),
+        "at": Nanos(now),
+        "event_id": event_id,
+    }
     return TradeUpdate(**known, **further)  # type: ignore[arg-type]  # one value for each field, of its own type
 
 

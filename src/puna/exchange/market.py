@@ -13,12 +13,12 @@ from puna.exchange.playback import Session
 from puna.wire.contracts import OptionContract
 from puna.wire.crypto import CryptoOrderbook
 from puna.wire.market import Bar
-from puna.wire.stream import BarMessage, QuoteMessage, TradeMessage
+from puna.wire.stream import BarMessage, LuldMessage, QuoteMessage, StatusMessage, TradeMessage
 from puna.wire.trading import Asset
 
 __all__ = ["BAR_DELAY", "Market", "MarketMessage", "MarketStep", "Session", "Split"]
 
-MarketMessage: TypeAlias = QuoteMessage | TradeMessage | BarMessage
+MarketMessage: TypeAlias = QuoteMessage | TradeMessage | BarMessage | StatusMessage | LuldMessage
 
 BAR_DELAY = 500_000_000
 """A minute's bar is known, on the stream and over REST, half a second after the minute (facts.md 7, OBS)."""

@@ -6,7 +6,7 @@ from puna.exchange.live import LiveOrder
 from puna.exchange.refusals import Refusal, invalid, unprocessable
 from puna.exchange.terms import VenueOptions
 from puna.wire.codec import Amount
-from puna.wire.trading import OrderRequest, ReplaceRequest, StopLossRequest, TakeProfitRequest
+from puna.wire.trading import LegRequest, OrderRequest, ReplaceRequest, StopLossRequest, TakeProfitRequest
 
 __all__ = ["refuse_replacement", "replacement"]
 
@@ -34,8 +34,18 @@ def replacement(order: LiveOrder, change: ReplaceRequest, options: VenueOptions)
         extended_hours=body.extended_hours,
         client_order_id=change.client_order_id,
         order_class=body.order_class,
+        legs=[_leg(each) for each in order.legs] or None,
     )
     return _with_exits(request, order)
+
+
+def _leg(leg: LiveOrder) -> LegRequest:
+    return LegRequest(
+        symbol=leg.symbol,
+        ratio_qty=leg.body.ratio_qty or Amount(1),
+        side=leg.body.side,
+        position_intent=leg.body.position_intent,
+    )
 
 
 def _trail(order: LiveOrder, change: ReplaceRequest) -> tuple[Amount | None, Amount | None]:

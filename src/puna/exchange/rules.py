@@ -5,16 +5,17 @@ sheet (facts.md 3 and 5); "INF" marks a wording that no source gives. An asset c
 for it. What is not served is refused by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from puna.core import symbols
 from puna.core.types import AssetClass, OrderType, TimeInForce
-from puna.errors import DataError
-from puna.exchange import rules_groups, rules_positions, rules_stocks
+from puna.exchange import rules_crypto, rules_groups, rules_options, rules_positions, rules_stocks
 from puna.exchange.groups import CLASSES, exit_requests, head_request
 from puna.exchange.live import BILLIONTH, LiveOrder
+from puna.exchange.multileg import LegHere
+from puna.exchange.option_margin import as_option
 from puna.exchange.refusals import Refusal, forbidden, invalid, unprocessable
+from puna.exchange.rules_multileg import refuse_multileg
 from puna.exchange.situation import Rule, Situation, first_refusal
 from puna.wire.trading import OrderRequest
 
@@ -26,18 +27,28 @@ _CLASSES = {"", "simple", "mleg", *CLASSES}
 _LEAST_TRAIL = Decimal("0.1")
 
 
-def refuse(request: OrderRequest, here: Situation) -> Refusal | None:
-    """The first rule's refusal, or None: the order is accepted."""
+def refuse(request: OrderRequest, here: Situation, legs: Sequence[LegHere] = ()) -> Refusal | None:
+    """The first rule's refusal, or None: the order is accepted.
+
+    Args:
+        request: what is asked for.
+        here: all that acceptance depends on ...
+        legs: ... and for a multi-leg order, its legs.
+    """
+    if request.order_class == "mleg":
+        return first_refusal(_MULTILEG, request, here) or refuse_multileg(request, legs, here)
     head = head_request(request)
     if refusal := first_refusal(_ANY, head, here):
         return refusal
     return first_refusal(RULES[_class(here)], head, here)
 
 
-def refuse_change(request: OrderRequest, here: Situation, old: LiveOrder) -> Refusal | None:
+def refuse_change(
+    request: OrderRequest, here: Situation, old: LiveOrder, legs: Sequence[LegHere] = ()
+) -> Refusal | None:
     """The same for the order that a replacement would be; an exit of a group is bound to the group's other orders."""
     if old.group is None or old.group.entry is old:
-        return refuse(request, here)
+        return refuse(request, here, legs)
     return first_refusal(_EXIT_CHANGE, request, here) or rules_groups.refuse_exit_change(request, old)
 
 
@@ -52,8 +63,8 @@ def suspended(_: OrderRequest, here: Situation) -> Refusal | None:
 
 def words(request: OrderRequest, _: Situation) -> Refusal | None:
     """Symbol, side, type and time in force are words of Alpaca's (wordings: find_string 52694518797; the rest INF)."""
-    if request.order_class == "mleg" or request.legs:
-        return _not_served("order_class mleg is")
+    if request.legs:
+        return unprocessable("legs require order_class mleg")
     if not request.symbol:
         return invalid("symbol is required")
     for name, said, known in (
@@ -139,30 +150,29 @@ def client_order_id(request: OrderRequest, here: Situation) -> Refusal | None:
 
 
 def asset(request: OrderRequest, here: Situation) -> Refusal | None:
-    """The symbol names something that trades (ERR; the wordings of the second and third INF)."""
+    """The symbol names something that trades (ERR; for contracts find_string 71639358728; the last wording INF)."""
     name = request.symbol or ""
-    if here.asset is None and _is_later(name):
-        return _not_served(f"{symbols.asset_class(name).value} orders are")
+    what = "contract" if as_option(name) else "asset"
+    if here.over:
+        return unprocessable(f'contract "{name}" is expired')
     if here.asset is None:
-        return unprocessable(f'asset "{name}" not found')
+        return unprocessable(f'{what} "{name}" not found')
+    if here.asset.status != "active" and what == "contract":
+        return unprocessable(f'contract "{name}" is not active')
     if not here.asset.tradable or here.asset.status != "active":
-        return unprocessable(f'asset "{here.asset.symbol}" is not tradable')
-    return None if _class(here) in RULES else _not_served(f"{_class(here)} orders are")
+        return unprocessable(f'{what} "{here.asset.symbol}" is not tradable')
+    return None if _class(here) in RULES else unprocessable(f"{_class(here)} orders are not served by this exchange")
+
+
+def halted(request: OrderRequest, here: Situation) -> Refusal | None:
+    """A market order while nothing trades, where the terms refuse it (INF)."""
+    if not here.halted or request.type != "market" or here.options.halted_market_orders == "held":
+        return None
+    return unprocessable(f'trading in "{request.symbol}" is halted')
 
 
 def _class(here: Situation) -> str:
     return here.asset.asset_class if here.asset else ""
-
-
-def _not_served(what: str) -> Refusal:
-    return unprocessable(f"{what} not served by this exchange")
-
-
-def _is_later(name: str) -> bool:
-    try:
-        return symbols.asset_class(name) is not AssetClass.US_EQUITY
-    except DataError:
-        return False
 
 
 def stray_legs(request: OrderRequest, here: Situation) -> Refusal | None:
@@ -183,14 +193,9 @@ def exits(request: OrderRequest, here: Situation) -> Refusal | None:
     return None
 
 
-_ANY: tuple[Rule, ...] = (suspended, words, elite, stray_legs, size, prices, trail, client_order_id, asset)
-_EXIT_CHANGE: tuple[Rule, ...] = (
-    suspended,
-    prices,
-    client_order_id,
-    rules_stocks.sub_penny,
-    rules_stocks.price_away,
-)
+_ANY: tuple[Rule, ...] = (suspended, words, elite, stray_legs, size, prices, trail, client_order_id, asset, halted)
+_MULTILEG: tuple[Rule, ...] = (suspended, client_order_id)
+_EXIT_CHANGE: tuple[Rule, ...] = (suspended, prices, client_order_id, rules_stocks.sub_penny, rules_stocks.price_away)
 RULES: Mapping[str, tuple[Rule, ...]] = {
     AssetClass.US_EQUITY.value: (
         rules_stocks.fractional,
@@ -208,8 +213,27 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         rules_positions.wash_trade,
         rules_positions.enough_shares,
         rules_stocks.short_sale,
+        rules_stocks.partnership,
         rules_stocks.minimum,
         rules_positions.buying_power,
-    )
+    ),
+    AssetClass.US_OPTION.value: (
+        rules_options.kind,
+        rules_options.market_hours,
+        rules_options.ticks,
+        rules_options.level,
+        rules_positions.position_intent,
+        rules_options.closing,
+        rules_options.covered,
+        rules_options.power,
+    ),
+    AssetClass.CRYPTO.value: (
+        rules_crypto.kind,
+        rules_crypto.increments,
+        rules_positions.position_intent,
+        rules_positions.wash_trade,
+        rules_crypto.balance,
+        rules_crypto.sizes,
+    ),
 }
 """Asset class -> its rules, in the order in which they are asked."""

@@ -15,6 +15,7 @@ __all__ = [
     "extended_hours",
     "fractional",
     "minimum",
+    "partnership",
     "price_away",
     "short_sale",
     "sub_penny",
@@ -39,11 +40,13 @@ def sub_penny(request: OrderRequest, _: Situation) -> Refusal | None:
 
 
 def fractional(request: OrderRequest, here: Situation) -> Refusal | None:
-    """Parts of shares: day only, simple only, and not of every stock (ERR; facts.md 3 and 5.2; last two INF)."""
+    """Parts of shares: day only, simple only, and not of every stock (facts.md 3, 5.2; first and last two INF)."""
     if not is_fractional(request) or here.asset is None:
         return None
     extended = request.extended_hours and "fractional_eh_enabled" not in (here.asset.attributes or ())
+    barred = not here.options.fractional_trading and is_opening(request, here)
     answers = (
+        (barred, forbidden("account is not allowed to trade fractional shares")),
         (request.order_class in CLASSES, unprocessable("fractional orders must be simple orders")),
         (request.time_in_force != "day", unprocessable("fractional orders must be DAY orders")),
         (not here.asset.fractionable, forbidden(f'asset "{here.asset.symbol}" is not fractionable')),
@@ -51,6 +54,15 @@ def fractional(request: OrderRequest, here: Situation) -> Refusal | None:
         (extended, unprocessable(f'asset "{here.asset.symbol}" is not fractionable in extended hours')),
     )
     return next((refusal for applies, refusal in answers if applies), None)
+
+
+def partnership(request: OrderRequest, here: Situation) -> Refusal | None:
+    """A partnership without exception is bought by those only who have said so (SPEC-T, configurations; INF)."""
+    if here.asset is None or here.options.ptp_entry or "ptp_no_exception" not in (here.asset.attributes or ()):
+        return None
+    if request.side == "sell" or not is_opening(request, here):
+        return None
+    return forbidden(f'asset "{here.asset.symbol}" is a publicly traded partnership without exception')
 
 
 def auctions(request: OrderRequest, here: Situation) -> Refusal | None:

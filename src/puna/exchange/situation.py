@@ -1,7 +1,7 @@
 """What acceptance depends on, and what follows for a request: does it open, at which price, at what cost?"""
 
-from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ from puna.exchange.live import LiveOrder, amount
 from puna.exchange.refusals import Refusal
 from puna.exchange.terms import VenueOptions
 from puna.exchange.trailing import first_stop
+from puna.wire.contracts import OptionContract
 from puna.wire.trading import Asset, OrderRequest
 
 __all__ = [
@@ -47,6 +48,12 @@ class Situation:
         bid: best bid now, None when there is none.
         ask: best ask now.
         last: the last price that is known.
+        over: whether the symbol names a contract that has expired.
+        halted: whether trading in the symbol is halted.
+        cash_power: what options and coins may cost: money that margin does not multiply.
+        contract: of an option.
+        options_held: every option held on the same underlying.
+        free_shares: shares of an option's underlying that nothing has claimed.
     """
 
     options: VenueOptions
@@ -62,6 +69,12 @@ class Situation:
     bid: Decimal | None
     ask: Decimal | None
     last: Decimal | None
+    over: bool = False
+    halted: bool = False
+    cash_power: Decimal = Decimal(0)
+    contract: OptionContract | None = None
+    options_held: Mapping[str, Decimal] = field(default_factory=dict)
+    free_shares: Decimal = Decimal(0)
 
 
 Rule: TypeAlias = Callable[[OrderRequest, Situation], Refusal | None]

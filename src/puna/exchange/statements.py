@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from puna.exchange.ledger import CENT, Holding
 from puna.exchange.live import amount
+from puna.exchange.option_margin import as_option, needs
 from puna.exchange.terms import VenueOptions
 from puna.wire.codec import Nanos
 from puna.wire.trading import Account, Asset, Position
@@ -22,7 +23,22 @@ _SMALL_ACCOUNT = Decimal(2000)
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """An account's values at one moment; `claimed` is the buying power that open orders have taken."""
+    """An account's values at one moment.
+
+    Args:
+        cash: dollars.
+        long_value: what is held long.
+        short_value: what is held short, negative.
+        initial_margin: of all that is held.
+        maintenance_margin: of all that is held.
+        multiplier: 1, 2 or 4.
+        formula: of the buying power, as in the terms.
+        claimed: the buying power that open orders have taken.
+        cash_claimed: what open orders in options and coins take, which margin does not multiply.
+        cash_margin: what held options and coins take of the same.
+        stock_value: long and short stocks, both positive.
+        secured: cash that short options lock.
+    """
 
     cash: Decimal
     long_value: Decimal
@@ -32,6 +48,10 @@ class Standing:
     multiplier: int
     formula: str
     claimed: Decimal = ZERO
+    cash_claimed: Decimal = ZERO
+    cash_margin: Decimal = ZERO
+    stock_value: Decimal = ZERO
+    secured: Decimal = ZERO
 
     @property
     def equity(self) -> Decimal:
@@ -41,24 +61,25 @@ class Standing:
     @property
     def buying_power(self) -> Decimal:
         """What opening orders may still cost; never negative."""
-        return max(self._gross_buying_power - self.claimed, ZERO)
+        return max(self._gross_buying_power - self.claimed - self.cash_claimed * self.multiplier, ZERO)
 
     @property
     def regt_buying_power(self) -> Decimal:
-        return max((self.equity - self.initial_margin) * 2 - self.claimed, ZERO)
+        return max((self.equity - self.initial_margin - self.cash_claimed) * 2 - self.claimed, ZERO)
 
     @property
     def non_marginable_buying_power(self) -> Decimal:
-        return max(self.equity - self.initial_margin - self.claimed, ZERO)
+        """What options and coins may still cost."""
+        return max(self.equity - self.initial_margin - self.claimed - self.cash_claimed, ZERO)
 
     @property
     def _gross_buying_power(self) -> Decimal:
         if self.multiplier == 1:
-            return self.cash
+            return self.cash - self.secured
         if self.multiplier == 2:
             return (self.equity - self.initial_margin) * 2
         if self.formula == "exposure":
-            return self.equity * 4 - self.long_value + self.short_value
+            return (self.equity - self.cash_margin) * 4 - self.stock_value
         return (self.equity - self.maintenance_margin) * 4
 
 
@@ -69,22 +90,51 @@ def standing(
     assets: Mapping[str, Asset],
     options: VenueOptions,
     claimed: Decimal,
+    cash_claimed: Decimal = ZERO,
 ) -> Standing:
     """The account's values at these prices, each to nine decimals, so that what is shown adds up."""
-    values = {symbol: each.qty * marks[symbol] for symbol, each in holdings.items()}
+    values = {symbol: each.value(marks[symbol]) for symbol, each in holdings.items()}
     equity = cash + sum(values.values(), ZERO)
+    stocks = [symbol for symbol in holdings if assets[symbol].asset_class == "us_equity"]
+    secured, paid = _cash_margin(holdings, values, assets, options)
     return Standing(
         cash=amount(cash),
         long_value=amount(sum((value for value in values.values() if value > 0), ZERO)),
         short_value=amount(sum((value for value in values.values() if value < 0), ZERO)),
-        initial_margin=_cents(sum((_initial(value, assets[symbol]) for symbol, value in values.items()), ZERO)),
+        initial_margin=_cents(paid + sum((_initial(values[symbol], assets[symbol]) for symbol in stocks), ZERO)),
         maintenance_margin=_cents(
-            sum((maintenance(each.qty, marks[symbol]) for symbol, each in holdings.items()), ZERO)
+            paid + sum((maintenance(holdings[symbol].qty, marks[symbol]) for symbol in stocks), ZERO)
         ),
         multiplier=1 if equity < _SMALL_ACCOUNT else options.multiplier,
         formula=options.buying_power,
         claimed=claimed,
+        cash_claimed=cash_claimed,
+        cash_margin=_cents(paid),
+        stock_value=amount(sum((abs(values[symbol]) for symbol in stocks), ZERO)),
+        secured=secured,
     )
+
+
+def _cash_margin(
+    holdings: Mapping[str, Holding], values: Mapping[str, Decimal], assets: Mapping[str, Asset], options: VenueOptions
+) -> tuple[Decimal, Decimal]:
+    """What short options secure in cash, and what options and coins take in all of what margin does not multiply.
+
+    Equity less the second is cash less the first: a long option or a coin counts for nothing, a short one for what it
+    secures, and a call that shares cover only for what it would cost to buy back.
+    """
+    secured, paid = ZERO, ZERO
+    by_underlying: dict[str, dict[str, Decimal]] = {}
+    for symbol, each in holdings.items():
+        if assets[symbol].asset_class != "us_equity":
+            paid += values[symbol]
+        if (option := as_option(symbol)) is not None:
+            by_underlying.setdefault(option.root, {})[symbol] = each.qty
+    for held in by_underlying.values():
+        need = needs(held, largest=options.largest_expiration)
+        secured += need.cash
+        paid += sum((values[symbol] * qty / held[symbol] for symbol, qty in need.covered.items()), ZERO)
+    return secured, paid + secured
 
 
 def maintenance(qty: Decimal, price: Decimal) -> Decimal:
@@ -101,10 +151,10 @@ def maintenance(qty: Decimal, price: Decimal) -> Decimal:
 def position_body(asset: Asset, holding: Holding, price: Decimal, close: Decimal, claimed: Decimal) -> Position:
     """GET /v2/positions/{symbol}; `close` is the last day's price, `claimed` what closing orders hold."""
     sign = 1 if holding.qty > 0 else -1
-    value = holding.qty * price
+    value = holding.value(price)
     return Position(
         asset_id=asset.id,
-        symbol=asset.symbol,
+        symbol=asset.symbol.replace("/", ""),
         exchange=asset.exchange,
         asset_class=asset.asset_class,
         asset_marginable=asset.marginable,
@@ -115,12 +165,12 @@ def position_body(asset: Asset, holding: Holding, price: Decimal, close: Decimal
         market_value=amount(value),
         cost_basis=amount(holding.cost),
         unrealized_pl=amount(value - holding.cost),
-        unrealized_plpc=amount((value - holding.cost) / abs(holding.cost)),
+        unrealized_plpc=_ratio(value - holding.cost, holding.cost),
         unrealized_intraday_pl=amount(value - holding.day_cost),
-        unrealized_intraday_plpc=amount((value - holding.day_cost) / abs(holding.day_cost)),
+        unrealized_intraday_plpc=_ratio(value - holding.day_cost, holding.day_cost),
         current_price=amount(price),
         lastday_price=amount(close),
-        change_today=amount(price / close - 1),
+        change_today=_ratio(price - close, close),
     )
 
 
@@ -134,7 +184,7 @@ def account_body(
         id=account_id,
         account_number=f"PA{account_id[:8].upper()}",
         status="ACTIVE",
-        crypto_status="INACTIVE",
+        crypto_status="ACTIVE",
         currency="USD",
         cash=amount(now.cash),
         equity=amount(now.equity),
@@ -162,6 +212,11 @@ def account_body(
         trade_suspended_by_user=options.trade_suspended_by_user,
         balance_asof=None,
     )
+
+
+def _ratio(change: Decimal, base: Decimal) -> Decimal:
+    """A change as a fraction; none of what cost nothing."""
+    return amount(change / abs(base)) if base else amount(0)
 
 
 def _initial(value: Decimal, asset: Asset) -> Decimal:

@@ -48,6 +48,17 @@ class VenueOptions:
         cls_cutoff_minutes: before the close; 10 by the docs, 5 by the text of the refusal (facts.md 13.3).
         price_away: how far on the wrong side of the market a limit may be, as a fraction; None does not look
             (facts.md 5.2, PROT: such a check exists, its thresholds are unpublished).
+        halted_market_orders: what becomes of a market order in a halted symbol: "held" until it trades again, or
+            "refused" (no source says which).
+        option_gtc: which option orders may be gtc: "any", only "limit" orders, or "none" (facts.md 13.10).
+        option_ticks: whether prices of options must stand on the ticks of the penny programme (facts.md 13.10).
+        largest_expiration: whether of several expirations the one that needs most counts (facts.md 11, L3), or they
+            add up.
+        multileg_gtc: whether a multi-leg order may be gtc (facts.md 5.2: the specification lists it, L3 shows day).
+        multileg_side: what stands as the side of a multi-leg order: "buy" for a debit and "sell" for a credit, as in a
+            capture of 2026-08 ("direction"), or "" ("blank"), as in the specification (facts.md 5.3, 13.5).
+        crypto_minimum: the least that a crypto order may cost (facts.md 5.2; find_string 61968254550 reports 10).
+        crypto_maximum: the most (facts.md 5.2, CRY).
         stops_within_quote: whether a stop is elected only by a print inside bid and ask (facts.md 5.2, ORD).
         client_order_id_length: 128; 48 before 2024 (facts.md 5.1).
         shorting_enabled: False refuses every opening short.
@@ -84,6 +95,14 @@ class VenueOptions:
     auction_price: Literal["print", "quote"] = "print"
     cls_cutoff_minutes: int = 10
     price_away: Decimal | None = None
+    halted_market_orders: Literal["held", "refused"] = "held"
+    option_gtc: Literal["any", "limit", "none"] = "any"
+    option_ticks: bool = True
+    largest_expiration: bool = True
+    multileg_gtc: bool = False
+    multileg_side: Literal["direction", "blank"] = "direction"
+    crypto_minimum: Decimal = Decimal(1)
+    crypto_maximum: Decimal = Decimal(200_000)
     stops_within_quote: bool = True
     client_order_id_length: int = 128
     shorting_enabled: bool = True

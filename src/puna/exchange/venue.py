@@ -170,7 +170,7 @@ class Venue:
 
     def position(self, name: str) -> Position | None:
         """GET /v2/positions/{symbol or asset id}."""
-        asset = self.asset(name)
+        asset = self._desk.position_asset(name)
         return self._position(asset.symbol) if asset and self.ledger.quantity(asset.symbol) else None
 
     def asset(self, name: str) -> Asset | None:
@@ -229,9 +229,10 @@ class Venue:
         return [told for each in self._desk.open_orders() for told in self._desk.cancel_at_once(each, now)]
 
     def _close_row(self, symbol: str, now: int) -> CloseResult:
-        reply = self._desk.close(symbol, None, None, now)
+        name = symbol.replace("/", "")
+        reply = self._desk.close(name, None, None, now)
         status, body = (reply.status, reply.body) if isinstance(reply, Refusal) else (200, reply)
-        return CloseResult(symbol=symbol, status=int(status), body=msgspec.Raw(encode(body)))
+        return CloseResult(symbol=name, status=int(status), body=msgspec.Raw(encode(body)))
 
     # Time.
 

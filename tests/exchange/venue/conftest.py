@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from puna.core import sessions
+from puna.core.symbols import Option, parse
 from puna.exchange.data import Split
 from puna.exchange.log import EventLog
 from puna.exchange.market import MarketStep, Session
@@ -32,9 +33,10 @@ from puna.seams import SeededIds, seeded_rng
 from puna.wire.codec import Amount, Nanos, encode
 from puna.wire.contracts import OptionContract
 from puna.wire.market import Bar
-from puna.wire.stream import QuoteMessage, TradeMessage
+from puna.wire.stream import QuoteMessage, StatusMessage, TradeMessage
 from puna.wire.trading import (
     Asset,
+    LegRequest,
     Order,
     OrderRequest,
     ReplaceRequest,
@@ -75,6 +77,7 @@ class ScriptedMarket:
         steps: Sequence[MarketStep],
         closes: dict[str, float],
         splits: Sequence[Split] = (),
+        contracts: Mapping[str, bool] | None = None,
     ) -> None:
         found = [day for each in days if (day := sessions.day(each))]
         self.sessions = tuple(Session(day.open, day.close, day.date) for day in found)
@@ -83,19 +86,25 @@ class ScriptedMarket:
         self._steps = sorted(steps, key=lambda step: step.ts)
         self._closes = closes
         self._splits = splits
-        self._told: dict[str, Any] = {}
+        self._contracts = contracts or {}
+        self._told: dict[tuple[str, type], Any] = {}
 
     def next_due(self) -> int | None:
         return self._steps[0].ts if self._steps else None
 
     def step(self, now: int) -> MarketStep | None:
-        return self._steps.pop(0) if self._steps and self._steps[0].ts <= now else None
+        if not self._steps or self._steps[0].ts > now:
+            return None
+        step = self._steps.pop(0)
+        self._told |= {(each.S, type(each)): each for each in step.messages}
+        return MarketStep(step.ts, tuple(each for each in step.messages if each.S not in self._contracts))
 
     def quote(self, symbol: str) -> QuoteMessage | None:
-        return self._told.get(symbol)
+        """Of an option: as it was written down last; its row must come before its underlying's."""
+        return self._told.get((symbol, QuoteMessage))
 
     def trade(self, symbol: str) -> TradeMessage | None:
-        return self._told.get(symbol)
+        return self._told.get((symbol, TradeMessage))
 
     def bars(
         self, symbol: str, timeframe: str, start: int | None, end: int | None, now: int, adjustment: str = "raw"
@@ -116,7 +125,22 @@ class ScriptedMarket:
         return []
 
     def contract(self, name: str, now: int) -> OptionContract | None:
-        return None
+        option = parse(name) if name in self._contracts else None
+        if not isinstance(option, Option) or sessions.date_of(now) > option.expiration:
+            return None
+        return OptionContract(
+            id=f"id-of-{name}",
+            symbol=name,
+            name=name,
+            status="active",
+            tradable=True,
+            expiration_date=option.expiration.isoformat(),
+            strike_price=Amount(option.strike),
+            type="call" if option.right == "C" else "put",
+            underlying_symbol=option.root,
+            underlying_asset_id=f"id-of-{option.root}",
+            ppind=self._contracts[name],
+        )
 
     def greeks(self, symbol: str) -> None:
         return None
@@ -178,6 +202,12 @@ class World:
     def replace(self, order_id: str, **fields: Any) -> Any:
         return self.do(Replace(order_id, ReplaceRequest(**_amounts(fields))))
 
+    def multileg(self, *legs: str, **fields: Any) -> Any:
+        """A multi-leg limit order for one unit; legs as "buy SYMBOL", "sell 2 SYMBOL" or "buy_to_open SYMBOL"."""
+        asked = [_leg(each) for each in legs]
+        usual = {"qty": 1, "type": "limit", "time_in_force": "day", "order_class": "mleg", "legs": asked}
+        return self.do(Submit(OrderRequest(**_amounts({**usual, **fields}))))
+
     def cancel(self, order_id: str) -> Any:
         return self.do(Cancel(order_id))
 
@@ -213,6 +243,12 @@ class World:
         self.frames += [each for each in events if isinstance(each, DataFrame)]
 
 
+def _leg(text: str) -> LegRequest:
+    what, *ratio, symbol = text.split()
+    named = {"position_intent": what} if "_" in what else {"side": what}
+    return LegRequest(symbol=symbol, ratio_qty=Amount(ratio[0] if ratio else 1), **named)
+
+
 def _exits(fields: dict[str, Any]) -> dict[str, Any]:
     profit, stop = fields.get("take_profit"), fields.get("stop_loss")
     if isinstance(profit, int | str):
@@ -232,7 +268,9 @@ def quote(symbol: str, ts: int, bid: float, ask: float, size: float, bid_size: f
     return QuoteMessage(S=symbol, t=Nanos(ts), bp=bid, bs=size if bid_size is None else bid_size, ap=ask, as_=size)
 
 
-def _message(ts: int, symbol: str, given: Sequence[float]) -> QuoteMessage | TradeMessage:
+def _message(ts: int, symbol: str, given: Sequence[Any]) -> QuoteMessage | TradeMessage | StatusMessage:
+    if isinstance(given[0], str):
+        return StatusMessage(S=symbol, t=Nanos(ts), sc=given[0])
     if len(given) == 1:
         return TradeMessage(S=symbol, t=Nanos(ts), p=given[0], s=100)
     return quote(symbol, ts, given[0], given[1], *(given[2:] or (1000,)))
@@ -241,6 +279,9 @@ def _message(ts: int, symbol: str, given: Sequence[float]) -> QuoteMessage | Tra
 @pytest.fixture(scope="session")
 def world() -> Callable[..., World]:
     """Makes a world from rows (seconds, symbol, bid, ask[, size]) for quotes and (seconds, symbol, price) for prints.
+
+    A row (seconds, symbol, "H") is a status. `contracts` are options, and whether they are in the penny programme;
+    their rows come before those of their underlying.
 
     Without rows AAPL is quoted 99.98 / 100.00, a thousand shares each, once a second for a minute.
     """
@@ -251,6 +292,7 @@ def world() -> Callable[..., World]:
         assets: Sequence[Asset] | None = None,
         closes: dict[str, float] | None = None,
         splits: Sequence[Split] = (),
+        contracts: Mapping[str, bool] | None = None,
         seed: int = 1,
         **options: Any,
     ) -> World:
@@ -262,8 +304,16 @@ def world() -> Callable[..., World]:
             for seconds, symbol, *given in rows
             for ts in (opening.open + round(seconds * SECOND),)
         ]
-        known = assets if assets is not None else [asset(symbol) for symbol in dict.fromkeys(row[1] for row in rows)]
-        market = ScriptedMarket(days=days, assets=known, steps=steps, closes=closes or {"AAPL": 99.0}, splits=splits)
+        names = [each for each in dict.fromkeys(row[1] for row in rows) if each not in (contracts or {})]
+        known = assets if assets is not None else [asset(each) for each in names]
+        market = ScriptedMarket(
+            days=days,
+            assets=known,
+            steps=steps,
+            closes=closes or {"AAPL": 99.0},
+            splits=splits,
+            contracts=contracts,
+        )
         return World(market, VenueOptions(**options), seed)
 
     return make

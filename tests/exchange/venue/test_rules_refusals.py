@@ -50,6 +50,16 @@ PLAIN: list[tuple[str, dict[str, Any], int, int, str]] = [
     ("INF", {"type": "stop", "stop_price": -1}, 422, 40010001, "stop price must be > 0"),
     ("3 ERR", {"client_order_id": "x" * 129}, 422, 40010001, "client_order_id must be no more than 128 characters"),
     ("3 ERR", {"symbol": "NOPE"}, 422, 42210000, 'asset "NOPE" not found'),
+    ("OPT", {"symbol": "AAPL250620C00100000"}, 422, 42210000, 'contract "AAPL250620C00100000" not found'),
+    ("OPT", {"symbol": "AAPL100618C00100000"}, 422, 42210000, 'contract "AAPL100618C00100000" is expired'),
+    ("3 ERR", {"symbol": "BTC/USD"}, 422, 42210000, 'asset "BTC/USD" not found'),
+    (
+        "INF",
+        {"legs": [LegRequest(symbol="X", ratio_qty=Decimal(1))]},
+        422,
+        42210000,
+        "legs require order_class mleg",
+    ),
     ("3 ERR", {"symbol": "no such thing"}, 422, 42210000, 'asset "no such thing" not found'),
     ("INF", {"symbol": "DEAD"}, 422, 42210000, 'asset "DEAD" is not tradable'),
     ("5.2 ORD", {**LIMIT, "limit_price": "290.123"}, 422, 42210000, f"invalid limit_price 290.123. {SUB_PENNY}"),
@@ -185,13 +195,6 @@ PLAIN: list[tuple[str, dict[str, Any], int, int, str]] = [
     ),
 ]
 
-LATER: list[tuple[dict[str, Any], str]] = [
-    ({"symbol": None, "order_class": "mleg"}, "order_class mleg is"),
-    ({"legs": [LegRequest(symbol="X", ratio_qty=Decimal(1))]}, "order_class mleg is"),
-    ({"symbol": "BTC/USD"}, "crypto orders are"),
-    ({"symbol": "AAPL250620C00100000"}, "us_option orders are"),
-]
-
 
 @pytest.fixture
 def here(world: Any, make_asset: Any) -> Any:
@@ -221,13 +224,6 @@ def test_a_request_that_makes_no_sense(
     assert here.venue.orders(status="all") == []
     assert here.venue.account(here.now) == before
     assert '"kind":"refusal"' in here.lines[-1]
-
-
-@pytest.mark.parametrize(("asked", "what"), LATER)
-def test_what_is_not_served_is_refused_by_name(here: Any, asked: dict[str, Any], what: str) -> None:
-    """422 in Alpaca's shape; never another kind of order instead."""
-    assert here.refused(**asked) == Refusal(422, 42210000, f"{what} not served by this exchange")
-    assert here.venue.orders(status="all") == []
 
 
 def test_prices_below_a_dollar_have_four_decimals(here: Any) -> None:

@@ -224,3 +224,26 @@ def test_parts_of_shares_have_four_types(world: Any, make_asset: Any) -> None:
     late = w.limit(99, qty="0.25", extended_hours=True)
     w.to(CLOSE + 2 * HOUR)
     assert w.fills(late) == [(Decimal("0.25"), 99)]
+
+
+def test_overnight_orders_need_an_asset_that_trades_then(world: Any, make_asset: Any) -> None:
+    """20:00 to 04:00 for extended-hours orders in assets with the attribute, unless the terms say no (SPEC-T)."""
+    night = CLOSE + 5 * HOUR
+    rows = [(0, "AAPL", 99.98, 100.0), (night, "AAPL", 97.0, 98.0), (night, "IBM", 97.0, 98.0)]
+    assets = [make_asset("AAPL", attributes=["overnight_tradable"]), make_asset("IBM")]
+    for allowed in (True, False):
+        w = world(*rows, days=TWO_DAYS, assets=assets, closes={"AAPL": 99, "IBM": 99}, overnight_trading=allowed)
+        w.to(night - 60)
+        taken, waits = w.limit(98, extended_hours=True), w.limit(98, extended_hours=True, symbol="IBM")
+        w.to(night + 1)
+        assert w.statuses(taken, waits) == ["filled" if allowed else "accepted", "accepted"]
+
+
+def test_configurations_that_bar_orders(world: Any, make_asset: Any) -> None:
+    """No parts of shares, no partnerships, when the account's terms say so; what is held can always be sold."""
+    assets = [make_asset("AAPL"), make_asset("PTP", attributes=["ptp_no_exception"])]
+    w = world((0, "AAPL", 99.98, 100.0), (0, "PTP", 9.98, 10.0), assets=assets, fractional_trading=False)
+    w.to(1)
+    assert w.refused(qty="0.5").message == "account is not allowed to trade fractional shares"
+    assert w.refused(symbol="PTP").code == 40310000
+    assert isinstance(w.submit(symbol="PTP", side="sell"), Order)
