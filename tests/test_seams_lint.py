@@ -28,6 +28,7 @@ RIMS: dict[str, set[Kind]] = {
     "cli/*.py": {"clock", "network", "disk"},  # the process's own edge
     "alpaca/connection.py": {"network"},  # the connections that http.py sends on
     "alpaca/endings.py": {"network"},  # why a connection ended
+    "alpaca/feed.py": {"network"},
     "alpaca/hosts.py": {"network"},  # the resolver: who may be dialled at all
     "alpaca/http.py": {"network"},
     "alpaca/reception.py": {"network"},

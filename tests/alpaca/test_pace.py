@@ -1,12 +1,14 @@
 """The rate budget holds in every window, cancels hardly wait, backoff is bounded, the breaker opens on outages only."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from puna.alpaca.http import AsyncAlpaca, Credentials, Endpoints
 from puna.alpaca.pace import NANOS, WINDOW, Backoff, Breaker, Budget, RateHeaders, Verdict
 from puna.alpaca.request import Lane
 from puna.alpaca.turnstile import Turnstile
@@ -179,3 +181,29 @@ async def test_nobody_waits_for_a_market_that_stands_still() -> None:
     turnstile = Turnstile(Budget(1), DrivenClock(0))
     for _ in range(5):
         await turnstile.enter(Lane.READ)
+
+
+def test_users_of_one_key_share_one_budget() -> None:
+    """On the machine's clock; another key, another host, a driven clock have their own."""
+    here, there = Endpoints.at("http://127.0.0.1:1"), Endpoints.at("http://127.0.0.1:2")
+    first = AsyncAlpaca(Credentials.of("PK1", "s"), here, trading_limit=100)
+    again = AsyncAlpaca(Credentials.of("PK1", "s"), here, trading_limit=50)
+    others = [
+        AsyncAlpaca(Credentials.of("PK2", "s"), here),
+        AsyncAlpaca(Credentials.of("PK1", "s"), there),
+        AsyncAlpaca(Credentials.of("PK1", "s"), here, clock=DrivenClock(1)),
+        AsyncAlpaca(Credentials.of("PK1", "s"), here, trading_limit=0),
+    ]
+    budget = first.turnstiles["trading"].budget
+    assert again.turnstiles["trading"].budget is budget
+    assert budget.limit == 50
+    assert first.turnstiles["data"].budget is not budget
+    assert budget not in [each.turnstiles["trading"].budget for each in others]
+
+
+def test_threads_never_exceed_a_shared_budget() -> None:
+    """However many threads take from it at once."""
+    budget = Budget(100)
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda _: budget.take(Lane.CANCEL, 1) == 0, range(2_000)))
+    assert sum(taken) == 100

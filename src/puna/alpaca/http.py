@@ -18,7 +18,7 @@ from aiohttp.http import HttpProcessingError
 
 from puna.alpaca.connection import Answer, DialError, OnWire, Origin
 from puna.alpaca.hosts import Credentials, Endpoints, check_host
-from puna.alpaca.pace import Backoff, Breaker, Budget, RateHeaders, Verdict
+from puna.alpaca.pace import Backoff, Breaker, Budget, RateHeaders, Verdict, shared_budget
 from puna.alpaca.refusals import error_of
 from puna.alpaca.request import Api, Paged, Paging, Request
 from puna.alpaca.trading import get_clock
@@ -55,7 +55,7 @@ class AsyncAlpaca:
         deadline: seconds for a whole request, body included.
         connect_deadline: seconds for making the connection, within `deadline`.
         retries: how GET and DELETE are repeated after a transient error.
-        trading_limit: requests in any 60 s to the trading API; 0 is no limit.
+        trading_limit: requests in any 60 s to the trading API, of all clients with this key; 0 is no limit.
         data_limit: the same for the data API.
         body_cap: bytes of an answer, on the wire and inflated.
         on_wire: called as a request goes out and its answer comes in.
@@ -81,15 +81,15 @@ class AsyncAlpaca:
         on_wire: OnWire | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
+        self._credentials = credentials
+        self._roots: dict[Api, str] = {"trading": endpoints.trading, "data": endpoints.data}
         self.turnstiles: dict[Api, Turnstile] = {
-            "trading": Turnstile(Budget(trading_limit), self.clock),
-            "data": Turnstile(Budget(data_limit), self.clock),
+            "trading": Turnstile(self._budget("trading", trading_limit), self.clock),
+            "data": Turnstile(self._budget("data", data_limit), self.clock),
         }
         self.breakers: dict[Api, Breaker] = {"trading": Breaker(), "data": Breaker()}
         self.on_call: Callable[[Request[Any], str, int], None] = lambda *_: None
         self.on_retry: Callable[[Request[Any], PunaError], None] = lambda *_: None
-        self._credentials = credentials
-        self._roots: dict[Api, str] = {"trading": endpoints.trading, "data": endpoints.data}
         self._rng: Rng = rng or system_rng()
         self._deadline = deadline
         self._connect_deadline = connect_deadline
@@ -97,6 +97,12 @@ class AsyncAlpaca:
         self._body_cap = body_cap
         self._on_wire = on_wire
         self._origins: dict[Api, Origin] = {}
+
+    def _budget(self, api: Api, limit: int) -> Budget:
+        """Shared by all who use the key on the machine's clock; a driven clock's time is nobody else's."""
+        if isinstance(self.clock, SystemClock):
+            return shared_budget(f"{api} {self._roots[api]}", self._credentials.key.reveal(), limit)
+        return Budget(limit)
 
     @overload
     def __call__(self, call: Request[T]) -> Awaitable[T]: ...

@@ -11,11 +11,14 @@ whole minute later. So cancels of up to 24 % of the limit (48 a minute of 200) n
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
+from threading import Lock
+from weakref import WeakValueDictionary
 
 from puna.alpaca.request import Lane
 from puna.seams import Rng
 
-__all__ = ["Backoff", "Breaker", "Budget", "RateHeaders", "Verdict", "full_jitter"]
+__all__ = ["Backoff", "Breaker", "Budget", "RateHeaders", "Verdict", "full_jitter", "shared_budget"]
 
 NANOS = 1_000_000_000
 WINDOW = 60 * NANOS + NANOS // 2  # what leaves in time may arrive late: half a second for that
@@ -51,6 +54,21 @@ class Budget:
         self._foreign = 0  # requests that the broker counts and we did not send
         self._foreign_until = 0
         self._held_until = 0
+        self._lock = Lock()  # users of one key may live in several threads
+
+    def take(self, lane: Lane, now: int) -> int:
+        """0 when a request of `lane` may go now, and then it is counted; otherwise nanoseconds until it may."""
+        with self._lock:
+            wait = self.wait(lane, now)
+            if not wait:
+                self.spend(lane, now)
+            return wait
+
+    def restrict(self, limit: int) -> None:
+        """Takes over the limit of another user of the same key when it is smaller; 0 is none."""
+        if limit and (not self._configured or limit < self._configured):
+            self._configured = limit
+            self.limit = min(self.limit, limit) if self.limit else limit
 
     def wait(self, lane: Lane, now: int) -> int:
         """Nanoseconds until a request of `lane` may go; 0 is now."""
@@ -74,6 +92,10 @@ class Budget:
         """Takes the broker's count where it is stricter than ours: others may use the same key."""
         if not self._configured:
             return
+        with self._lock:
+            self._learn(headers, now)
+
+    def _learn(self, headers: RateHeaders, now: int) -> None:
         if headers.limit is not None and headers.limit > 0:
             self.limit = min(self._configured, headers.limit)
         if headers.remaining is not None and headers.reset is not None:
@@ -113,6 +135,24 @@ class Budget:
     def _forget(self, now: int) -> None:
         while self._sent and self._sent[0] <= now - WINDOW:
             self._sent.popleft()
+
+
+_shared: WeakValueDictionary[tuple[str, str], Budget] = WeakValueDictionary()
+
+
+def shared_budget(root: str, key: str, limit: int) -> Budget:
+    """The one budget of all who use this key at this address in this process, for as long as one of them does.
+
+    The smallest limit that any of them was given holds. Without a limit there is nothing to share.
+    """
+    if not limit:
+        return Budget(0)
+    name = (root, sha256(key.encode()).hexdigest())
+    budget = _shared.get(name)
+    if budget is None:
+        budget = _shared[name] = Budget(limit)
+    budget.restrict(limit)
+    return budget
 
 
 @dataclass(frozen=True, slots=True)

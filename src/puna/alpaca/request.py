@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from puna.alpaca.drift import DRIFT
 from puna.errors import ProtocolError
 from puna.wire.codec import decode, format_time
 
@@ -207,10 +208,12 @@ def moment(value: Moment | None) -> str | None:
 
 
 def reading(decoder: "msgspec.json.Decoder[T]") -> Callable[[bytes], T]:
-    """A reader that decodes JSON strictly."""
+    """A reader that decodes JSON strictly, and has an eye on what is new in it (`puna.alpaca.drift`)."""
 
     def read(body: bytes) -> T:
-        return decode(decoder, body)
+        value = decode(decoder, body)
+        DRIFT.look(body, decoder.type)
+        return value
 
     return read
 

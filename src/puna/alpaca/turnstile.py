@@ -42,7 +42,6 @@ class Turnstile:
         """Returns when a request of this lane may go, and counts it."""
         if self._queue or self._budgeted(lane):
             await self._queued(lane)
-        self.budget.spend(lane, self._clock.now())
 
     def learn(self, headers: RateHeaders, *, refused: bool) -> None:
         """What the rate headers of an answer say; `refused`: it was a 429."""
@@ -68,8 +67,15 @@ class Turnstile:
         return self._budgeted(ticket.lane)
 
     def _budgeted(self, lane: Lane) -> float:
-        """Seconds; nothing is waited for while market time stands still, for it would never come."""
-        return self.budget.wait(lane, self._clock.now()) / NANOS if self._clock.moving else 0.0
+        """0 when it may go, and then it is counted; otherwise seconds.
+
+        Nothing is waited for while market time stands still, for it would never come.
+        """
+        now = self._clock.now()
+        if self._clock.moving:
+            return self.budget.take(lane, now) / NANOS
+        self.budget.spend(lane, now)
+        return 0.0
 
     async def _asleep(self, ticket: _Ticket, seconds: float) -> None:
         if seconds == float("inf"):

@@ -1,13 +1,13 @@
 """What a body holds that our shapes do not know: for people and tests that watch how the broker grows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
 import msgspec
 
 from puna.wire.codec import decode
 
-__all__ = ["unknown_fields"]
+__all__ = ["WORDS", "unknown_fields", "unknown_words"]
 
 _anything = msgspec.json.Decoder()
 
@@ -19,6 +19,60 @@ def unknown_fields(body: bytes, kind: Any) -> list[str]:
         ProtocolError: not JSON.
     """
     return sorted(set(_walk(decode(_anything, body), kind, "")))
+
+
+WORDS: Mapping[str, frozenset[str]] = {
+    "Account.status": frozenset(
+        {"ONBOARDING", "SUBMISSION_FAILED", "SUBMITTED", "ACCOUNT_UPDATED", "APPROVAL_PENDING", "ACTIVE", "REJECTED"}
+    ),
+    "Order.status": frozenset(
+        {
+            *("new", "partially_filled", "filled", "done_for_day", "canceled", "expired", "replaced", "pending_cancel"),
+            *("pending_replace", "accepted", "pending_new", "accepted_for_bidding", "stopped", "rejected", "suspended"),
+            *("calculated", "held", "pending_review"),
+        }
+    ),
+    "Order.side": frozenset({"buy", "sell", ""}),
+    "Order.type": frozenset({"market", "limit", "stop", "stop_limit", "trailing_stop", ""}),
+    "Order.order_class": frozenset({"simple", "bracket", "oco", "oto", "mleg", ""}),
+    "Order.time_in_force": frozenset({"day", "gtc", "opg", "cls", "ioc", "fok"}),
+    "Order.asset_class": frozenset({"us_equity", "us_option", "crypto", ""}),
+    "Position.side": frozenset({"long", "short"}),
+    "Position.asset_class": frozenset({"us_equity", "us_option", "crypto"}),
+    "Asset.class": frozenset({"us_equity", "us_option", "crypto"}),
+    "Asset.status": frozenset({"active", "inactive"}),
+    "OptionContract.type": frozenset({"call", "put"}),
+    "OptionContract.style": frozenset({"american", "european"}),
+}
+"""The words of the broker's enumerations that matter here, by shape and field (SPEC-T, fact sheet 5)."""
+
+
+def unknown_words(body: bytes, kind: Any) -> list[str]:
+    """Values of enumerations that `WORDS` does not have, such as `Order.status=novel`, sorted, each once.
+
+    Raises:
+        ProtocolError: not JSON.
+    """
+    return sorted(set(_words(decode(_anything, body), kind)))
+
+
+def _words(value: Any, kind: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        items = _pick(kind, list)
+        for item in value if items else ():
+            yield from _words(item, get_args(items)[0])
+    elif isinstance(value, dict):
+        if (mapping := _pick(kind, dict)) is not None:
+            for item in value.values():
+                yield from _words(item, get_args(mapping)[1])
+        elif (struct := _struct(kind, value)) is not None:
+            for field in msgspec.structs.fields(struct):
+                item = value.get(field.encode_name)
+                known = WORDS.get(f"{struct.__name__}.{field.encode_name}")
+                if known is not None and isinstance(item, str) and item not in known:
+                    yield f"{struct.__name__}.{field.encode_name}={item[:60]}"
+                else:
+                    yield from _words(item, field.type)
 
 
 def _walk(value: Any, kind: Any, path: str) -> Iterator[str]:
