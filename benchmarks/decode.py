@@ -75,19 +75,19 @@ TYPED_JSON = msgspec.json.Decoder(list[Quote | Trade | Bar])
 TYPED_MSGPACK = msgspec.msgpack.Decoder(list[Quote | Trade | Bar])
 
 
-def _messages(count: int, kinds: str = "qqqqqqtttb") -> list[dict[str, Any]]:
+def messages(count: int, kinds: str = "qqqqqqtttb") -> list[dict[str, Any]]:
     bodies = {"q": QUOTE, "t": TRADE, "b": BAR}
     tags = [kinds[n % len(kinds)] for n in range(count)]
     return [{"T": tag, **bodies[tag], "t": 1_709_218_800_000_000_000 + n * 104_729} for n, tag in enumerate(tags)]
 
 
-def _json(messages: list[dict[str, Any]]) -> bytes:
-    timed = [{**m, "t": f"2024-02-29T15:00:00.{m['t'] % 10**9:09d}Z"} for m in messages]
+def json_frame(found: list[dict[str, Any]]) -> bytes:
+    timed = [{**m, "t": f"2024-02-29T15:00:00.{m['t'] % 10**9:09d}Z"} for m in found]
     return json.dumps(timed, separators=(",", ":")).encode()
 
 
-def _packed(messages: list[dict[str, Any]]) -> bytes:
-    timed = [{**m, "t": msgpack.Timestamp.from_unix_nano(m["t"])} for m in messages]
+def packed_frame(found: list[dict[str, Any]]) -> bytes:
+    timed = [{**m, "t": msgpack.Timestamp.from_unix_nano(m["t"])} for m in found]
     return bytes(msgpack.packb(timed))
 
 
@@ -129,9 +129,9 @@ def _read_four(read: Callable[[bytes], Sequence[Any]], frame: bytes) -> Callable
 
 def rows() -> list[Row]:
     """JSON and msgpack, a hundred messages and one, objects alone and with fields read; a page of bars."""
-    many, one = _messages(100), _messages(1)
-    quotes = _json(_messages(100, "q"))
-    text, packed, single = _json(many), _packed(many), _json(one)
+    many, one = messages(100), messages(1)
+    quotes = json_frame(messages(100, "q"))
+    text, packed, single = json_frame(many), packed_frame(many), json_frame(one)
     return [
         _row(
             "JSON frame, 100 messages",

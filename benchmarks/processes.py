@@ -1,6 +1,7 @@
 """Every contestant runs in a fresh process of its own, and so do the exchange and the stopwatch."""
 
 import multiprocessing
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -60,6 +61,21 @@ def _exchange(pipe: Connection) -> None:
     with ExchangeThread(config) as server:
         pipe.send(URL(server.url).port)
         pipe.recv()
+
+
+@contextmanager
+def serving(task: Callable[..., None], *arguments: Any) -> Iterator[int]:
+    """`task(listener, *arguments)` in a new interpreter, for one client; gives the port of the listening socket."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    process = _SPAWN.Process(target=task, args=(listener, *arguments), daemon=True)
+    process.start()
+    port: int = listener.getsockname()[1]
+    listener.close()
+    try:
+        yield port
+    finally:
+        process.join(2)
+        process.kill()
 
 
 @contextmanager
