@@ -154,7 +154,7 @@ async def _picows_stream(port: int, frames: int) -> int:
 
     meter = _Meter(frames)
 
-    class Listener(WSListener):  # type: ignore[misc]
+    class Listener(WSListener):
         said = 0
 
         def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:

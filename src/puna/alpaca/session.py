@@ -92,6 +92,7 @@ TRANSIENT = frozenset({401, 404, 406, 407, 408, 500})
 HARMLESS = frozenset({403})  # already authenticated
 CROWDED = 406  # the server may hold a dead connection for 90 s: no hurry to come back
 
+_CONTROLS = frozenset({SuccessMessage, Acknowledgement, ErrorMessage})
 _CHANNELS = tuple(field.name for field in fields(Subscription))
 _ON_THE_WIRE = {"updated_bars": "updatedBars", "daily_bars": "dailyBars"}
 
@@ -175,6 +176,8 @@ class DataSession(_Session):
         """
         packed = self._packed and isinstance(frame, bytes)
         messages: Sequence[Any] = self.feed.read_packed(frame) if packed else self.feed.read(frame)  # type: ignore[arg-type]
+        if _CONTROLS.isdisjoint(map(type, messages)):
+            return list(messages)
         return [message for message in messages if not self._control(message)]
 
     def want(self, wanted: Subscription) -> None:

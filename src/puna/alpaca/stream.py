@@ -10,6 +10,7 @@ more and everything it set in motion has come to rest. A consumer that sleeps on
 """
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn, TypeVar
@@ -48,6 +49,10 @@ M = TypeVar("M")
 MESSAGE_CAP = 4 << 20
 LOCKSTEP = b"puna:"
 PATIENCE_SECONDS = 0.25
+_PARAMETERS = inspect.signature(aiohttp.ClientSession._ws_connect).parameters  # noqa: SLF001 - ws_connect takes these
+
+# Text frames as their bytes, which is what the decoders read; an older aiohttp can only give them as str.
+_AS_BYTES: Mapping[str, Any] = {"decode_text": False} if "decode_text" in _PARAMETERS else {}
 
 CHANNELS: Mapping[type[Any], str] = {
     QuoteMessage: "quotes",
@@ -79,6 +84,7 @@ class Stream(Reception[M]):
     ) -> None:
         self._url = check_host(url)
         headers = {"Content-Type": "application/msgpack"} if packed else {}
+        self._packed = packed
         super().__init__(f"stream {self._url.path}", options, lossless=lossless, headers=headers)
         self._converse = converse
         self._wanted = wanted or Subscription()
@@ -134,13 +140,15 @@ class Stream(Reception[M]):
 
     async def _dial(self, http: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
         heartbeat = None if self._clock.driven else self._options.heartbeat
-        return await http.ws_connect(
+        ws: aiohttp.ClientWebSocketResponse = await http.ws_connect(
             check_host(self._url),
             autoping=False,
             heartbeat=heartbeat,
             max_msg_size=MESSAGE_CAP,
             timeout=aiohttp.ClientWSTimeout(ws_close=self._options.close_deadline),
+            **({} if self._packed else _AS_BYTES),
         )
+        return ws
 
     async def _shake_hands(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         """The conversation up to the subscription."""
@@ -173,7 +181,7 @@ class Stream(Reception[M]):
     def _hear(self, data: bytes | str) -> None:
         now = self._clock.now()
         try:
-            messages: Sequence[Any] = self._session.receive(data)
+            messages: list[Any] = self._session.receive(data)
         except ProtocolError as error:
             self.status.unreadable += 1
             self.status.last_error = error
@@ -182,14 +190,14 @@ class Stream(Reception[M]):
         if self._session.failure is not None:
             raise EndedError(self._session.failure)
         if messages:
-            self._hand_over(Frame(list(messages), now, self._unread(messages, now)))
+            self._hand_over(Frame(messages, now, self._unread(messages, now)))
 
     def _unread(self, messages: Sequence[Any], now: int) -> Gap | None:
         """Marks messages that could not be read; the others count as signs of life of their channels."""
-        unreadable = 0
-        for message in messages:
-            self._heard[CHANNELS.get(message.__class__, "")] = now
-            unreadable += isinstance(message, UnknownMessage)
+        kinds = dict(zip(map(type, messages), messages, strict=True))  # one of each: a frame may hold thousands
+        for one in kinds.values():
+            self._heard[CHANNELS.get(one.__class__, "")] = now
+        unreadable = list(map(type, messages)).count(UnknownMessage) if UnknownMessage in kinds else 0
         self.status.unreadable += unreadable
         self.status.last_message_at = now
         return Gap(now, now, "unreadable") if unreadable else None
