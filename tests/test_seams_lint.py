@@ -46,6 +46,10 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/sockets.py": {"network"},
     "exchange/requests.py": {"network"},
     "exchange/server.py": {"network", "disk"},  # disk: the event log
+    "services/*.py": {"network"},  # processes on a bus, with doors over HTTP
+    "services/execution.py": {"network", "disk"},  # disk: the record of a session
+    "services/place.py": {"network", "disk"},  # disk: the folder of the services and its token
+    "services/risk.py": {"network", "disk"},  # disk: limits, halt and peak outlive the process
 }
 
 NAMES: dict[str, Kind] = {

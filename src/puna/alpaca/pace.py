@@ -80,6 +80,14 @@ class Budget:
             waits += [self._held_until - now, self._bucket_wait(now)]
         return max(0, *waits)
 
+    def remaining(self, now: int) -> int:
+        """What is left of the window for orders; -1 when there is no limit."""
+        if not self.limit:
+            return -1
+        self._forget(now)
+        foreign = self._foreign if now < self._foreign_until else 0
+        return max(0, self.limit - self.limit * RESERVE[Lane.ORDER] // 100 - len(self._sent) - foreign)
+
     def spend(self, lane: Lane, now: int) -> None:
         """A request of `lane` is on its way."""
         if not self.limit:

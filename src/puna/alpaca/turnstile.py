@@ -38,6 +38,11 @@ class Turnstile:
         """How many requests wait for their turn."""
         return sum(not ticket.gone for ticket in self._queue)
 
+    @property
+    def remaining(self) -> int:
+        """How many orders may go now; -1 when there is no limit."""
+        return self.budget.remaining(self._clock.now())
+
     async def enter(self, lane: Lane) -> None:
         """Returns when a request of this lane may go, and counts it."""
         if self._queue or self._budgeted(lane):

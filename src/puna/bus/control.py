@@ -127,6 +127,11 @@ class ControlServer:
         self._socket.close(linger=200)
         self._inbox.close()
 
+    @property
+    def under_way(self) -> int:
+        """Messages that are being worked on."""
+        return len(self._works)
+
     async def _serve(self) -> None:
         while True:
             await self._bell.wait()

@@ -120,6 +120,10 @@ class Publisher:
             if line.pending:
                 self._send(line)
 
+    def describe(self, **said: object) -> None:
+        """What the next heartbeats say: market, factor, ready, config."""
+        self.heartbeat = msgspec.structs.replace(self.heartbeat, **said)
+
     def pulse(self) -> None:
         """Sends a heartbeat with the last number of every topic."""
         self.flush()

@@ -22,6 +22,7 @@ __all__ = ["Gap", "Received", "Subscriber", "SubscriberStatus"]
 
 HEARTBEAT = "system.heartbeat"
 NANOS = 1_000_000_000
+DRAIN = 4096  # frames read in one go while conflating, so that others have their turn
 
 
 class Gap(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +84,8 @@ class Subscriber:
         address: the publisher's.
         topics: whole segments from the left; `market.bar` is every bar, an empty text everything.
         curve: keys, with the publisher's public one.
-        conflate: of what waits, hand on only the newest frame of each topic; the others count as `conflated`.
+        conflate: topics (whole segments; True is all) of which only the newest frame is handed on, of those that
+            wait; the others count as `conflated`.
         limits: bounds.
         clock: wall time.
     """
@@ -95,14 +97,14 @@ class Subscriber:
         topics: Iterable[str] = ("",),
         *,
         curve: Curve | None = None,
-        conflate: bool = False,
+        conflate: bool | Iterable[str] = False,
         limits: Limits | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.status = SubscriberStatus()
         self._topics = tuple(topics)
         self._clock = clock or SystemClock()
-        self._conflate = conflate
+        self._conflated = ("",) if conflate is True else tuple(conflate or ())
         self._next: dict[str, tuple[int, int]] = {}
         self._epoch = 0
         self._complete = False  # a heartbeat came: what it did not list begins at 1
@@ -156,18 +158,23 @@ class Subscriber:
 
     def _pull(self) -> None:
         """What has come: one frame, or, conflating, all there is."""
-        if not self._conflate:
+        if not self._conflated:
             self._take(self._socket.recv(zmq.NOBLOCK))
             return
-        newest: dict[str, Received] = {}
-        while readable(self._socket):
+        found: dict[str | int, Received] = {}
+        for _ in range(DRAIN):
+            if not readable(self._socket):
+                break
             self._take(self._socket.recv(zmq.NOBLOCK))
             while self._ready:
                 frame = self._ready.popleft()
-                if frame.topic in newest:
-                    frame = self._merged(newest.pop(frame.topic), frame)
-                newest[frame.topic] = frame
-        self._ready.extend(newest.values())
+                if not any(matches(each, frame.topic) for each in self._conflated):
+                    found[len(found)] = frame  # a key of its own: kept as it is, where it is
+                    continue
+                if frame.topic in found:
+                    frame = self._merged(found.pop(frame.topic), frame)
+                found[frame.topic] = frame
+        self._ready.extend(found.values())
 
     def _merged(self, old: Received, new: Received) -> Received:
         self.status.conflated += len(old.messages) if new.messages else 0

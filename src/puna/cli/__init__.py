@@ -24,6 +24,9 @@ __all__ = ["VERBS", "main", "puna"]
 VERBS: dict[str, tuple[str, str]] = {
     "demo": ("puna.cli.demo", "A whole trading day on the simulated exchange: no account, no keys, no network."),
     "run": ("puna.cli.run", "Run the strategies of a config; its [account] mode decides where orders go."),
+    "up": ("puna.cli.up", "Start market-data, signals, execution and risk as processes, and watch over them."),
+    "serve": ("puna.cli.serve", "Run one component of the services: market-data, signals, execution or risk."),
+    "reload": ("puna.cli.serve", "Let the risk process read the configuration anew; looser limits wait for --confirm."),
     "bus": ("puna.cli.bus", "Watch, record and replay the bus, and make the keys of its peers."),
     "exchange": ("puna.cli.exchange", "Start the Alpaca-compatible exchange, for any Alpaca client."),
     "account": ("puna.cli.account", "What the account holds and what it may spend."),

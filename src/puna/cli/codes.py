@@ -122,6 +122,16 @@ CODES: dict[str, Text] = {
         "trades and quotes only, and take no * for quotes. Nothing was sent.",
         "Subscribe on the feed that has it; the message names the channels of this one.",
     ),
+    "E038": Text(
+        "Health cannot listen there",
+        "The port is in use, or the address is not loopback and there is no token. Nothing was started.",
+        "Choose another host or port in [services], or stop what uses it.",
+    ),
+    "E039": Text(
+        "The exchange did not start",
+        "`puna up` starts the simulated exchange first, and it ended at once. Its log is in the folder of the logs.",
+        "Read the log; `puna exchange` with the same options shows the error.",
+    ),
     "E200": Text(
         "The broker said no",
         "An answer with a status that has no code of its own here; the message carries the broker's own words.",
@@ -334,6 +344,12 @@ CODES: dict[str, Text] = {
         "Too late, or from an earlier life",
         "The message came after its deadline, or from an epoch of its sender that is over. Nothing was done.",
         "A sender that still wants it says so anew, with a new deadline.",
+    ),
+    "E707": Text(
+        "The component that is asked does not work now",
+        "Execution is not reconciled yet, halted, or between two sessions; or the risk process does not answer. "
+        "Nothing was done.",
+        "Look at its /health; a signal or intent is welcome again when it is ready.",
     ),
     "E708": Text(
         "This recording cannot be used",

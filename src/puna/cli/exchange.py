@@ -43,6 +43,7 @@ _PROGRESS_SECONDS = 1.0
     default=None,
     help="Requests a minute; 0: no limit.  [default: 200, lockstep 0]",
 )
+@click.option("--lead", type=click.IntRange(1), help="Market seconds before the open.  [default: 5, lockstep 60]")
 @click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), help="A fault script (TOML).")
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Append the event log to this file.")
 @json_option
@@ -73,7 +74,7 @@ def _config(options: dict[str, Any]) -> ExchangeConfig:
         host=options["host"],
         port=options["port"],
         wait_for=("data", "trading") if lockstep else (),
-        lead_seconds=60 if lockstep else 5,
+        lead_seconds=options["lead"] or (60 if lockstep else 5),
         rate_limit=(0 if lockstep else 200) if limit is None else limit,
     )
 

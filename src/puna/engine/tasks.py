@@ -30,6 +30,11 @@ class Line:
         self._tickets += 1
         self._jobs.put_nowait((rank, self._tickets, job))
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for their turn."""
+        return self._jobs.qsize()
+
     async def work(self) -> NoReturn:
         """Does the jobs, for ever."""
         while True:

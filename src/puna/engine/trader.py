@@ -175,6 +175,11 @@ class Trader:
         """The books were compared since both streams came up, or came back."""
         return self._reconciled == self._updates.status.reconnects
 
+    @property
+    def start_equity(self) -> Decimal | None:
+        """What the account was worth when this run began."""
+        return self._recorder.equity[0].equity if self._recorder.equity else None
+
     def progress(self) -> Progress:
         """Where it stands."""
         blotter = self.gateway.blotter

@@ -74,5 +74,13 @@ class LiveSignals:
         """
         return signal(self.model, self.features.of(symbol)[self._columns])
 
+    def vector(self, symbol: str) -> list[float]:
+        """What the model saw last of `symbol`, in the order of its schema.
+
+        Raises:
+            KeyError: no bar of it has come yet.
+        """
+        return [float(value) for value in self.features.of(symbol)[self._columns]]
+
     def _take(self, bar: Bar) -> None:
         self.features.update(bar.symbol, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.ts_event)
