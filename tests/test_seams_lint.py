@@ -46,10 +46,14 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/sockets.py": {"network"},
     "exchange/requests.py": {"network"},
     "exchange/server.py": {"network", "disk"},  # disk: the event log
-    "services/*.py": {"network"},  # processes on a bus, with doors over HTTP
-    "services/execution.py": {"network", "disk"},  # disk: the record of a session
-    "services/place.py": {"network", "disk"},  # disk: the folder of the services and its token
-    "services/risk.py": {"network", "disk"},  # disk: limits, halt and peak outlive the process
+    "services/doors.py": {"network"},  # health and metrics over HTTP
+    "services/execution.py": {"disk"},  # the record of a session
+    "services/market_data.py": {"network"},  # a door of its own
+    "services/notify.py": {"network"},  # systemd
+    "services/place.py": {"network", "disk"},  # ZeroMQ's context; the folder of the services and its token
+    "services/risk.py": {"network", "disk"},  # a door; limits, halt and peak outlive the process
+    "services/signals.py": {"network"},  # asks market-data for the past
+    "services/supervisor.py": {"network", "disk"},  # asks the doors; the folder of the logs
 }
 
 NAMES: dict[str, Kind] = {
