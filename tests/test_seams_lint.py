@@ -42,7 +42,16 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/api.py": {"network"},
     "exchange/breakage.py": {"network"},  # connections that break on purpose
     "exchange/catalog_api.py": {"network"},
+    "exchange/contracts_api.py": {"network"},
+    "exchange/data_actions.py": {"network"},
     "exchange/data_api.py": {"network"},
+    "exchange/data_crypto.py": {"network"},
+    "exchange/data_news.py": {"network"},
+    "exchange/data_options.py": {"network"},
+    "exchange/data_reference.py": {"network"},
+    "exchange/data_stocks.py": {"network"},
+    "exchange/pages.py": {"network"},
+    "exchange/paths.py": {"network"},
     "exchange/sockets.py": {"network"},
     "exchange/requests.py": {"network"},
     "exchange/server.py": {"network", "disk"},  # disk: the event log

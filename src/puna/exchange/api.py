@@ -20,9 +20,11 @@ from puna.exchange.account_api import AccountApi
 from puna.exchange.answers import RefusedRequest, answer, boolean, error, moment, number, words
 from puna.exchange.breakage import break_request
 from puna.exchange.catalog_api import CatalogApi
-from puna.exchange.data_api import DataApi
+from puna.exchange.contracts_api import ContractsApi
+from puna.exchange.data_api import is_data, needs_no_key
 from puna.exchange.floor import NANOS, Floor
 from puna.exchange.options import ExchangeConfig
+from puna.exchange.paths import is_stream
 from puna.exchange.venue import (
     Cancel,
     CancelAll,
@@ -44,7 +46,6 @@ T = TypeVar("T")
 
 _ORDER = decoder(OrderRequest)
 _REPLACE = decoder(ReplaceRequest)
-_STREAMS = {"/v2/iex", "/v2/sip", "/v2/test", "/stream"}
 _WINDOW = 60 * NANOS
 
 
@@ -119,16 +120,19 @@ class Doors:
 
     @web.middleware
     async def _allow(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in _STREAMS:
+        if is_stream(request):
             return await handler(request)
-        given = credentials(request.headers)
-        is_data = request.path.startswith("/v2/stocks")
-        if given is None or not self.welcome(*given):
-            return self._unauthorized(is_data=is_data)
-        limits = self._count(given[0], is_data=is_data)
+        given, data = credentials(request.headers), is_data(request.path)
+        if given is None and needs_no_key(request.path):
+            given = ("", "")
+        elif given is None or not self.welcome(*given):
+            return self._unauthorized(is_data=data)
+        limits = self._count(given[0], is_data=data)
         response = await handler(request) if limits is not None else error(429, 42910000, "rate limit exceeded")
-        if is_data or request.path.endswith("/clock") or "/calendar" in request.path:
-            response.headers.update(limits or self._exhausted(given[0], is_data=is_data))
+        if response.prepared:
+            return response
+        if data or request.path.endswith("/clock") or "/calendar" in request.path:
+            response.headers.update(limits or self._exhausted(given[0], is_data=data))
         return response
 
     def _unauthorized(self, *, is_data: bool) -> web.Response:
@@ -186,7 +190,7 @@ class TradingApi:
         router.add_delete("/v2/positions/{symbol}", self.close)
         AccountApi(self._floor).add_routes(router)
         CatalogApi(self._floor).add_routes(router)
-        DataApi(self._floor).add_routes(router)
+        ContractsApi(self._floor).add_routes(router)
 
     async def submit(self, request: web.Request) -> web.Response:
         return self._do(Submit(await _body(request, _ORDER)))

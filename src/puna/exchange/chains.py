@@ -25,7 +25,7 @@ from puna.exchange.market import BAR_DELAY
 from puna.exchange.playback import Session
 from puna.exchange.stocks import ReplayMarket
 from puna.seams import seeded_rng
-from puna.wire.codec import Amount
+from puna.wire.codec import Amount, Nanos
 from puna.wire.contracts import OptionContract, OptionDeliverable
 from puna.wire.market import Bar
 from puna.wire.stream import QuoteMessage, TradeMessage
@@ -74,6 +74,7 @@ class Chains:
         self._seed = seed
         self._level = lru_cache(maxsize=256)(self._level_on)
         self._terms = lru_cache(maxsize=4 * _KEPT)(self._terms_of)
+        self._tape = lru_cache(maxsize=_KEPT)(self._tape_of)
         self._prints = lru_cache(maxsize=_KEPT)(self._prints_of)
         self._ids = lru_cache(maxsize=2)(self._ids_on)
         self._listed = lru_cache(maxsize=64)(self._listed_on)
@@ -89,6 +90,10 @@ class Chains:
         """The chain that is listed today, by symbol; what expires today is inactive after the close."""
         on = sessions.date_of(now)
         return [self._contract(symbol, on, now) for symbol in self._listed(underlying, on)]
+
+    def listed(self, underlying: str, now: int) -> tuple[str, ...]:
+        """The symbols of today's chain."""
+        return self._listed(underlying, sessions.date_of(now))
 
     def contract(self, name: str, now: int) -> OptionContract | None:
         """One contract by its symbol, or by its id if it is in the chain of today."""
@@ -285,17 +290,21 @@ class Chains:
 
     def _forwards(self, symbol: str, start: int, last: int) -> Iterator[TradeMessage]:
         for session in self._sessions_of(symbol, start, last):
-            for each in self._prints(symbol, session):
-                if self._time(session, each) > last:
+            for each in self._tape(symbol, session):
+                if each.t > last:
                     return
-                if told := self._told(symbol, session, each):
-                    yield told
+                yield each
 
     def _backwards(self, symbol: str, last: int) -> Iterator[TradeMessage]:
         for session in reversed(self._sessions_of(symbol, 0, last)):
             for each in reversed(self._prints(symbol, session)):
                 if self._time(session, each) <= last and (told := self._told(symbol, session, each)):
                     yield told
+
+    def _tape_of(self, symbol: str, session: Session) -> tuple[TradeMessage, ...]:
+        """A whole day's prints, those that are still to come among them."""
+        found = (self._told(symbol, session, each) for each in self._prints(symbol, session))
+        return tuple(each for each in found if each)
 
     def _sessions_of(self, symbol: str, start: int, last: int) -> list[Session]:
         option = _option(symbol)
@@ -316,7 +325,9 @@ class Chains:
         bid, ask = self._sides(terms, self._stocks.middle(terms.root, session, each.step), ts)
         price = ask if each.at_ask else bid
         where = _EXCHANGES[each.step % len(_EXCHANGES)]
-        return TradeMessage(S=symbol, t=ts, p=float(price), s=float(each.size), x=where, c="I") if price else None
+        return (
+            TradeMessage(S=symbol, t=Nanos(ts), p=float(price), s=float(each.size), x=where, c="I") if price else None
+        )
 
     def _terms_of(self, symbol: str) -> _Terms:
         option = _known(symbol)

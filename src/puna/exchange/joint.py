@@ -1,7 +1,7 @@
 """Stocks, their options and coins as one market."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from puna.core import sessions
 from puna.exchange.bars import SECOND
@@ -14,7 +14,7 @@ from puna.exchange.options import ExchangeConfig
 from puna.exchange.stocks import ReplayMarket
 from puna.wire.contracts import OptionContract
 from puna.wire.crypto import CryptoOrderbook
-from puna.wire.market import Bar
+from puna.wire.market import Bar, DailyAuctions
 from puna.wire.stream import QuoteMessage, TradeMessage
 from puna.wire.trading import Asset
 
@@ -70,6 +70,18 @@ class JointMarket:
             return part.bars(symbol, timeframe, start, end, now, adjustment)
         return self.chains.bars(symbol, timeframe, start, end, now) if self.chains else []
 
+    def quotes(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[QuoteMessage]:
+        part = self._part_of.get(symbol)
+        return part.quotes(symbol, start, end, now) if part else iter(())
+
+    def trades(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[TradeMessage]:
+        if part := self._part_of.get(symbol):
+            return iter(part.trades(symbol, start, end, now))
+        return iter(self.chains.trades(symbol, start, end, now) if self.chains else ())
+
+    def auctions(self, symbol: str, start: int, end: int | None, now: int) -> list[DailyAuctions]:
+        return self.stocks.auctions(symbol, start, end, now)
+
     def assets(self) -> list[Asset]:
         found = [asset for part in self._parts for asset in part.assets()]
         for asset in found if self.chains else ():
@@ -85,6 +97,9 @@ class JointMarket:
 
     def contracts(self, underlying: str, now: int) -> list[OptionContract]:
         return self.chains.contracts(underlying, now) if self.chains else []
+
+    def listed(self, underlying: str, now: int) -> tuple[str, ...]:
+        return self.chains.listed(underlying, now) if self.chains else ()
 
     def contract(self, name: str, now: int) -> OptionContract | None:
         return self.chains.contract(name, now) if self.chains else None

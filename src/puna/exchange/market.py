@@ -4,7 +4,7 @@ A venue sees a market through the protocol `Market` and nothing else, so another
 is another market, or another message in a step, and changes nothing here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from puna.exchange.blackscholes import Greeks
@@ -12,7 +12,7 @@ from puna.exchange.data import Split
 from puna.exchange.playback import Session
 from puna.wire.contracts import OptionContract
 from puna.wire.crypto import CryptoOrderbook
-from puna.wire.market import Bar
+from puna.wire.market import Bar, DailyAuctions
 from puna.wire.stream import BarMessage, LuldMessage, QuoteMessage, StatusMessage, TradeMessage
 from puna.wire.trading import Asset
 
@@ -66,6 +66,18 @@ class Market(Protocol):
             DataError: the timeframe or the adjustment is not one of Alpaca's words.
         """
 
+    def quotes(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[QuoteMessage]:
+        """A stock's or a coin's quotes with times in [start, end], as far as they are known at `now`, oldest first.
+
+        There are none of options (facts.md 6).
+        """
+
+    def trades(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[TradeMessage]:
+        """The prints with times in [start, end], as far as they are known at `now`, oldest first."""
+
+    def auctions(self, symbol: str, start: int, end: int | None, now: int) -> list[DailyAuctions]:
+        """A stock's opening and closing auctions on the days from `start` to `end`, as far as they are over."""
+
     def assets(self) -> list[Asset]:
         """The instruments as GET /v2/assets shows them: stocks and coins. Options have `contracts`."""
 
@@ -77,6 +89,9 @@ class Market(Protocol):
 
     def contracts(self, underlying: str, now: int) -> list[OptionContract]:
         """The option chain of a stock as it is listed on the day of `now`, by symbol; empty where there is none."""
+
+    def listed(self, underlying: str, now: int) -> tuple[str, ...]:
+        """The symbols of that chain, which cost less than the contracts."""
 
     def contract(self, name: str, now: int) -> OptionContract | None:
         """One option contract, by its OCC symbol or by its id."""

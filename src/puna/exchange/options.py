@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 from puna.exchange.faults import Fault
 from puna.exchange.terms import VenueOptions
@@ -54,6 +55,7 @@ class ExchangeConfig:
         wait_for: kinds of sockets ("data", "trading") that must have subscribed or listened before time starts.
         lead_seconds: how long before the first open market time begins.
         rate_limit: requests in any 60 s of market time, for each key and API; 0 is no limit. Alpaca's is 200.
+        data_plan: "plus" sees everything at once; "basic" has no SIP data of the last 15 minutes, and IEX by default.
         data_auth_status: 401 or 403, what the data API answers to bad credentials (sources differ).
         auth_seconds: how long a data socket may stay unauthenticated (wall time).
         binary_updates: the trading stream sends its JSON in binary frames, as paper does; False: text.
@@ -79,6 +81,7 @@ class ExchangeConfig:
     wait_for: tuple[str, ...] = ("data", "trading")
     lead_seconds: int = 60
     rate_limit: int = 0
+    data_plan: Literal["basic", "plus"] = "plus"
     data_auth_status: int = 401
     auth_seconds: float = 10.0
     binary_updates: bool = True

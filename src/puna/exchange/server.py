@@ -20,6 +20,7 @@ from aiohttp import web
 from puna.core import sessions
 from puna.errors import ConfigError
 from puna.exchange.api import Doors, TradingApi
+from puna.exchange.data_api import add_data_routes
 from puna.exchange.faults import Fault, FaultScript
 from puna.exchange.floor import NANOS, Batch, Cut, Floor, seconds
 from puna.exchange.joint import build_market
@@ -161,6 +162,7 @@ class ExchangeServer:
     def _application(self) -> web.Application:
         application = web.Application(middlewares=self._doors.middlewares(), client_max_size=_LARGEST_BODY)
         TradingApi(self._floor).add_routes(application.router)
+        add_data_routes(application.router, self._floor, self.config, self._clock, self._sockets.serve_data)
         self._sockets.add_routes(application.router)
         return application
 

@@ -16,6 +16,7 @@ from puna.exchange.conversations import CODES, Admit, DataConversation, TradingC
 from puna.exchange.floor import Batch, Cut, Floor, Kind, seconds
 from puna.exchange.frames import pack_market, pack_text, pack_trading, unpack
 from puna.exchange.options import ExchangeConfig, Speed
+from puna.exchange.paths import DATA_STREAMS
 from puna.exchange.venue import DataFrame, Event
 from puna.seams import Clock
 from puna.wire.stream import ErrorMessage
@@ -319,8 +320,8 @@ class Sockets:
         return all(any(each.ready and each.kind == kind for each in self._open) for kind in kinds)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        for path in ("/v2/iex", "/v2/sip", "/v2/test"):
-            router.add_get(path, self._data)
+        for path in DATA_STREAMS:
+            router.add_get(path, self.serve_data)
         router.add_get("/stream", self._trading)
 
     def tell(self, batch: Batch) -> None:
@@ -345,7 +346,7 @@ class Sockets:
             each.close(WSCloseCode.GOING_AWAY)
         await asyncio.gather(*(each.gone() for each in leaving))
 
-    async def _data(self, request: web.Request) -> web.StreamResponse:
+    async def serve_data(self, request: web.Request) -> web.StreamResponse:
         conversation = DataConversation(self._admit(request.path), self._config.symbol_limit)
         return await self._serve(request, DataConnection, conversation)
 

@@ -16,13 +16,14 @@ from puna.exchange.data import SYMBOLS, DailyBar, Listing, Split, Tape, tape
 from puna.exchange.market import BAR_DELAY, MarketMessage, MarketStep
 from puna.exchange.playback import Playback, Session, play
 from puna.wire.codec import Amount, Nanos
-from puna.wire.market import Bar
+from puna.wire.market import Auction, Bar, DailyAuctions
 from puna.wire.stream import QuoteMessage, TradeMessage
 from puna.wire.trading import Asset
 
 __all__ = ["ReplayMarket"]
 
 _AS_KEPT = {Timeframe(1, "Min"), Timeframe(1, "Day")}
+_PRIMARY = {"NASDAQ": "Q", "NYSE": "N"}
 _PLAYBACKS_KEPT = 64  # a symbol's day is about half a megabyte, and quick to make again
 
 
@@ -167,11 +168,39 @@ class ReplayMarket:
             and self._told(each, frame, now)
         ]
 
+    def quotes(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[QuoteMessage]:
+        for playback, step, ts in self._steps(symbol, start, end, now):
+            yield playback.quote(step, ts)
+
+    def trades(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[TradeMessage]:
+        for playback, step, ts in self._steps(symbol, start, end, now):
+            if trade := playback.trade(step, ts):
+                yield trade
+
+    def auctions(self, symbol: str, start: int, end: int | None, now: int) -> list[DailyAuctions]:
+        each = self._tapes.get(symbol)
+        if each is None:
+            return []
+        last = calendar.date_of(now if end is None else min(end, now))
+        days = [on for on in each.days if calendar.date_of(start) <= on <= last]
+        return [found for on in days if (found := _crosses(each.listing, each.days[on], _session(on), now)).o]
+
     def assets(self) -> list[Asset]:
         return [_asset(each.listing) for each in self._tapes.values()]
 
     def splits(self, symbol: str) -> Sequence[Split]:
         return self._tapes[symbol].splits if symbol in self._tapes else ()
+
+    def _steps(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[tuple[Playback, int, Nanos]]:
+        """The steps of recent sessions between two times, both included, that are over at `now`."""
+        last = now if end is None else min(end, now)
+        for session in self.recent(symbol):
+            if session.open_ns <= last and start < session.close_ns:
+                playback = self._play(symbol, session)
+                first = max(0, -(-(start - session.open_ns) // self._step_ns))
+                until = min(last, session.close_ns - 1)
+                for step in range(first, (until - session.open_ns) // self._step_ns + 1):
+                    yield playback, step, Nanos(session.open_ns + step * self._step_ns)
 
     def _schedule(self) -> Iterator[_Instant]:
         per_minute = MINUTE // self._step_ns
@@ -304,6 +333,18 @@ def _close_in(each: Tape, day: date, on: date) -> int:
 
 def _is_over(on: date, now: int) -> bool:
     return on < calendar.date_of(now) or _session(on).close_ns + BAR_DELAY <= now
+
+
+def _crosses(listing: Listing, day: DailyBar, session: Session, now: int) -> DailyAuctions:
+    """The primary exchange's auctions a second after each bell; a hundredth of the volume opens, three close."""
+    where = _PRIMARY.get(listing.exchange, "N")
+    times = (session.open_ns + SECOND, session.close_ns + SECOND)
+    sizes = (max(1, day.volume // 100), max(1, day.volume * 3 // 100))
+    found = []
+    for ts, price, size, codes in zip(times, (day.open, day.close), sizes, ("OQ", "6M"), strict=True):
+        reports = [Auction(t=Nanos(ts), p=price / 100, s=float(size), x=where, c=code) for code in codes]
+        found.append(reports if ts <= now else [])
+    return DailyAuctions(d=session.date.isoformat(), o=found[0], c=found[1])
 
 
 def _from_daily(on: date, bar: DailyBar) -> Candle:

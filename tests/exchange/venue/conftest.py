@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -32,7 +32,7 @@ from puna.exchange.venue import (
 from puna.seams import SeededIds, seeded_rng
 from puna.wire.codec import Amount, Nanos, encode
 from puna.wire.contracts import OptionContract
-from puna.wire.market import Bar
+from puna.wire.market import Bar, DailyAuctions
 from puna.wire.stream import QuoteMessage, StatusMessage, TradeMessage
 from puna.wire.trading import (
     Asset,
@@ -118,11 +118,23 @@ class ScriptedMarket:
     def splits(self, symbol: str) -> Sequence[Split]:
         return [each for each in self._splits if each.symbol == symbol]
 
+    def quotes(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[QuoteMessage]:
+        return iter(())
+
+    def trades(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[TradeMessage]:
+        return iter(())
+
+    def auctions(self, symbol: str, start: int, end: int | None, now: int) -> list[DailyAuctions]:
+        return []
+
     def orderbook(self, symbol: str) -> None:
         return None
 
     def contracts(self, underlying: str, now: int) -> list[OptionContract]:
         return []
+
+    def listed(self, underlying: str, now: int) -> tuple[str, ...]:
+        return ()
 
     def contract(self, name: str, now: int) -> OptionContract | None:
         option = parse(name) if name in self._contracts else None
