@@ -458,4 +458,62 @@ CODES: dict[str, Text] = {
         "equity is below 2,000 dollars.",
         "Key: risk.allow_short.",
     ),
+    "R118": Text(
+        "Liquidity",
+        "The order is a larger part of the average daily volume than allowed, or that volume is not known: it comes "
+        "from the daily bars of a strategy's warm-up.",
+        'Key: risk.max_adv_percent; a strategy asks for the bars with warmup = {"1Day": 20}.',
+    ),
+    "R119": Text(
+        "Group",
+        "Symbols that you called a group, because they move together, would become worth too much of the equity.",
+        "Keys: risk.groups, risk.max_group_percent.",
+    ),
+    "R120": Text(
+        "Budget",
+        "The strategy has a budget of its own, and what it holds and has open would exceed it.",
+        "Key: max_budget_value in a table of narrower limits: puna config explain narrow.",
+    ),
+    "R121": Text(
+        "Protection",
+        "A protection was set off: a loss of the day or week, a drawdown, losses in a row, costly fills, refusals by "
+        "the broker. Reductions pass; nothing is opened until it ends. A lock outlives the process, and equity coming "
+        "back does not lift it; a drawdown ends only when a person resumes.",
+        "The message names it. Keys: risk.max_daily_loss, risk.max_weekly_loss, risk.max_drawdown_percent, "
+        "risk.max_losses_in_a_row, risk.cooldown_seconds, risk.max_slippage_bp, risk.max_refusals. To end it: puna "
+        "resume CONFIG --reason TEXT.",
+    ),
+    "R122": Text("Spread", "Bid and ask are too far apart.", "Key: risk.max_spread_bp."),
+    "R123": Text(
+        "Volatility",
+        "The last half hour moved more than allowed, or there are not thirty one-minute bars yet.",
+        "Key: risk.max_volatility_percent.",
+    ),
+    "R124": Text(
+        "Blackout",
+        "The session has only begun, or is about to end; nothing is opened then.",
+        "Keys: risk.open_blackout_minutes, risk.close_blackout_minutes.",
+    ),
+    "R125": Text(
+        "Repeats",
+        "One strategy keeps ordering in one symbol. That is how a strategy with a mistake empties an account.",
+        "Look at the strategy. Keys: risk.max_repeats, risk.repeat_window_seconds.",
+    ),
+    "R126": Text(
+        "Maintenance margin",
+        "With what would be opened, the maintenance margin would be too large a part of the equity: a margin call "
+        "would be near.",
+        "Key: risk.max_maintenance_percent; `puna account` shows the margin.",
+    ),
+    "R127": Text(
+        "Options",
+        "The options level does not allow it, a short leg is not covered, the sign of the price is wrong, the risk has "
+        "no bound, it could lose more than allowed, or the contract is on or past its last day.",
+        "`puna margin LEGS` shows it. Keys: risk.option_level, risk.max_option_loss_value, risk.allow_expiry_day.",
+    ),
+    "R128": Text(
+        "Clock",
+        "Our clock and the broker's are too far apart, so ages and sessions cannot be judged.",
+        "Let the machine keep its time by NTP; key: risk.max_clock_skew_seconds.",
+    ),
 }

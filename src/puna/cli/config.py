@@ -1,11 +1,11 @@
 """`puna config show | schema | explain`: every value and where it came from, the file's schema, what a key means."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -83,7 +83,7 @@ def _rows(loaded: "Config") -> Iterator[dict[str, str]]:
     for found in fields(Document):
         head, repeated, tail = found.key.partition("[].")
         if repeated:
-            for n, item in enumerate(getattr(loaded, head)):
+            for n, item in enumerate(cast(Sequence[object], _at(loaded, head))):
                 yield _row(f"{head}[{n}].{tail}", getattr(item, tail), found, loaded)
         else:
             yield _row(found.key, _at(loaded, found.key), found, loaded)
@@ -118,6 +118,8 @@ def _shown(value: object, found: "Field") -> str:
         return ", ".join(map(str, value))
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_shown(each, found)}" for key, each in value.items())
     return "" if value is None else str(value)
 
 

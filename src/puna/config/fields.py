@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from puna.config.amounts import UNITS
-from puna.config.model import RISK_TEXTS
+from puna.config.model import NARROW_TEXTS, RISK_TEXTS
 
 __all__ = ["Field", "annotations", "container", "fields", "is_section", "of_sections"]
 
@@ -81,9 +81,10 @@ def _field(key: str, annotation: Any, default: object) -> Field:
     description = next((meta.description for meta in metas if meta.description), "")
     examples = next((tuple(meta.examples) for meta in metas if meta.examples), ())
     unit = next((str(meta.extra["unit"]) for meta in metas if meta.extra and "unit" in meta.extra), None)
-    if unit is None and plain is Decimal:
+    if unit is None and Decimal in (plain, *get_args(plain)):
         unit = _unit_of_limit(key)
-    return Field(key, annotation, default, description or RISK_TEXTS.get(key.removeprefix("risk."), ""), examples, unit)
+    texts = RISK_TEXTS | NARROW_TEXTS
+    return Field(key, annotation, default, description or texts.get(key.removeprefix("risk."), ""), examples, unit)
 
 
 def _unit_of_limit(key: str) -> str:

@@ -12,6 +12,7 @@ from puna.config.environment import Keys, Mode
 from puna.core.risk import RiskLimits
 
 __all__ = [
+    "NARROW_TEXTS",
     "RISK_TEXTS",
     "AccountSection",
     "Config",
@@ -235,8 +236,46 @@ RISK_TEXTS = {
     "submit_window_seconds": "The window of max_submits.",
     "allow_short": "Whether shares that are not held may be sold.",
     "allow_queued": "Whether an order may be sent now for a session that has not begun.",
+    "collar_option_percent": "How far beyond the middle of its quote the limit price of an option may be.",
+    "max_adv_percent": "Most of the average daily volume (20 daily bars of the warm-up) that one order may be.",
+    "max_spread_bp": "The widest spread, in basis points of the middle, at which anything is opened.",
+    "max_volatility_percent": "The highest volatility a year, of the last 30 minutes, at which anything is opened.",
+    "open_blackout_minutes": "Nothing is opened in so many minutes after the open.",
+    "close_blackout_minutes": "Nothing is opened in so many minutes before the close.",
+    "max_repeats": "Most orders of one strategy in one symbol within the window below.",
+    "repeat_window_seconds": "The window of max_repeats.",
+    "max_maintenance_percent": "Most of the equity that maintenance margin may be, with what is opened.",
+    "max_option_loss_value": "Most that one option order may lose.",
+    "option_level": "The options level that is used at most, 0 to 3, whatever the broker allows.",
+    "allow_expiry_day": "Whether options may be opened on their last day.",
+    "max_clock_skew_seconds": "How far our clock may be from the broker's.",
+    "max_daily_loss_value": "A loss since the day's first look, realised and not, that ends the day's opening of risk.",
+    "max_daily_loss_percent": "The same as a percentage of the day's first equity; the smaller of both holds.",
+    "max_weekly_loss_value": "A loss since the week's first look that ends the week's opening of risk.",
+    "max_weekly_loss_percent": "The same as a percentage of the week's first equity; the smaller of both holds.",
+    "max_drawdown_percent": "A fall from the highest equity that stops the opening of risk until a person resumes.",
+    "max_losses_in_a_row": "So many losing trades in a row lock their strategy for the cooldown.",
+    "cooldown_seconds": "How long losses in a row, or too many refusals, lock a strategy.",
+    "max_slippage_bp": "The most that a strategy's fills of the day may cost beyond the middle, in basis points.",
+    "max_refusals": "More refusals by the broker than this within the window below lock a strategy.",
+    "refusal_window_seconds": "The window of max_refusals.",
+    "groups": "Symbols that move together, by a name of your choice.",
+    "max_group_percent": "The most that a group may become worth, as a percentage of equity.",
+    "narrow": "Tighter limits of a strategy, a symbol, or both; the table may stand several times.",
 }
 """One sentence about each field of RiskLimits, for `puna config explain`."""
+
+NARROW_TEXTS = {
+    "narrow[].strategy": "The strategy that it is about; not set: any.",
+    "narrow[].symbol": "The symbol that it is about; not set: any.",
+    "narrow[].max_order_qty": "Most units in one order.",
+    "narrow[].max_order_value": "Most that one order may be worth.",
+    "narrow[].max_position_value": "Most that a position may become worth.",
+    "narrow[].max_budget_value": "Most that everything of the strategy may be worth, open orders counted.",
+    "narrow[].max_repeats": "Most orders in one symbol within the window of max_repeats.",
+    "narrow[].allow_short": "false: shares that are not held are not sold.",
+}
+"""The same for the tables `[[risk.narrow]]`."""
 
 
 class Document(Section, frozen=True, kw_only=True):

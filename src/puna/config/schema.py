@@ -7,7 +7,7 @@ import msgspec
 
 from puna.config.amounts import show_amount
 from puna.config.fields import Field, fields
-from puna.config.model import RISK_TEXTS, Document
+from puna.config.model import NARROW_TEXTS, RISK_TEXTS, Document
 
 __all__ = ["schema"]
 
@@ -26,6 +26,7 @@ def schema() -> dict[str, Any]:
     definitions = made["$defs"]
     homes = {
         "risk": _RISK,
+        "risk.narrow[]": "Narrow",
         "sim": "SimSection",
         "strategy[]": "StrategySection",
         "model[]": "ModelSection",
@@ -40,6 +41,8 @@ def schema() -> dict[str, Any]:
     properties = definitions[_RISK]["properties"]
     for name, text in RISK_TEXTS.items():
         properties[name]["description"] = text
+    for key, text in NARROW_TEXTS.items():
+        definitions["Narrow"]["properties"][key.removeprefix("narrow[].")]["description"] = text
     for name in [key.removesuffix("_value") for key in properties if key.endswith("_value")]:
         form = {"anyOf": [_FORMS["percent"], _FORMS["money"]]}
         properties[name] = form | {"description": f"Short for {name}_value, or with % for {name}_percent."}

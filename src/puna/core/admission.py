@@ -26,7 +26,7 @@ from puna.core.spread_rule import (
 )
 from puna.core.types import ZERO
 
-__all__ = ["QUANTITY_CEILING", "MarginCheck", "Pair", "check_order"]
+__all__ = ["QUANTITY_CEILING", "MarginCheck", "Pair", "check_order", "objections"]
 
 MAX_LEGS = 4
 QUANTITY_CEILING = 10_000
@@ -128,6 +128,24 @@ class _Order:
 
 _SPREADS = "spreads need options level 3"
 _BY_SHARES = "covered by shares"
+
+
+def objections(
+    legs: Sequence[OptionPosition],
+    net_price: Decimal,
+    quantity: int,
+    *,
+    level: int = 3,
+    positions: Iterable[OptionPosition] = (),
+    shares: Shares = (),
+) -> tuple[list[str], Decimal]:
+    """What speaks against an order besides buying power, and what it would cost of that; arguments of `check_order`.
+
+    Raises:
+        UnlimitedRisk: after the order, or before it, the risk has no bound.
+    """
+    order = _Order(tuple(legs), net_price, level, tuple(combined(positions)), shares, calendars=False)
+    return order.objections(quantity), order.cost(quantity)
 
 
 def check_order(

@@ -13,7 +13,7 @@ from puna.core.portfolio import Portfolio
 from puna.core.symbols import multiplier
 from puna.core.types import AssetClass, OrderIntent, Quote
 
-__all__ = ["Listing", "Reservation", "RiskLimits", "RiskView", "Submit", "TradingState"]
+__all__ = ["Listing", "Lock", "Narrow", "Reservation", "RiskLimits", "RiskView", "Submit", "Tally", "TradingState"]
 
 
 class TradingState(StrEnum):
@@ -64,7 +64,43 @@ class Submit(msgspec.Struct, frozen=True):
     intent: OrderIntent
 
 
-class RiskView(msgspec.Struct, frozen=True, kw_only=True):
+class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A protection that was set off: no new risk where it applies, until it ends.
+
+    Args:
+        scope: empty for the account, else `strategy:NAME` or `symbol:SYMBOL`.
+        cause: which protection, such as `daily_loss`.
+        until: market time, ns; 0: until a person resumes.
+        reason: in words, with the numbers.
+    """
+
+    scope: str
+    cause: str
+    until: int
+    reason: str
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What protections count from: equity at the beginning of the day and week, the peak, losses in a row.
+
+    Args:
+        day: New York date, ISO.
+        day_equity: equity when it began.
+        week: the Monday of its week, ISO.
+        week_equity: equity when that began.
+        peak: the highest equity since the books began.
+        losses: how many trades in a row ended with a loss, by strategy.
+    """
+
+    day: str
+    day_equity: Decimal
+    week: str
+    week_equity: Decimal
+    peak: Decimal
+    losses: dict[str, int] = {}
+
+
+class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a decision depends on besides the intent and the limits.
 
     Args:
@@ -78,6 +114,15 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
         recent: what was sent within the longer of the two windows.
         buying_power: as the broker last reported it.
         id_used: the intent's client_order_id was used before.
+        sleeve: what the intent's strategy holds, where it has a budget of its own.
+        sent: orders of this strategy in this symbol within the window of `max_repeats`.
+        locks: protections that were set off and have not ended.
+        tally: what they count from; None before the first look at equity.
+        adv: average daily volume of the symbol, in units; None when it is not known.
+        volatility: of the symbol's last bars, a year, as a fraction; None when it is not known or not asked for.
+        maintenance: maintenance margin as the broker last reported it.
+        option_level: options trading level of the account; None when the broker has not said.
+        skew: how far our clock is from the broker's, seconds; None when it was not compared.
     """
 
     now: int
@@ -90,6 +135,41 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     recent: tuple[Submit, ...] = ()
     buying_power: Decimal | None = None
     id_used: bool = False
+    sleeve: dict[str, Decimal] = {}
+    sent: int = 0
+    locks: tuple[Lock, ...] = ()
+    tally: Tally | None = None
+    adv: Decimal | None = None
+    volatility: float | None = None
+    maintenance: Decimal | None = None
+    option_level: int | None = None
+    skew: float | None = None
+
+
+class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of one strategy or one symbol, or of a strategy in a symbol; they only ever tighten the account's.
+
+    Raises:
+        ValueError: it names neither, or a limit is negative or not finite.
+    """
+
+    strategy: str | None = None
+    symbol: str | None = None
+    max_order_qty: Decimal | None = None
+    max_order_value: Decimal | None = None
+    max_position_value: Decimal | None = None
+    max_budget_value: Decimal | None = None
+    max_repeats: int | None = None
+    allow_short: bool = True
+
+    def __post_init__(self) -> None:
+        if self.strategy is None and self.symbol is None:
+            raise ValueError("a narrower limit names a strategy or a symbol")
+        _check_limits(self)
+
+    def fits(self, intent: OrderIntent) -> bool:
+        """Whether it is about this order."""
+        return self.strategy in (None, intent.strategy) and self.symbol in (None, intent.symbol)
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,9 +206,44 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     submit_window_seconds: float = 60.0
     allow_short: bool = False
     allow_queued: bool = False
+    collar_option_percent: Decimal = Decimal(50)
+    max_adv_percent: Decimal | None = None
+    max_spread_bp: Decimal | None = None
+    max_volatility_percent: Decimal | None = None
+    open_blackout_minutes: int = 0
+    close_blackout_minutes: int = 0
+    max_repeats: int | None = None
+    repeat_window_seconds: float = 3600.0
+    max_maintenance_percent: Decimal = Decimal(100)
+    max_option_loss_value: Decimal | None = None
+    option_level: int = 3
+    allow_expiry_day: bool = False
+    max_clock_skew_seconds: float = 10.0
+    max_daily_loss_value: Decimal | None = None
+    max_daily_loss_percent: Decimal | None = None
+    max_weekly_loss_value: Decimal | None = None
+    max_weekly_loss_percent: Decimal | None = None
+    max_drawdown_percent: Decimal | None = None
+    max_losses_in_a_row: int | None = None
+    cooldown_seconds: float = 3600.0
+    max_slippage_bp: Decimal | None = None
+    max_refusals: int | None = None
+    refusal_window_seconds: float = 300.0
+    groups: dict[str, tuple[str, ...]] = {}
+    max_group_percent: Decimal = Decimal(100)
+    narrow: tuple[Narrow, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, Decimal | float | int) and not (isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a number that is not negative, not {value}")
+        _check_limits(self)
+
+    def budget(self, strategy: str) -> Decimal | None:
+        """The least that a strategy may hold at most, where it has a budget of its own."""
+        own = [each for each in self.narrow if each.strategy == strategy and each.symbol is None]
+        return min((each.max_budget_value for each in own if each.max_budget_value is not None), default=None)
+
+
+def _check_limits(limits: msgspec.Struct) -> None:
+    for name in limits.__struct_fields__:
+        value = getattr(limits, name)
+        if isinstance(value, Decimal | float | int) and not (isfinite(value) and value >= 0):
+            raise ValueError(f"{name} must be a number that is not negative, not {value}")

@@ -13,7 +13,7 @@ import msgspec
 
 from puna.core.orders import Order, from_intent, reduce
 from puna.core.portfolio import Portfolio, book, opening
-from puna.core.risk import Submit, TradingState
+from puna.core.risk import Lock, Submit, Tally, TradingState
 from puna.core.types import ZERO, Fill
 from puna.engine.entries import (
     Adoption,
@@ -22,6 +22,7 @@ from puna.engine.entries import (
     Epoch,
     Evidence,
     Intent,
+    Locked,
     Note,
     Opening,
     ParentBegun,
@@ -30,6 +31,7 @@ from puna.engine.entries import (
     Reconciled,
     Refusal,
     StateChange,
+    Tallied,
     Told,
 )
 
@@ -47,12 +49,13 @@ class Change(NamedTuple):
 
 
 class Booked(NamedTuple):
-    """A fill, the record that brought it, when we knew (market time), and the middle of the quote then."""
+    """A fill, the record that brought it, when we knew (market time), the quote's middle then, what it realised."""
 
     seq: int
     fill: Fill
     ts: int
     mid: float | None
+    realised: Decimal = ZERO
 
 
 class ParentOrder(msgspec.Struct):
@@ -77,6 +80,8 @@ class Blotter:
         self.portfolio = Portfolio(cash=ZERO)
         self.sleeves: dict[tuple[str, str], Decimal] = {}
         self.states: dict[str, StateChange] = {}
+        self.locks: dict[tuple[str, str], Lock] = {}
+        self.tally: Tally | None = None
         self.cancels: set[str] = set()
         self.refusals: list[Refusal] = []
         self.notes: list[Note] = []
@@ -143,8 +148,8 @@ class Blotter:
                 self.cancels.add(entry.client_order_id)
             case ParentBegun() | ParentStopped() | ParentEnded():
                 self._parent(entry)
-            case StateChange():
-                self._set_state(entry)
+            case StateChange() | Locked() | Tallied():
+                self._restrict(entry)
             case Note():
                 self.notes.append(entry)
             case Told():
@@ -172,8 +177,20 @@ class Blotter:
         )
         return sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
+    def _restrict(self, entry: StateChange | Locked | Tallied) -> None:
+        """What may be sent from here on, and what protections count from."""
+        if isinstance(entry, Tallied):
+            self.tally = entry.tally
+        elif isinstance(entry, Locked):
+            self.locks[entry.lock.scope, entry.lock.cause] = entry.lock
+        else:
+            self._set_state(entry)
+
     def _set_state(self, entry: StateChange) -> None:
         """The account's last decision stays, with its reason; of a strategy or symbol only what restricts it."""
+        if entry.state is TradingState.ACTIVE:  # a person has looked at what was locked
+            for key in [each for each in self.locks if not entry.scope or each[0] == entry.scope]:
+                del self.locks[key]
         if entry.scope and entry.state is TradingState.ACTIVE:
             self.states.pop(entry.scope, None)
         else:
@@ -214,8 +231,9 @@ class Blotter:
             self.open.pop(key, None)
             self.ended.setdefault(key, ts)
         for fill in fills:
+            before = self.portfolio.realised
             self._book(fill)
-            self.booked.append(Booked(seq, fill, ts, mid))
+            self.booked.append(Booked(seq, fill, ts, mid, self.portfolio.realised - before))
         return Change(order, fills)
 
     def _book(self, fill: Fill) -> None:

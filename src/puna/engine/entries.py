@@ -11,7 +11,7 @@ import msgspec
 
 from puna.core.orders import Update
 from puna.core.parent import Parent
-from puna.core.risk import Breach, RiskView, TradingState
+from puna.core.risk import Breach, Lock, RiskView, Tally, TradingState
 from puna.core.types import OrderIntent, Position
 from puna.errors import JournalError
 from puna.seams import Record
@@ -24,6 +24,7 @@ __all__ = [
     "Epoch",
     "Evidence",
     "Intent",
+    "Locked",
     "Note",
     "Opening",
     "ParentBegun",
@@ -32,6 +33,7 @@ __all__ = [
     "Reconciled",
     "Refusal",
     "StateChange",
+    "Tallied",
     "Told",
     "from_record",
     "to_record",
@@ -211,6 +213,18 @@ class StateChange(_Entry, frozen=True, kw_only=True, tag="state", omit_defaults=
     scope: str = ""
 
 
+class Locked(_Entry, frozen=True, kw_only=True, tag="lock"):
+    """A protection was set off."""
+
+    lock: Lock
+
+
+class Tallied(_Entry, frozen=True, kw_only=True, tag="tally"):
+    """What protections count from, from here on."""
+
+    tally: Tally
+
+
 class Note(_Entry, frozen=True, kw_only=True, tag="note"):
     """Something a person should know."""
 
@@ -245,6 +259,8 @@ Entry: TypeAlias = (
     | ParentStopped
     | ParentEnded
     | StateChange
+    | Locked
+    | Tallied
     | Note
     | Told
     | Reconciled

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -29,6 +30,7 @@ from puna.core.risk import (
     Submit,
     TradingState,
     check,
+    narrowed,
     protected_price,
     reduces,
 )
@@ -52,6 +54,7 @@ from puna.engine.entries import (
     StateChange,
     Told,
 )
+from puna.engine.guard import Guard
 from puna.engine.intake import Intake
 from puna.engine.journal import Journal
 from puna.engine.latch import Latch, scopes_of
@@ -121,6 +124,7 @@ class Gateway:
         self.line = Line()
         self.tasks = Tasks()
         self.latch = Latch(journal.path)
+        self.guard = Guard(self)
         self.outbound = Outbound(self)
         self.intake = Intake(self, prefix)
         self.heard: dict[str, int] = {}
@@ -131,6 +135,9 @@ class Gateway:
         self._halted = ""
         self._account_id = ""
         self._buying_power: Decimal | None = None
+        self._maintenance: Decimal | None = None
+        self._option_level: int | None = None
+        self.skew: float | None = None
         self._counted: frozenset[str] = frozenset()
         self._spent = ZERO
         self._refreshing = False
@@ -158,6 +165,7 @@ class Gateway:
             raise self.journal.failure
         for wish in self.latch.all():
             self.hold(wish.state, wish.reason, wish.by, wish.scope)
+        self.guard.begin()
         self.tasks.spawn(self.line.work(), "line")
 
     async def stop(self) -> None:
@@ -219,13 +227,15 @@ class Gateway:
             return
         if state is TradingState.HALTED and not scope:
             self._halted = self._halted or reason
-        self._write_down(StateChange(ts=self.clock.now(), state=state, reason=reason, by=by, scope=scope))
+        self.note_down(StateChange(ts=self.clock.now(), state=state, reason=reason, by=by, scope=scope))
 
     async def decide(self, state: TradingState, reason: str, by: str, scope: str = "") -> None:
         """Sets the trading state, durably."""
         await self.record(StateChange(ts=self.clock.now(), state=state, reason=reason, by=by, scope=scope))
         if self.journal.failure is None and not scope:
             self._halted = ""
+        if state is TradingState.ACTIVE:
+            self.guard.lifted()
 
     def _latched(self, scope: str) -> TradingState:
         """What the latch of a scope allows."""
@@ -234,7 +244,7 @@ class Gateway:
 
     def note(self, code: str, text: str) -> None:
         """Writes down something that a person should know."""
-        self._write_down(Note(ts=self.clock.now(), code=code, text=text))
+        self.note_down(Note(ts=self.clock.now(), code=code, text=text))
 
     # Orders
 
@@ -288,7 +298,7 @@ class Gateway:
     def refuse(self, intent: OrderIntent, breach: Breach, view: RiskView | None = None) -> None:
         """Writes down that an order was not sent, and tells."""
         view = view or self.view(intent)
-        self._write_down(Refusal(ts=view.now, intent=intent, breach=breach, view=view))
+        self.note_down(Refusal(ts=view.now, intent=intent, breach=breach, view=view))
         self.tell_refusal(intent, breach.code, _worded(breach))
 
     def replace(self, client_order_id: str, intent: OrderIntent) -> Breach | None:
@@ -331,12 +341,34 @@ class Gateway:
             portfolio=portfolio,
             instrument=self.market.listings.get(intent.symbol),
             quote=self.market.quotes.get(intent.symbol),
-            marks=dict(self.market.marks(portfolio.positions)),
             open=tuple(self._reservations()),
             recent=self._recently(now),
             buying_power=self.buying_power,
             id_used=key in self.blotter.orders or key in self._reserved,
+            locks=self.guard.locks(),
+            tally=self.guard.tally,
+            maintenance=self._maintenance,
+            option_level=self._option_level,
+            skew=self.skew,
+            **self._asked_for(intent, now),
         )
+
+    def _asked_for(self, intent: OrderIntent, now: int) -> dict[str, Any]:
+        """What only some limits need."""
+        limits, found = narrowed(self.limits, intent), dict[str, Any]()
+        found["marks"] = dict(self.market.marks(self.blotter.portfolio.positions))
+        if limits.max_adv_percent is not None:
+            found["adv"] = self.guard.adv(intent.symbol)
+        if limits.max_volatility_percent is not None:
+            found["volatility"] = self.guard.volatility(intent.symbol)
+        if limits.max_repeats is not None:
+            found["sent"] = self.guard.sent(intent, now)
+        if limits.budget(intent.strategy) is not None:
+            sleeves = self.blotter.sleeves.items()
+            found["sleeve"] = {symbol: qty for (name, symbol), qty in sleeves if name == intent.strategy and qty}
+            held = {**self.blotter.portfolio.positions, **found["sleeve"]}
+            found["marks"] = dict(self.market.marks(held))
+        return found
 
     def untold(self) -> list[Booked]:
         """Fills that are booked and of which no strategy is known to have heard; now they count as told."""
@@ -386,6 +418,9 @@ class Gateway:
         account = await self.alpaca(get_account())
         self._counted, self._spent = counted, self._spent - spent
         self._buying_power = None if account.buying_power is None else plain(account.buying_power)
+        self._maintenance = None if account.maintenance_margin is None else plain(account.maintenance_margin)
+        level = account.options_trading_level
+        self._option_level = None if level is None else int(level)
         if self._account_id and account.id != self._account_id:
             self.halt(f"the keys now lead to account {account.id}, and the books are of {self._account_id}")
         self._account_id = account.id
@@ -468,7 +503,7 @@ class Gateway:
                 self.probe("strategy-told")
         return changes
 
-    def _write_down(self, entry: Entry) -> None:
+    def note_down(self, entry: Entry) -> None:
         """Records an entry soon; whoever asks for it does not wait, and `stop` does."""
         task = self.tasks.spawn(self.record(entry), "record")
         self._writing.add(task)

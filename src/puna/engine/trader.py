@@ -341,6 +341,7 @@ class Trader:
             if frame.messages and isinstance(self._clock, PacedClock):
                 self._clock.observe(_latest(frame))
             async with self.gateway.lock:
+                self.gateway.guard.look()  # what is decided on this frame is decided with the protections in place
                 self._feed.hear(frame)
 
     async def _follow_updates(self) -> None:

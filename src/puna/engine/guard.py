@@ -1,0 +1,170 @@
+"""Protections at work: looks at equity and at how trades end, keeps the tally, and sets locks, durably.
+
+What counts and what a lock means stands in `core.protections`. A lock that was set stays, also after a restart, until
+its time is over or a person resumes; the equity coming back does not lift it.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from itertools import pairwise
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from puna.core import protections
+from puna.core.orders import Status
+from puna.core.portfolio import equity
+from puna.core.protections import Flow
+from puna.core.risk import Lock, Tally
+from puna.core.sessions import date_of
+from puna.core.symbols import multiplier
+from puna.core.types import ZERO, OrderIntent, exact
+from puna.engine.entries import Locked, Tallied
+from puna.errors import DataError
+
+if TYPE_CHECKING:
+    from puna.engine.gateway import Gateway
+
+__all__ = ["Guard"]
+
+NANOS = 1_000_000_000
+PEAK_STEP = Decimal("0.001")
+"""A peak that is higher by less than this part is not written down for its own sake."""
+BARS = 30
+DAYS = 20
+MINUTES_A_YEAR = 252 * 390
+
+
+class Guard:
+    """The protections of one gateway.
+
+    Args:
+        gateway: whose books and limits they are about.
+    """
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self._gateway = gateway
+        self._tally: Tally | None = None
+        self._new: dict[tuple[str, str], Lock] = {}
+        self._counted = 0
+
+    @property
+    def tally(self) -> Tally | None:
+        """As of the last look, or of the last process."""
+        return self._tally or self._gateway.blotter.tally
+
+    def locks(self) -> tuple[Lock, ...]:
+        """Those that have not ended."""
+        now = self._gateway.clock.now()
+        known = {**self._gateway.blotter.locks, **self._new}
+        return tuple(each for each in known.values() if not each.until or each.until > now)
+
+    def lifted(self) -> None:
+        """A person has resumed: what was set by this process is forgotten, with the streaks that led to it."""
+        self._new.clear()
+        tally = self.tally
+        if tally is not None and tally.losses:
+            self._keep(protections.forgiven(tally))
+
+    def look(self) -> None:
+        """Looks at everything that may set off a lock; at nothing while no protection is configured."""
+        gateway = self._gateway
+        if not protections.armed(gateway.limits):
+            return
+        now, worth = gateway.clock.now(), self._equity()
+        if worth is not None:
+            self._keep(protections.looked(self.tally, worth, now))
+        self._count()
+        limits = gateway.limits
+        self._set(protections.standing(self.tally, worth, limits, now))
+        self._set(protections.streaks(self.tally, limits, now))
+        if limits.max_refusals is not None or limits.max_slippage_bp is not None:
+            self._set(protections.flow_locks(self._flows(now), limits, now))
+
+    def adv(self, symbol: str) -> Decimal | None:
+        """Average daily volume of the last days, where daily bars were fetched."""
+        bars = self._gateway.market.bars(symbol, "1Day")[-DAYS:]
+        return exact(sum(bar.volume for bar in bars) / len(bars)) if bars else None
+
+    def volatility(self, symbol: str) -> float | None:
+        """Of the last one-minute bars, a year; None when there are too few."""
+        bars = self._gateway.market.bars(symbol, "1Min")[-BARS:]
+        if len(bars) < BARS:
+            return None
+        moves = [later.close / earlier.close - 1.0 for earlier, later in pairwise(bars)]
+        return sqrt(sum(move * move for move in moves) / len(moves) * MINUTES_A_YEAR)
+
+    def sent(self, intent: OrderIntent, now: int) -> int:
+        """Orders of its strategy in its symbol within the window."""
+        since = now - round(self._gateway.limits.repeat_window_seconds * NANOS)
+        same = (intent.strategy, intent.symbol)
+        intents = self._gateway.blotter.intents.values()
+        return sum(each.ts > since and (each.intent.strategy, each.intent.symbol) == same for each in intents)
+
+    def _equity(self) -> Decimal | None:
+        portfolio = self._gateway.blotter.portfolio
+        try:
+            return equity(portfolio, self._gateway.market.marks(portfolio.positions))
+        except DataError:
+            return None
+
+    def _count(self) -> None:
+        """Trades that ended since the last look. An order of which a part closed something is one trade."""
+        booked, tally = self._gateway.blotter.booked, self.tally
+        fresh, self._counted = booked[self._counted :], len(booked)
+        results: dict[tuple[str, str], Decimal] = {}
+        for each in fresh:
+            key = (each.fill.strategy, each.fill.client_order_id)
+            results[key] = results.get(key, ZERO) + each.realised
+        if tally is None:
+            return
+        for (strategy, _), profit in results.items():
+            tally = protections.traded(tally, strategy, profit)
+        self._keep(tally)
+
+    def begin(self) -> None:
+        """What was booked before is counted in the tally that the journal brought."""
+        self._counted = len(self._gateway.blotter.booked)
+
+    def _keep(self, tally: Tally) -> None:
+        """Takes a tally over, and writes it down where it would be missed."""
+        before, self._tally = self.tally, tally
+        if before is None or _differs(before, tally) or tally.peak > self._written_peak() * (1 + PEAK_STEP):
+            self._gateway.note_down(Tallied(ts=self._gateway.clock.now(), tally=tally))
+
+    def _written_peak(self) -> Decimal:
+        written = self._gateway.blotter.tally
+        return written.peak if written else ZERO
+
+    def _set(self, locks: Iterable[Lock]) -> None:
+        """Sets those that do not hold already."""
+        held = {(each.scope, each.cause) for each in self.locks()}
+        for lock in locks:
+            if (lock.scope, lock.cause) not in held:
+                self._new[lock.scope, lock.cause] = lock
+                self._gateway.note_down(Locked(ts=self._gateway.clock.now(), lock=lock))
+                self._gateway.note("R121", f"{lock.scope or 'account'} locked by {lock.cause}: {lock.reason}")
+
+    def _flows(self, now: int) -> dict[str, Flow]:
+        """Refusals by the broker within the window, and what today's fills cost beyond the middle, by strategy."""
+        blotter, today = self._gateway.blotter, date_of(now)
+        since = now - round(self._gateway.limits.refusal_window_seconds * NANOS)
+        found: dict[str, Flow] = {}
+        for key, ended in blotter.ended.items():
+            order = blotter.orders[key]
+            if ended > since and order.status in (Status.REJECTED, Status.REFUSED):
+                flow = found.get(order.intent.strategy, Flow())
+                found[order.intent.strategy] = flow._replace(refused=flow.refused + 1)
+        for each in blotter.booked:
+            if each.mid is None or date_of(each.ts) != today:
+                continue
+            fill, flow = each.fill, found.get(each.fill.strategy, Flow())
+            size = multiplier(fill.symbol)
+            cost = (fill.notional - fill.qty * exact(each.mid)) * fill.side.sign * size
+            found[fill.strategy] = flow._replace(
+                cost=flow.cost + cost, notional=flow.notional + abs(fill.notional) * size
+            )
+        return found
+
+
+def _differs(before: Tally, after: Tally) -> bool:
+    return (before.day, before.week, before.losses) != (after.day, after.week, after.losses)
