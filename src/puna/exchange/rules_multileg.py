@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from puna.core.sessions import Session
+from puna.exchange.live import amount
 from puna.exchange.multileg import LegHere, after, common_divisor, cost_basis, intent_of, net_price, side_of
 from puna.exchange.option_margin import as_option, needs
 from puna.exchange.refusals import Refusal, forbidden, invalid, unprocessable
@@ -109,13 +110,13 @@ def level(_: OrderRequest, __: Legs, here: Situation) -> Refusal | None:
 def closing(request: OrderRequest, legs: Legs, _: Situation) -> Refusal | None:
     """A leg closes no more than is free."""
     for leg in legs:
-        asked = (request.qty or Decimal(0)) * leg.asked.ratio_qty
+        asked = amount((request.qty or Decimal(0)) * leg.asked.ratio_qty)
         if intent_of(leg).endswith("close") and asked > leg.available:
             return forbidden(
-                f"insufficient qty available for order (requested: {asked:f}, available: {leg.available:f})",
-                available=f"{leg.available:f}",
-                existing_qty=f"{leg.held:f}",
-                held_for_orders=f"{abs(leg.held) - leg.available:f}",
+                f"insufficient qty available for order (requested: {asked:f}, available: {amount(leg.available):f})",
+                available=f"{amount(leg.available):f}",
+                existing_qty=f"{amount(leg.held):f}",
+                held_for_orders=f"{amount(abs(leg.held) - leg.available):f}",
                 symbol=leg.symbol,
             )
     return None

@@ -79,7 +79,7 @@ def level(request: OrderRequest, here: Situation) -> Refusal | None:
 
 def closing(request: OrderRequest, here: Situation) -> Refusal | None:
     """No more than is free is closed, and nothing that covers a short goes alone (find_string 63197546347)."""
-    qty = request.qty or Decimal(0)
+    qty = amount(request.qty or 0)
     if is_opening(request, here):
         return None
     if request.side == "buy":
@@ -109,7 +109,7 @@ def covered(request: OrderRequest, here: Situation) -> Refusal | None:
     option = as_option(_symbol(here))
     if option is None or option.right == "P" or intent(request, here) != "sell_to_open":
         return None
-    required = (request.qty or Decimal(0)) * HUNDRED
+    required = amount((request.qty or Decimal(0)) * HUNDRED)
     if required <= here.free_shares:
         return None
     free = amount(here.free_shares)

@@ -190,8 +190,9 @@ class Order(msgspec.Struct, kw_only=True):
     replaced_at: Nanos | None = None
     replaced_by: str | None = None
     replaces: str | None = None
-    group_id: str | None = None
-    group_role: str | None = None
+    # Of brackets, OCO and OTO only; left out for all others, as the specification has it.
+    group_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    group_role: str | msgspec.UnsetType | None = msgspec.UNSET
     legs: list["Order"] | None = None
     # Seen in recorded bodies, not in the specification.
     source: str | msgspec.UnsetType | None = msgspec.UNSET
