@@ -41,6 +41,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "puna.cli.halt",
         "End a halt, with a reason; a running process compares its books with the broker's first.",
     ),
+    "rebalance": (
+        "puna.cli.rebalance",
+        "Plan the trades that bring the account to target weights; --execute sends them.",
+    ),
     "margin": ("puna.cli.margin", "Margin, cost, break-evens and largest size of an option order, with its payoff."),
     "config": ("puna.cli.config", "Show, explain and describe the configuration."),
     "doctor": ("puna.cli.doctor", "Check this machine, the configuration, the keys and the journal."),

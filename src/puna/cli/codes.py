@@ -93,6 +93,12 @@ CODES: dict[str, Text] = {
         "fills only folders that are new, empty, or hold a run already. Nothing was started and nothing was changed.",
         "Name another folder with --out.",
     ),
+    "E042": Text(
+        "The targets cannot be understood",
+        "A target is SYMBOL=WEIGHT: a stock in capitals, and a part of the equity such as 0.4 or 40%. Weights add up "
+        "to at most 100%. A single word without = is the name of a TOML file with such lines. Nothing was sent.",
+        "Try `puna rebalance AAPL=40% MSFT=30%`: without --execute it only shows the plan.",
+    ),
     "E040": Text(
         "Nothing is running",
         "The verb asks something that runs, and nothing does: in mode sim an account exists only "

@@ -6,7 +6,7 @@ simulated run has a folder of its own each time, a paper account keeps one: its 
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from puna.exchange.server import ExchangeConfig, ExchangeThread, Lockstep, Speed
 from puna.research.report import html, json, report
 from puna.seams import Clock, DrivenClock, SystemClock, seeded_rng, system_rng
 
-__all__ = ["run_config"]
+__all__ = ["run_config", "run_team"]
 
 BANNERS = {
     Mode.SIM: ("SIMULATED EXCHANGE", "no account, no keys, no network, paper money", "black", "white"),
@@ -62,6 +62,7 @@ class Wish(NamedTuple):
     resume: bool
     accept_books: bool
     as_json: bool
+    prepare: Callable[[Trader], None]
 
 
 def run_config(config: Config, out: Path | None, *, resume: bool, accept_books: bool, as_json: bool) -> int:
@@ -70,7 +71,23 @@ def run_config(config: Config, out: Path | None, *, resume: bool, accept_books: 
     Raises:
         PunaError: it could not be started or go on; BooksDifferError when the books differ at the end.
     """
-    team = strategies(config)
+    return _tell(*run_team(config, strategies(config), out, resume, accept_books, as_json), as_json=as_json)
+
+
+def run_team(
+    config: Config,
+    team: list[Strategy],
+    out: Path | None,
+    resume: bool,  # noqa: FBT001
+    accept_books: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+    prepare: Callable[[Trader], None] = lambda _: None,
+) -> tuple[RunRecord, Path]:
+    """Runs these strategies where the configuration says; the record and its folder. `prepare` sees the trader first.
+
+    Raises:
+        PunaError: it could not be started or go on.
+    """
     if config.account.mode is Mode.PAPER:
         _keys(config)
     folder = _folder(config, out)
@@ -78,11 +95,11 @@ def run_config(config: Config, out: Path | None, *, resume: bool, accept_books: 
         _greet(config, team, folder)
     with ExitStack() as stack:
         place = stack.enter_context(_place(config, folder))
-        wish = Wish(config, folder, resume, accept_books, as_json)
+        wish = Wish(config, folder, resume, accept_books, as_json, prepare)
         record = asyncio.run(_run(wish, team, place))
         if place.exchange is not None:
             record.event_log_hash = place.exchange.event_log_hash()
-    return _tell(record, folder, as_json=as_json)
+    return record, folder
 
 
 def _greet(config: Config, team: list[Strategy], folder: Path) -> None:
@@ -113,6 +130,7 @@ async def _run(wish: Wish, team: list[Strategy], place: Place) -> RunRecord:
     )
     if not wish.as_json:
         trader.say = trader.say_order = _say
+    wish.prepare(trader)
     with _stopping(trader):
         record = await trader.run()
     record.run_id = folder.name

@@ -112,6 +112,9 @@ class StrategyDesk:
         held = sum((each.qty for each in before if each.symbol == symbol), ZERO)
         return blotter.sleeve(strategy, symbol) + held
 
+    def holding(self, symbol: str) -> Decimal:
+        return self._gateway.blotter.portfolio.qty(symbol)
+
     def quote(self, symbol: str) -> Quote | None:
         return self._market.quotes.get(symbol)
 

@@ -53,6 +53,7 @@ class Rebalance(Strategy):
         slices: of a twap.
         urgency: low, normal, high.
         rules: what a plan keeps to.
+        account_wide: plans with all that the account holds of its symbols, whoever bought it.
         plan: the first plan, once it is made.
         done: nothing is left to do.
         problem: why nothing could be planned; it is tried again with the next bar.
@@ -65,6 +66,7 @@ class Rebalance(Strategy):
     slices: int = 10
     urgency: str = "normal"
     rules: RebalanceRules = RebalanceRules(drift_band=Decimal("0.01"))
+    account_wide: bool = False
 
     def __init__(self) -> None:
         self.plan: Plan | None = None
@@ -73,6 +75,10 @@ class Rebalance(Strategy):
         self.on_done: Callable[[], None] = lambda: None
         self._buying = False
         self._left: set[str] = set()
+
+    def position(self, symbol: str) -> Decimal:
+        """What it plans with."""
+        return self._desk.holding(symbol) if self.account_wide else super().position(symbol)
 
     def on_start(self) -> None:
         self._left = {each.id for each in self.working()}

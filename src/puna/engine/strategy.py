@@ -79,6 +79,9 @@ class Desk(Protocol):
     def position(self, strategy: str, symbol: str) -> Decimal:
         """What a strategy holds."""
 
+    def holding(self, symbol: str) -> Decimal:
+        """What the whole account holds."""
+
     def quote(self, symbol: str) -> Quote | None:
         """The latest quote."""
 
