@@ -167,6 +167,8 @@ class AlpacaExecClientConfig(LiveExecClientConfig, frozen=True):
         How long an order that was not answered may take to become visible, before its absence counts.
     settle_reads : PositiveInt, default 3
         How many reads in a row must miss it before the same order is sent again, with the same id.
+    sweep_interval_secs : PositiveFloat, optional, default 10
+        How often the broker is asked about orders that are open here, beside what the stream tells; ``None`` never.
     account_interval_secs : PositiveFloat, optional, default 30
         How often the account's balances are read, beside after each fill; ``None`` only then.
 
@@ -182,6 +184,7 @@ class AlpacaExecClientConfig(LiveExecClientConfig, frozen=True):
     max_retries: NonNegative = 3
     settle_secs: PositiveFloat = 2.0
     settle_reads: PositiveInt = 3
+    sweep_interval_secs: PositiveFloat | None = 10.0
     account_interval_secs: PositiveFloat | None = 30.0
     instrument_provider: AlpacaInstrumentProviderConfig = AlpacaInstrumentProviderConfig()
 

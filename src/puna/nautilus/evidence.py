@@ -192,6 +192,27 @@ class Evidence:
             else:
                 return
 
+    async def sweep(self, seconds: float) -> None:
+        """Asks about orders that are open here, now and then: a healthy stream proves nothing (reliability 0.3)."""
+        account = self._account
+        while True:
+            await account.alpaca.clock.sleep(seconds)
+            try:
+                await self._compare()
+            except PunaError as error:
+                account.warn(f"Open orders could not be compared: {error.what}")
+
+    async def _compare(self) -> None:
+        account, cache = self._account, self._account.cache
+        here = {each.client_order_id for each in cache.orders_open(venue=ALPACA_VENUE)}
+        here |= {each.client_order_id for each in cache.orders_inflight(venue=ALPACA_VENUE)}
+        known = {order_id for name in here if (order_id := account.tracking.current(name)) is not None}
+        if not known:
+            return
+        shown = {each.id: each async for each in account.alpaca(get_orders("open"))}
+        for order_id in sorted(known):
+            await self.absorb(shown.get(order_id) or await account.alpaca(get_order(order_id)))
+
     def _since(self) -> int | None:
         """Just before the oldest order that is open here was submitted."""
         open_ones = self._account.cache.orders_open(venue=ALPACA_VENUE)

@@ -108,6 +108,8 @@ class AlpacaExecutionClient(LiveExecutionClient):
         await self._await_account_registered()
         await self._stream.ready()
         self._account.spawn(self._evidence.follow(self._stream), "trade updates")
+        if self._config.sweep_interval_secs:
+            self._account.spawn(self._evidence.sweep(self._config.sweep_interval_secs), "sweep")
         if self._config.account_interval_secs:
             self._account.spawn(self._account.watch(self._config.account_interval_secs), "account")
 
