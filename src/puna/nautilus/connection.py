@@ -54,9 +54,9 @@ class Places(NamedTuple):
     streams: str
     updates: str
 
-    def endpoints(self, path: str = "/v2/iex") -> Endpoints:
+    def endpoints(self) -> Endpoints:
         """As the client wants them; every dial is checked."""
-        return Endpoints(self.trading, self.data, f"{self.streams}{path}", self.updates)
+        return Endpoints(self.trading, self.data, f"{self.streams}/v2/iex", self.updates)
 
 
 class Connection:

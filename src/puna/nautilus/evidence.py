@@ -147,6 +147,8 @@ class Evidence:
         account, name = self._account, order.client_order_id
         if not fill.leg:
             self.accept(order, shown)
+        if shown.notional is not None and shown.qty is None:
+            self._count(order, shown, fill, instrument)
         price = -fill.price if fill.whole and order.side is OrderSide.SELL else fill.price
         account.client.generate_order_filled(
             strategy_id=order.strategy_id,
@@ -163,6 +165,21 @@ class Evidence:
             commission=self._commission(fill, instrument),
             liquidity_side=LiquiditySide.NO_LIQUIDITY_SIDE,
             ts_event=fill.ts_event,
+        )
+
+    def _count(self, order: Order, shown: wire.Order, fill: Fill, instrument: Instrument) -> None:
+        """An order for money has no quantity before it fills: then what its money buys, in the end what it bought."""
+        filled = shown.filled_qty or fill.qty
+        bought = filled if shown.status == "filled" else max(filled, (shown.notional or filled) / fill.price)
+        self._account.client.generate_order_updated(
+            *self._account.names(order),
+            VenueOrderId(shown.id),
+            Quantity(bought, instrument.size_precision),
+            None,
+            None,
+            fill.ts_event,
+            venue_order_id_modified=False,
+            is_quote_quantity=False,
         )
 
     def _commission(self, fill: Fill, instrument: Instrument) -> Money:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from nautilus_trader.model.data import BarSpecification
 
+from puna.alpaca import feeds
 from puna.alpaca.crypto import (
     get_crypto_bars,
     get_crypto_latest_orderbooks,
@@ -40,12 +41,8 @@ def open_stream(
     options: StreamOptions,
 ) -> Stream[Any]:
     """The stream of a kind of instrument."""
-    places, credentials = connection.places, connection.credentials
-    if kind is Kind.CRYPTO:
-        return market_data(places.endpoints("/v1beta3/crypto/us"), credentials, subscription, options)
-    if kind is Kind.OPTION:
-        return market_data(places.endpoints(f"/v1beta1/{config.option_feed}"), credentials, subscription, options)
-    return market_data(places.endpoints(_stock_path(config.feed.value)), credentials, subscription, options)
+    places = connection.places.endpoints()
+    return market_data(places, connection.credentials, subscription, options, feed=_feed(kind, config))
 
 
 async def bars(
@@ -133,8 +130,10 @@ async def take(source: AsyncIterator[T], limit: int) -> list[T]:
     return found
 
 
-def _stock_path(feed: str) -> str:
-    return f"/v1beta1/{feed}" if feed in ("boats", "overnight") else f"/v2/{feed}"
+def _feed(kind: Kind, config: AlpacaDataClientConfig) -> feeds.Feed:
+    if kind is Kind.CRYPTO:
+        return feeds.crypto()
+    return feeds.options(config.option_feed) if kind is Kind.OPTION else feeds.stocks(config.feed.value)
 
 
 def _history_feed(config: AlpacaDataClientConfig) -> str | None:
