@@ -228,7 +228,8 @@ class Evidence:
             return
         shown = {each.id: each async for each in account.alpaca(get_orders("open"))}
         for order_id in sorted(known):
-            await self.absorb(shown.get(order_id) or await account.alpaca(get_order(order_id)))
+            order = shown[order_id] if order_id in shown else await account.alpaca(get_order(order_id))
+            await self.absorb(order)
 
     def _since(self) -> int | None:
         """Just before the oldest order that is open here was submitted."""
