@@ -88,7 +88,7 @@ def test_r121_needs_equity_when_losses_are_limited() -> None:
     blind = view(tally=TALLY, portfolio=holding(MSFT=5), marks={})
     (verdict,) = [
         breach
-        for each, breach in verdicts(order(), blind, RiskLimits(max_daily_loss_value=D(1)))
+        for each, breach, _ in verdicts(order(), blind, RiskLimits(max_daily_loss_value=D(1)))
         if each.code == "R121"
     ]
     assert verdict is not None
@@ -197,9 +197,11 @@ def test_ceilings_of_a_live_account() -> None:
 def test_every_verdict_is_told() -> None:
     """All checks with what each says, in their order; of a reduction the binding ones only."""
     said = verdicts(order(qty=20_000), view(), RiskLimits())
-    assert [each.code for each, _ in said] == [each.code for each in CHECKS]
-    assert {"R105", "R106"} <= {each.code for each, breach in said if breach}
-    assert [each for each, _ in verdicts(order(SELL), view(portfolio=holding(AAPL=10)), RiskLimits())] == list(BINDING)
+    assert [each.check.code for each in said] == [each.code for each in CHECKS]
+    assert {"R105", "R106"} <= {each.check.code for each in said if each.breach}
+    assert [each.check for each in verdicts(order(SELL), view(portfolio=holding(AAPL=10)), RiskLimits())] == list(
+        BINDING
+    )
 
 
 # --- options ----------------------------------------------------------------------------------------------------------

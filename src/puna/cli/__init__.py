@@ -33,6 +33,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "positions": ("puna.cli.account", "What is held, at which price, with which profit."),
     "orders": ("puna.cli.account", "Open orders; with --status, closed ones too."),
     "halt": ("puna.cli.halt", "Stop all new orders of a run, now and after every restart, until `puna resume`."),
+    "why": (
+        "puna.cli.why",
+        "Why an order was what it was: bar, reason, risk checks, broker, fills, cost; or why there was none.",
+    ),
     "flatten": (
         "puna.cli.flatten",
         "Halt, cancel every order, close every position, until the broker says flat, twice.",

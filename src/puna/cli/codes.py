@@ -138,6 +138,11 @@ CODES: dict[str, Text] = {
         "`puna up` starts the simulated exchange first, and it ended at once. Its log is in the folder of the logs.",
         "Read the log; `puna exchange` with the same options shows the error.",
     ),
+    "E045": Text(
+        "No such order in the journal",
+        "The name fits no order and no refused wish of the run, or more than one.",
+        "Give the client_order_id, or enough of its end, or the broker's id; the report of the run lists them.",
+    ),
     "E200": Text(
         "The broker said no",
         "An answer with a status that has no code of its own here; the message carries the broker's own words.",

@@ -11,6 +11,7 @@ checks but those that reliability.md section 4 lets refuse one: rows 1, 3, 9 and
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -50,6 +51,7 @@ __all__ = [
     "Submit",
     "Tally",
     "TradingState",
+    "Verdict",
     "above_ceilings",
     "check",
     "narrowed",
@@ -97,11 +99,23 @@ def check(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | N
     return next((breach for each in _asked(intent, view) if (breach := each(intent, view, limits))), None)
 
 
+class Verdict(NamedTuple):
+    """What a check says: its breach, if it refuses, and every comparison that it made."""
+
+    check: Check
+    breach: Breach | None
+    measured: tuple[Finding, ...]
+
+
 @exactly
-def verdicts(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> list[tuple[Check, Breach | None]]:
+def verdicts(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> list[Verdict]:
     """What every check says, in the order in which they are asked: for people who want to know why."""
-    limits = narrowed(limits, intent)
-    return [(each, each(intent, view, limits)) for each in _asked(intent, view)]
+    limits, found = narrowed(limits, intent), list[Verdict]()
+    for each in _asked(intent, view):
+        with rules.measured() as rows:
+            breach = each(intent, view, limits)
+        found.append(Verdict(each, breach, tuple(rows)))
+    return found
 
 
 def _asked(intent: OrderIntent, view: RiskView) -> "tuple[Check, ...]":

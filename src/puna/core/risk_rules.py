@@ -5,7 +5,9 @@ its replacement the larger counts. Values are quantity x price x multiplier, mar
 package of options is worth what it can lose. Missing, stale, crossed or non-finite input refuses (I11).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -33,6 +35,7 @@ __all__ = [
     "exposure",
     "flip",
     "instrument",
+    "measured",
     "message_rate",
     "open_orders",
     "order_quantity",
@@ -342,7 +345,23 @@ def _borrowed(intent: OrderIntent, view: RiskView) -> Finding | None:
 
 def over(message: str, observed: Decimal | float, limit: Decimal | float) -> Finding | None:
     """A finding unless `observed` is within the limit; what cannot be compared is not within it."""
+    if (rows := _measured.get()) is not None:
+        rows.append(Finding(message, observed, limit))
     return None if observed <= limit else Finding(message, observed, limit)
+
+
+@contextmanager
+def measured() -> Iterator[list[Finding]]:
+    """Collects every comparison that is made while it is entered, passed ones too: for people who want the numbers."""
+    rows: list[Finding] = []
+    token = _measured.set(rows)
+    try:
+        yield rows
+    finally:
+        _measured.reset(token)
+
+
+_measured: ContextVar[list[Finding] | None] = ContextVar("measured", default=None)
 
 
 def unvalued() -> Finding:

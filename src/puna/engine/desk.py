@@ -4,7 +4,7 @@ A strategy that raises is stopped, and nothing else is: the failure is written d
 left, as it says itself, and the others go on.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -54,6 +54,7 @@ class StrategyDesk:
         for each in strategies:
             each._desk = self  # noqa: SLF001 - the one who runs it sets it
         gateway.tell_refusal = self.tell_refusal
+        gateway.sight = self._seen
 
     @property
     def symbols(self) -> list[str]:
@@ -206,6 +207,10 @@ class StrategyDesk:
         self._ended = True
 
     # Inside.
+
+    def _seen(self, intent: OrderIntent) -> Mapping[str, float]:
+        owner = self.strategies.get(intent.strategy)
+        return owner.seen if owner is not None else {}
 
     def _watching(self, symbol: str) -> list[Strategy]:
         """Who hears of a symbol's market: nobody once the run is ending, lest orders leave that nobody waits for."""

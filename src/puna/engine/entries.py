@@ -11,8 +11,8 @@ import msgspec
 
 from puna.core.orders import Update
 from puna.core.parent import Parent
-from puna.core.risk import Breach, Lock, RiskView, Tally, TradingState
-from puna.core.types import OrderIntent, Position
+from puna.core.risk import Breach, Lock, RiskLimits, RiskView, Tally, TradingState
+from puna.core.types import Bar, OrderIntent, Position
 from puna.errors import JournalError
 from puna.seams import Record
 
@@ -50,12 +50,13 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         return ""
 
 
-class Epoch(_Entry, frozen=True, kw_only=True, tag="epoch"):
-    """A process started. Its orders carry this number in their ids."""
+class Epoch(_Entry, frozen=True, kw_only=True, tag="epoch", omit_defaults=True):
+    """A process started. Its orders carry this number in their ids, and are judged by these limits."""
 
     number: int
     prefix: str
     version: str
+    limits: RiskLimits | None = None
 
 
 class Opening(_Entry, frozen=True, kw_only=True, tag="opening"):
@@ -76,11 +77,13 @@ class Opening(_Entry, frozen=True, kw_only=True, tag="opening"):
     by: str
 
 
-class Decision(_Entry, frozen=True, kw_only=True, tag="decision"):
-    """Risk said yes, and this is all it looked at."""
+class Decision(_Entry, frozen=True, kw_only=True, tag="decision", omit_defaults=True):
+    """Risk said yes, and this is all it looked at. `bar` and `seen` are what the strategy looked at."""
 
     client_order_id: str
     view: RiskView
+    bar: Bar | None = None
+    seen: dict[str, float] = {}
 
     @property
     def key(self) -> str:
@@ -99,12 +102,14 @@ class Intent(_Entry, frozen=True, kw_only=True, tag="intent"):
         return self.intent.client_order_id
 
 
-class Refusal(_Entry, frozen=True, kw_only=True, tag="refusal"):
+class Refusal(_Entry, frozen=True, kw_only=True, tag="refusal", omit_defaults=True):
     """Risk said no: nothing was sent."""
 
     intent: OrderIntent
     breach: Breach
     view: RiskView
+    bar: Bar | None = None
+    seen: dict[str, float] = {}
 
     @property
     def key(self) -> str:

@@ -10,7 +10,7 @@ The trading state is durable. When the journal cannot be written nothing new lea
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -93,6 +93,7 @@ class Gateway:
             nobody to tell, what is booked stays untold.
         tell_refusal: hears of orders that were not sent: the intent, a code, the reason.
         watch: hears of every durable entry with its number, after it was taken in, and what it did to an order.
+        sight: what the strategy of an order looked at, by name; written down with the decision.
         lock: whoever handles an event holds it, so events are handled one at a time.
     """
 
@@ -120,6 +121,7 @@ class Gateway:
         self.tell: Callable[[Sequence[Change]], None] | None = None
         self.tell_refusal: Callable[[OrderIntent, str, str], None] = lambda *_: None
         self.watch: Callable[[int, Entry, Change | None], None] = lambda *_: None
+        self.sight: Callable[[OrderIntent], Mapping[str, float]] = lambda _: {}
         self.lock = asyncio.Lock()
         self.line = Line()
         self.tasks = Tasks()
@@ -160,7 +162,9 @@ class Gateway:
         before = self.blotter.epoch.number if self.blotter.epoch else 0
         # At least the second of its start: also a new journal of an old account never makes an old id.
         number = max(before + 1, self.clock.now() // NANOS)
-        await self.record(Epoch(ts=self.clock.now(), number=number, prefix=self._prefix, version=__version__))
+        await self.record(
+            Epoch(ts=self.clock.now(), number=number, prefix=self._prefix, version=__version__, limits=self.limits)
+        )
         if self.journal.failure is not None:
             raise self.journal.failure
         for wish in self.latch.all():
@@ -283,7 +287,8 @@ class Gateway:
         self._recent.append(Submit(view.now, intent))
         self.outbound.in_hand.add(intent.client_order_id)
         self.probe("risk-reserved")
-        decision = Decision(ts=view.now, client_order_id=intent.client_order_id, view=view)
+        bar, seen = self.market.last_bar(intent.symbol, "1Min"), dict(self.sight(intent))
+        decision = Decision(ts=view.now, client_order_id=intent.client_order_id, view=view, bar=bar, seen=seen)
         self.line.put(Rank.ORDER, lambda: self._send(decision, entry))
         return None
 
@@ -298,8 +303,12 @@ class Gateway:
     def refuse(self, intent: OrderIntent, breach: Breach, view: RiskView | None = None) -> None:
         """Writes down that an order was not sent, and tells."""
         view = view or self.view(intent)
-        self.note_down(Refusal(ts=view.now, intent=intent, breach=breach, view=view))
+        self.note_down(self._refusal(intent, breach, view))
         self.tell_refusal(intent, breach.code, _worded(breach))
+
+    def _refusal(self, intent: OrderIntent, breach: Breach, view: RiskView) -> Refusal:
+        bar, seen = self.market.last_bar(intent.symbol, "1Min"), dict(self.sight(intent))
+        return Refusal(ts=view.now, intent=intent, breach=breach, view=view, bar=bar, seen=seen)
 
     def replace(self, client_order_id: str, intent: OrderIntent) -> Breach | None:
         """Lets `intent` take the place of an order, if that is open and has no fills (R10)."""

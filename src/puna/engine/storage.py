@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol
 from puna.errors import JournalError
 from puna.seams import Record, Storage
 
-__all__ = ["ChainedStorage", "MemoryStorage", "SqliteStorage", "chained", "owner"]
+__all__ = ["ChainedStorage", "MemoryStorage", "SqliteStorage", "chained", "owner", "records"]
 
 SCHEMA = 1
 APPLICATION_ID = 0x50554E41  # "PUNA", so that nobody takes another program's database for a journal
@@ -194,6 +194,23 @@ def _locked(path: Path) -> int:
     os.ftruncate(lock, 0)
     os.write(lock, b"%d\n" % os.getpid())  # who it is, for those who want to tell the owner something
     return lock
+
+
+def records(path: Path) -> Iterator[tuple[int, Record]]:
+    """What a journal holds, also while its process writes: nothing is locked, verified or changed.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    try:
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            for seq, *rest in database.execute("SELECT seq, kind, key, ts, body FROM records ORDER BY seq").fetchall():
+                yield seq, Record(*rest)
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        _unreadable(path, str(error), error)
 
 
 def owner(path: Path) -> int | None:

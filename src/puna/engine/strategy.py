@@ -104,6 +104,7 @@ class Strategy:
         cap_away: a parent order without a cap never trades further beyond the far side than this part of it.
         when_stopped: what becomes of its open orders when it ends or fails: "cancel" or "leave".
         name: as in orders, journal and reports.
+        seen: what it decides by, by name, such as `{"rsi": 31.5}`; written down with each order, for `puna why`.
     """
 
     symbols: Sequence[str] = ()
@@ -114,6 +115,7 @@ class Strategy:
     cap_away: Decimal = Decimal("0.02")
     when_stopped: Literal["cancel", "leave"] = "cancel"
     name: str = ""
+    seen: Mapping[str, float] = {}
 
     _desk: Desk
 
