@@ -230,7 +230,7 @@ async def test_a_full_disk_sends_nothing_and_halts_and_cancels_still_go(lab: Any
 
     strategy = lab.scripted(
         m1=lambda s: ids.append(s.buy("AAPL", 1, limit=Decimal(600))),
-        m3=lambda s: [s.buy("AAPL", n) for n in range(1, 4)],
+        m3=lambda s: [s.buy("AAPL", n, because="more than a page" * 300) for n in range(1, 4)],
         m5=lambda s: s.cancel(ids[0]),
         m6=lambda s: s.buy("AAPL", 1),
     )

@@ -124,14 +124,14 @@ def credentials_of(config: Common, variables: Mapping[str, env.Variable] | None 
     if config.api_key and config.api_secret:
         return Credentials.of(config.api_key, config.api_secret)
     if config.api_key or config.api_secret:
-        raise ConfigError("A key needs its secret, and a secret its key.", remedy="Set both, or neither.", code="E010")
+        raise ConfigError("A key needs its secret, and a secret its key.", remedy="Set both, or neither.", code="E008")
     found = env.keys(env.Environment(os.environ, dotenv=Path(".env")) if variables is None else variables)
     if found is None:
         raise ConfigError(
             "There are no keys for Alpaca.",
             why="neither the configuration of the client nor the environment has them",
             remedy="Set ALPACA_API_KEY and ALPACA_SECRET_KEY.",
-            code="E010",
+            code="E008",
         )
     return Credentials(found.key, found.secret)
 
