@@ -20,7 +20,7 @@ from puna.alpaca.connection import Answer, DialError, OnWire, Origin
 from puna.alpaca.hosts import Credentials, Endpoints, check_host
 from puna.alpaca.pace import Backoff, Breaker, Budget, RateHeaders, Verdict, shared_budget
 from puna.alpaca.refusals import error_of
-from puna.alpaca.request import Api, Paged, Paging, Request
+from puna.alpaca.request import Api, Composite, Paged, Paging, Request
 from puna.alpaca.trading import get_clock
 from puna.alpaca.transport import USER_AGENT, failure, marked, named, rate_headers, read_body
 from puna.alpaca.turnstile import Turnstile
@@ -107,9 +107,11 @@ class AsyncAlpaca:
     @overload
     def __call__(self, call: Request[T]) -> Awaitable[T]: ...
     @overload
+    def __call__(self, call: Composite[T]) -> Awaitable[T]: ...
+    @overload
     def __call__(self, call: Paged[T]) -> AsyncIterator[T]: ...
-    def __call__(self, call: Request[T] | Paged[T]) -> Awaitable[T] | AsyncIterator[T]:
-        """The answer of a request, or the items of a paged one, page by page.
+    def __call__(self, call: Request[T] | Composite[T] | Paged[T]) -> Awaitable[T] | AsyncIterator[T]:
+        """The answer of a request or of several, or the items of a paged one, page by page.
 
         Raises:
             BrokerError: the broker said no.
@@ -117,7 +119,9 @@ class AsyncAlpaca:
             DeadlineError: no answer in time.
             ProtocolError: an answer that cannot be read.
         """
-        return self._request(call) if isinstance(call, Request) else self._items(call)
+        if isinstance(call, Paged):
+            return self._items(call)
+        return self._request(call) if isinstance(call, Request) else self._composed(call)
 
     async def __aenter__(self) -> Self:
         return self
@@ -138,6 +142,24 @@ class AsyncAlpaca:
         while paging.request is not None:
             for item in paging.take(await self._request(paging.request)):
                 yield item
+
+    async def _composed(self, composite: Composite[T]) -> T:
+        steps = composite.steps()
+        try:
+            ask = next(steps)
+            while True:
+                try:
+                    if isinstance(ask, Paged):
+                        answer: Any = [item async for item in self._items(ask)]
+                    else:
+                        answer = await self._request(ask)
+                except PunaError as error:
+                    ask = steps.throw(error)
+                else:
+                    ask = steps.send(answer)
+        except StopIteration as end:
+            found: T = end.value
+            return found
 
     async def _request(self, request: Request[T]) -> T:
         attempt = 0
@@ -291,10 +313,15 @@ class Alpaca:
     @overload
     def __call__(self, call: Request[T]) -> T: ...
     @overload
+    def __call__(self, call: Composite[T]) -> T: ...
+    @overload
     def __call__(self, call: Paged[T]) -> Iterator[T]: ...
-    def __call__(self, call: Request[T] | Paged[T]) -> T | Iterator[T]:
-        """The answer of a request, or the items of a paged one; raises what AsyncAlpaca raises."""
-        return self._wait(self._alpaca._request(call)) if isinstance(call, Request) else self._items(call)  # noqa: SLF001
+    def __call__(self, call: Request[T] | Composite[T] | Paged[T]) -> T | Iterator[T]:
+        """The answer of a request or of several, or the items of a paged one; raises what AsyncAlpaca raises."""
+        if isinstance(call, Paged):
+            return self._items(call)
+        inner = self._alpaca
+        return self._wait(inner._request(call) if isinstance(call, Request) else inner._composed(call))  # noqa: SLF001
 
     def __enter__(self) -> Self:
         return self

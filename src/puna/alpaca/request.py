@@ -4,7 +4,7 @@
 `Paging`, which refuses to take a part for the whole: a page that repeats, or never ends, is an error.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,6 +20,8 @@ from puna.wire.codec import decode, format_time
 
 __all__ = [
     "Api",
+    "Ask",
+    "Composite",
     "Lane",
     "Moment",
     "Page",
@@ -27,6 +29,7 @@ __all__ = [
     "Paging",
     "Parameter",
     "Request",
+    "Steps",
     "data_request",
     "mapped",
     "moment",
@@ -103,6 +106,21 @@ class Paged(Generic[T]):
 
     page: Callable[[str | None], Request[Page[T]]]
     cap: int = PAGE_CAP
+
+
+Ask: TypeAlias = Request[Any] | Paged[Any]
+Steps: TypeAlias = Generator[Ask, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Composite(Generic[T]):
+    """A question that takes several calls.
+
+    `steps()` yields each, is sent its answer (a list for a paged one), and returns the answer to the question. Errors
+    are thrown into it, where it may take them for an answer.
+    """
+
+    steps: Callable[[], Steps[T]]
 
 
 class Paging(Generic[T]):

@@ -32,6 +32,26 @@ VERBS: dict[str, tuple[str, str]] = {
     "account": ("puna.cli.account", "What the account holds and what it may spend."),
     "positions": ("puna.cli.account", "What is held, at which price, with which profit."),
     "orders": ("puna.cli.account", "Open orders; with --status, closed ones too."),
+    "order": ("puna.cli.order", "Place one order; --preview shows cost and objections and sends nothing."),
+    "cancel": ("puna.cli.order", "Ask to cancel one order, by its id or its client_order_id, or all open ones."),
+    "close": (
+        "puna.cli.order",
+        "Close one position, or a part of it, or all; one line for each says what the broker answered.",
+    ),
+    "activity": (
+        "puna.cli.activity",
+        "What moved cash or positions: fills, fees, dividends, deposits, assignments.",
+    ),
+    "quote": ("puna.cli.quote", "The latest quotes, with mid and spread: stocks, options, coins."),
+    "history": ("puna.cli.quote", "Bars of any timeframe, to the end of the span: stocks, options, coins."),
+    "chain": (
+        "puna.cli.chain",
+        "The options of one underlying around its price: quotes, implied volatility, Greeks.",
+    ),
+    "watchlist": (
+        "puna.cli.watchlist",
+        "Lists of symbols that the broker keeps: show, make, change and delete them.",
+    ),
     "halt": ("puna.cli.halt", "Stop all new orders of a run, now and after every restart, until `puna resume`."),
     "why": (
         "puna.cli.why",

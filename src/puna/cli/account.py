@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from puna.config import Config
     from puna.wire.trading import Order, Position
 
-__all__ = ["account", "ask", "orders", "positions"]
+__all__ = ["account", "ask", "orders", "positions", "print_wire"]
 
 T = TypeVar("T")
 
@@ -35,12 +36,15 @@ class NotRunningError(PunaError):
 @verbose_option
 def account(*, config: Path | None, as_json: bool) -> None:
     """What the account holds and what it may spend."""
+    from puna.alpaca.portfolio import get_portfolio
     from puna.alpaca.trading import get_account
 
-    found = _ask(config, lambda alpaca: alpaca(get_account()))
+    settings = load_config(config, follow_address=True)
+    found = ask(settings, lambda alpaca: alpaca(get_account()))
     if as_json:
-        _print(found)
+        print_wire(found)
         return
+    figures = ask(settings, lambda alpaca: alpaca(get_portfolio()))
     rows = {
         "account": found.account_number or found.id,
         "status": found.status,
@@ -49,6 +53,8 @@ def account(*, config: Path | None, as_json: bool) -> None:
         "long": money(found.long_market_value),
         "short": money(found.short_market_value),
         "buying power": money(found.buying_power),
+        "day P&L": _gain(figures.day_pl, figures.day_pl_pct),
+        "open P&L": _gain(figures.open_pl, figures.open_pl_pct),
         "initial margin": money(found.initial_margin),
         "maintenance margin": money(found.maintenance_margin),
         "blocked": ", ".join(name for name in _BLOCKS if getattr(found, name)) or "no",
@@ -57,6 +63,13 @@ def account(*, config: Path | None, as_json: bool) -> None:
     for name, value in rows.items():
         click.echo(f"{name.ljust(width)}  {value}")
     print_next("puna positions")
+
+
+def _gain(gained: Decimal | None, share: Decimal | None) -> str:
+    """+35.90 (+0.04 %)."""
+    if gained is None:
+        return "-"
+    return f"{gained:+,.2f}" + ("" if share is None else f" ({share * 100:+.2f} %)")
 
 
 _BLOCKS = ("account_blocked", "trading_blocked", "transfers_blocked", "trade_suspended_by_user")
@@ -72,7 +85,7 @@ def positions(*, config: Path | None, as_json: bool) -> None:
 
     found = _ask(config, lambda alpaca: alpaca(get_positions()))
     if as_json:
-        _print(found)
+        print_wire(found)
         return
     if found:
         print_rows([_position(each) for each in found], right=frozenset({"qty", "entry", "price", "value", "profit"}))
@@ -101,7 +114,7 @@ def orders(*, status: Literal["open", "closed", "all"], limit: int, config: Path
 
     found = _ask(config, newest)
     if as_json:
-        _print(found)
+        print_wire(found)
         return
     if found:
         print_rows([_order(each) for each in found], right=frozenset({"qty", "filled", "limit", "price"}))
@@ -153,6 +166,7 @@ def ask(config: "Config", question: "Callable[[AsyncAlpaca], Awaitable[T]]") -> 
 
 
 async def _answer(config: "Config", endpoints: "Endpoints", question: "Callable[[AsyncAlpaca], Awaitable[T]]") -> T:
+    from puna.alpaca.drift import DRIFT
     from puna.alpaca.http import AsyncAlpaca, Credentials
 
     if config.keys is None:
@@ -163,7 +177,10 @@ async def _answer(config: "Config", endpoints: "Endpoints", question: "Callable[
             code="E008",
         )
     async with AsyncAlpaca(Credentials(config.keys.key, config.keys.secret), endpoints) as alpaca:
-        return await question(alpaca)
+        answer = await question(alpaca)
+    for line in DRIFT.lines():
+        click.echo(line, err=True)
+    return answer
 
 
 def _endpoints(config: "Config") -> "Endpoints":
@@ -181,7 +198,7 @@ def _endpoints(config: "Config") -> "Endpoints":
     return Endpoints.at(config.base_url, config.data.feed)
 
 
-def _print(found: object) -> None:
+def print_wire(found: object) -> None:
     """The broker's own words as JSON."""
     from puna.wire.codec import encode
 
