@@ -52,6 +52,7 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/data_stocks.py": {"network"},
     "exchange/pages.py": {"network"},
     "exchange/paths.py": {"network"},
+    "exchange/events_api.py": {"network"},
     "exchange/sockets.py": {"network"},
     "exchange/requests.py": {"network"},
     "exchange/server.py": {"network", "disk"},  # disk: the event log

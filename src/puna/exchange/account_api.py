@@ -13,6 +13,8 @@ from puna.exchange.account_commands import (
     Configure,
     CreateWatchlist,
     DeleteWatchlist,
+    DoNotExercise,
+    Exercise,
     RemoveFromWatchlist,
     UpdateWatchlist,
 )
@@ -47,6 +49,8 @@ class AccountApi:
         router.add_get("/v2/account/activities", self.activities)
         router.add_get("/v2/account/activities/{activity_type}", self.activities_of_type)
         router.add_get("/v2/account/portfolio/history", self.history)
+        router.add_post("/v2/positions/{contract}/exercise", self.exercise)
+        router.add_post("/v2/positions/{contract}/do-not-exercise", self.do_not_exercise)
         router.add_get("/v2/watchlists", self.watchlists)
         router.add_post("/v2/watchlists", self.create_watchlist)
         router.add_get("/v2/watchlists:by_name", self.watchlist)
@@ -87,6 +91,12 @@ class AccountApi:
         except InvalidHistory as wrong:
             raise RefusedRequest(invalid(str(wrong))) from wrong
 
+    async def exercise(self, request: web.Request) -> web.Response:
+        return self._ask(Exercise(request.match_info["contract"]))
+
+    async def do_not_exercise(self, request: web.Request) -> web.Response:
+        return self._ask(DoNotExercise(request.match_info["contract"]))
+
     async def watchlists(self, _: web.Request) -> web.Response:
         return answer([without_nulls(each) for each in self._floor.venue.office.watchlists.all()])
 
@@ -124,6 +134,11 @@ class AccountApi:
         if isinstance(reply, Configurations):
             return answer(_configurations(reply))
         return web.Response(status=204)
+
+    def _ask(self, command: Command) -> web.Response:
+        """200 without a body (SPEC-T)."""
+        reply = self._floor.execute(command)
+        return refused(reply) if isinstance(reply, Refusal) else web.Response(status=200)
 
     def _activities(self, request: web.Request, types: set[str] | frozenset[str]) -> web.Response:
         query = request.query

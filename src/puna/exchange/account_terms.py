@@ -1,10 +1,22 @@
 """The terms of an account beside those of its orders: what days, corporate actions and expiries do to it."""
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-__all__ = ["AccountTerms"]
+from puna.exchange.actions import CorporateEvent
+
+__all__ = ["AccountTerms", "Assignment"]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """So many contracts of a short option are assigned at the beginning of that day."""
+
+    symbol: str
+    on: date
+    qty: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +38,8 @@ class AccountTerms:
             source says which.
         option_activities: when the activities of exercise, assignment and expiry are told: "next_day", as on paper
             (facts.md 5.7, NTA), or "at_once".
+        actions: corporate actions besides the splits of the market's data.
+        assignments: short options that are assigned on a morning, whatever they are worth.
         early_assignment: chance that a short option in the money is assigned over night, before its expiry.
         sell_out_minutes: how long before the close of its last day a long option in the money is sold where the account
             has not the means to exercise it (facts.md 5.5: 15:30; within an hour by OPT).
@@ -44,6 +58,8 @@ class AccountTerms:
     cash_in_lieu: bool = True
     split_orders: Literal["cancel", "adjust"] = "cancel"
     option_activities: Literal["next_day", "at_once"] = "next_day"
+    actions: tuple[CorporateEvent, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
     early_assignment: float = 0.0
     sell_out_minutes: int = 30
     house_rules: bool = True

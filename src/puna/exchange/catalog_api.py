@@ -9,9 +9,10 @@ from puna.exchange.account_commands import RequestLocate
 from puna.exchange.answers import RefusedRequest, answer, error, moment, number, words
 from puna.exchange.bodies import asset_told, without_nulls
 from puna.exchange.calendars import MARKETS, UsMarket, calendar_days, calendar_v3, clock_v3, local
+from puna.exchange.corporate import Sought
 from puna.exchange.floor import Floor
 from puna.exchange.refusals import Refusal
-from puna.exchange.requests import body_of, choice, date_of, refused
+from puna.exchange.requests import body_of, choice, date_of, invalid, refused
 from puna.wire.codec import decoder
 from puna.wire.locates import Locate, LocateRequest
 from puna.wire.trading import Asset
@@ -23,6 +24,8 @@ _LOCATES_PAGE, _MOST_LOCATES = 1000, 10_000
 _LOCATE_STATUS = ("", "active", "expired", "rejected")
 _DEFAULT_MARKET = "NYSE"
 _LONGEST_KEY = 128
+_LONGEST = timedelta(days=90)
+_CA_TYPES = {"dividend", "merger", "spinoff", "split", "reorg"}
 
 
 class CatalogApi:
@@ -34,6 +37,8 @@ class CatalogApi:
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get("/v2/assets", self.assets)
         router.add_get("/v2/assets/{asset:.+}", self.asset)
+        router.add_get("/v2/corporate_actions/announcements", self.announcements)
+        router.add_get("/v2/corporate_actions/announcements/{announcement}", self.announcement)
         router.add_get("/v2/clock", self.clock)
         router.add_get("/v2/calendar", self.calendar)
         router.add_get("/v3/clock", self.clock_v3)
@@ -57,6 +62,14 @@ class CatalogApi:
         if found is None:
             return error(404, 40410000, f"asset not found for {name[:40]}")
         return answer(asset_told(found))
+
+    async def announcements(self, request: web.Request) -> web.Response:
+        found = self._floor.venue.office.corporate.announcements(_sought(request))
+        return answer([without_nulls(each) for each in found])
+
+    async def announcement(self, request: web.Request) -> web.Response:
+        found = self._floor.venue.office.corporate.announcement(request.match_info["announcement"])
+        return error(404, 40410000, "announcement not found") if found is None else answer(without_nulls(found))
 
     async def clock(self, _: web.Request) -> web.Response:
         clock = self._floor.venue.clock(self._floor.now)
@@ -131,6 +144,21 @@ def _has_any(asset: Asset, attributes: set[str]) -> bool:
 def _place(asset: Asset) -> tuple[str, str, str]:
     """By class, exchange and symbol (SPEC-T)."""
     return asset.asset_class, asset.exchange or "", asset.symbol
+
+
+def _sought(request: web.Request) -> Sought:
+    """What announcements are wanted: types and both dates are required, at most 90 days apart (SPEC-T)."""
+    query = request.query
+    types = frozenset(word.lower() for word in words(query, "ca_types"))
+    if not types or not types <= _CA_TYPES:
+        raise RefusedRequest(invalid("invalid ca_types"))
+    since, until = date_of(query, "since"), date_of(query, "until")
+    if since is None or until is None:
+        raise RefusedRequest(invalid("since and until are required"))
+    if not timedelta(0) <= until - since <= _LONGEST:
+        raise RefusedRequest(invalid("the date range is limited to 90 days"))
+    kind = choice(query, "date_type", ("declaration_date", "ex_date", "record_date", "payable_date"))
+    return Sought(types, since, until, kind, query.get("symbol") or None, query.get("cusip") or None)
 
 
 def _wrong(message: str) -> web.Response:

@@ -10,6 +10,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from puna.core import sessions
 from puna.core.types import AssetClass, exact
+from puna.exchange.adjusting import adjust, is_adjustable
 from puna.exchange.admission import Admission
 from puna.exchange.agenda import Agenda, Deed
 from puna.exchange.blotter import Blotter
@@ -66,7 +67,12 @@ class Desk:
         marks: Mapping[str, Decimal],
         end: int,
     ) -> None:
-        self.ledger = Ledger(start=options.cash, schedule=options.fees or CALM)
+        self.ledger = Ledger(
+            start=options.cash,
+            schedule=options.fees or CALM,
+            compressed=options.account.compressed_fifo,
+            coin_fees_at=options.account.coin_fees_at,
+        )
         self.marks = dict(marks)
         self.blotter = Blotter()
         self.instruments = Instruments(market)
@@ -353,13 +359,32 @@ class Desk:
             yield from self._life.end(order, "canceled" if order.body.time_in_force in AUCTIONS else "expired", now)
 
     def split(self, symbol: str, old_rate: int, new_rate: int, now: int) -> Iterator[TradeUpdate]:
-        """Shares are split before the open: holdings keep their value, open orders of the symbol are canceled."""
+        """Shares are split before the open: holdings keep their value, open orders are canceled or adjusted."""
         for order in self.blotter.every_open(symbol):
-            yield from self._life.end(order, "canceled", now)
-        self.ledger.split(symbol, old_rate, new_rate)
+            if self._options.account.split_orders == "adjust" and is_adjustable(order):
+                self._books[symbol].remove(order)
+                adjust(order, old_rate, new_rate)
+                if order.ticket:
+                    self._books[symbol].add(order)
+            else:
+                yield from self._life.end(order, "canceled", now)
         if symbol in self.marks:
             self.marks[symbol] = self.marks[symbol] * old_rate / new_rate
-        self._log.append("split", now, {"new_rate": new_rate, "old_rate": old_rate, "symbol": symbol})
+        in_lieu = self.marks.get(symbol) if self._options.account.cash_in_lieu else None
+        whole = self.ledger.quantity(symbol) % 1 == 0
+        paid = self.ledger.split(symbol, old_rate, new_rate, in_lieu if whole else None)
+        told = {"new_rate": new_rate, "old_rate": old_rate, "symbol": symbol}
+        self._log.append("split", now, {**told, "paid": Amount(paid)} if paid else told)
+
+    def rename(self, old: str, new: str, now: int) -> Iterator[TradeUpdate]:
+        """What is held as `old` is held as `new`; open orders are canceled. The market tells prices as it did."""
+        for order in self.blotter.every_open(old):
+            yield from self._life.end(order, "canceled", now)
+        self.ledger.rename(old, new)
+        if old in self.marks:
+            self.marks[new] = self.marks[old]
+        self.instruments.rename(old, new)
+        self._log.append("rename", now, {"new": new, "old": old})
 
 
 def _underlying(legs: Sequence[LegHere]) -> str:

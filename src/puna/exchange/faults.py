@@ -28,7 +28,16 @@ from puna.errors import ConfigError
 from puna.seams import Rng
 from puna.wire.codec import parse_time
 
-__all__ = ["EVENT_ACTIONS", "REQUEST_ACTIONS", "SOCKET_ACTIONS", "Fault", "FaultScript", "load_faults", "read_faults"]
+__all__ = [
+    "EVENT_ACTIONS",
+    "FEED_ACTIONS",
+    "REQUEST_ACTIONS",
+    "SOCKET_ACTIONS",
+    "Fault",
+    "FaultScript",
+    "load_faults",
+    "read_faults",
+]
 
 REQUEST_ACTIONS = {
     "error_before": "answers `status` and does nothing",
@@ -49,6 +58,12 @@ SOCKET_ACTIONS = {
     "duplicate": "sends the frame twice",
     "reorder": "sends the frame after the next one",
     "lose": "does not send the frame",
+}
+FEED_ACTIONS = {
+    "drop_socket": "resets the TCP connection",
+    "delay": "sends the event `seconds` of market time later",
+    "duplicate": "sends the event twice",
+    "lose": "does not send the event, and says in a comment that messages were dropped",
 }
 EVENT_ACTIONS = {name: text for name, text in SOCKET_ACTIONS.items() if name != "ghost"}
 
@@ -121,6 +136,8 @@ def _actions(on: str) -> Mapping[str, str]:
     """The actions that can befall `on`."""
     if on == "socket:data":
         return SOCKET_ACTIONS
+    if on == "sse:activities":
+        return FEED_ACTIONS
     if on == "socket:trading" or re.fullmatch(r"event:(\*|[a-z_]+)", on):
         return EVENT_ACTIONS
     if re.fullmatch(r"([A-Z]+|\*) (/\S*|\*)", on):

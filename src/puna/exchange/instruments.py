@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import msgspec
+
 from puna.core import sessions
 from puna.exchange.market import Market
 from puna.exchange.option_margin import as_option
@@ -40,6 +42,14 @@ class Instruments:
     def known(self, name: str) -> Asset | None:
         """The same among those that have been named before."""
         return self.assets.get(self._names.get(name, name))
+
+    def rename(self, old: str, new: str) -> None:
+        """The same asset under another symbol; the old one is inactive."""
+        if old in self.assets:
+            known = self.assets[old]
+            self.assets[new] = msgspec.structs.replace(known, symbol=new)
+            self.assets[old] = msgspec.structs.replace(known, status="inactive", tradable=False)
+            self._names |= {new: new, known.id: new}
 
     def contract(self, name: str, now: int) -> OptionContract | None:
         """An option contract by symbol or id."""

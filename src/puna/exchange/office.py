@@ -4,7 +4,8 @@ It answers the commands that concern them, and keeps what the days leave behind.
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from datetime import date
+from decimal import ROUND_CEILING, Decimal
 
 from puna.core import sessions
 from puna.exchange import configurations
@@ -22,17 +23,20 @@ from puna.exchange.account_commands import (
     UpdateWatchlist,
 )
 from puna.exchange.activities import Activities
+from puna.exchange.corporate import CorporateActions, of_market
+from puna.exchange.desk import Desk
+from puna.exchange.expiry import OptionsLife
 from puna.exchange.history import Ask, Cashflow, Curve, history
-from puna.exchange.ledger import Cause, Charge, Ledger
+from puna.exchange.ledger import CENT, Cause, Charge
 from puna.exchange.locates import Locates
 from puna.exchange.log import EventLog
-from puna.exchange.refusals import Refusal, not_found, unprocessable
-from puna.exchange.statements import Standing
+from puna.exchange.market import Market
+from puna.exchange.refusals import Refusal, not_found
 from puna.exchange.terms import VenueOptions
 from puna.exchange.watchlists import Watchlists
 from puna.wire.account import Watchlist
 from puna.wire.codec import Amount
-from puna.wire.trading import Asset
+from puna.wire.trading import TradeUpdate
 
 __all__ = ["BackOffice"]
 
@@ -46,12 +50,10 @@ class BackOffice:
     Args:
         account_id: whose it is.
         opened: when the account was opened, ns.
-        ledger: its books.
+        desk: orders, books, prices.
+        market: which actions its data knows.
         options: the terms as they are without configurations.
         log: gets activities and fees.
-        find: an asset by symbol or id.
-        price: the last price of a symbol.
-        standing: the account's values now.
         govern: is told the terms under changed configurations.
     """
 
@@ -60,25 +62,65 @@ class BackOffice:
         *,
         account_id: str,
         opened: int,
-        ledger: Ledger,
+        desk: Desk,
+        market: Market,
         options: VenueOptions,
         log: EventLog,
-        find: Callable[[str], Asset | None],
-        price: Callable[[str], Decimal | None],
-        standing: Callable[[], Standing],
         govern: Callable[[VenueOptions], None],
     ) -> None:
         self.activities = Activities(account_id=account_id, log=log)
         self.configurations = configurations.first(options)
-        self.watchlists = Watchlists(account_id, self.activities.group, find)
-        self.locates = Locates(new_id=self.activities.group, find=find, price=price, pay=self._pay_locate)
+        self.watchlists = Watchlists(account_id, self.activities.group, desk.asset)
+        self.locates = Locates(
+            new_id=self.activities.group, find=desk.asset, price=desk.marks.get, pay=self._pay_locate
+        )
         self.curve = Curve(opened, options.cash)
-        self._ledger = ledger
+        self.corporate = CorporateActions(
+            events=(*of_market(market), *options.account.actions),
+            ledger=desk.ledger,
+            activities=self.activities,
+            pays=options.account.dividends,
+        )
+        self.options = OptionsLife(
+            account_id=account_id,
+            ledger=desk.ledger,
+            activities=self.activities,
+            terms=options.account,
+            find=desk.instruments.find,
+            available=lambda symbol: abs(desk.ledger.quantity(symbol)) - desk.claimed(symbol),
+            price=desk.marks.get,
+            means=lambda: desk.standing().buying_power,
+        )
+        self._desk = desk
+        self._ledger = desk.ledger
         self._options = options
         self._log = log
-        self._standing = standing
         self._govern = govern
+        self._changes = 0
         self.activities.book("JNLC", opened, net=options.cash, silent=True)
+
+    def begin_day(self, on: date, now: int) -> list[TradeUpdate]:
+        """What happened over night, and what the day brings before anybody trades."""
+        self._note_changes(now, silent=True)
+        self.options.begin_day(on, now)
+        told = self.corporate.begin_day(on, self._desk, now)
+        self._charge_interest(on, now)
+        self._note_changes(now)
+        return told
+
+    def sell_out(self, on: date, now: int) -> None:
+        """Options that cannot be paid for are sold on their last day."""
+        for symbol in self.options.hopeless(on):
+            self._desk.close(symbol, None, None, now)
+
+    def end_day(self, on: date, now: int) -> None:
+        """Fees, and the contracts that end."""
+        self._note_changes(now, silent=True)
+        self.charge_fees(now)
+        before = len(self._ledger.changes)
+        self.options.end_day(on, now)
+        self._changes = before
+        self._note_changes(now)
 
     def answer(self, command: AccountCommand, now: int) -> AccountReply | Refusal | None:
         """Does what a command wants."""
@@ -89,14 +131,16 @@ class BackOffice:
                 return self.watchlists.create(request, now)
             case RequestLocate(request, key):
                 return self.locates.create(request, key, now)
-            case Exercise(contract) | DoNotExercise(contract):
-                return unprocessable(f"{contract[:40]} is no position in options")
+            case Exercise(contract):
+                return self.options.exercise(contract, now)
+            case DoNotExercise(contract):
+                return self.options.refrain(contract, now)
             case _:
                 return self._watch(command, now)
 
     def history(self, ask: Ask, now: int) -> dict[str, object]:
         """GET /v2/account/portfolio/history."""
-        return history(ask, self.curve, self._flows(), now, self._standing().equity)
+        return history(ask, self.curve, self._flows(), now, self._desk.standing().equity)
 
     def charge_fees(self, now: int) -> None:
         """Charges what the day has accrued, and books it: FEE for each kind, CFEE for each coin."""
@@ -106,6 +150,29 @@ class BackOffice:
         self._book_fees(charged, now)
         for each in coins:
             self._book_coin(each, now)
+
+    def _charge_interest(self, on: date, now: int) -> None:
+        """Debit * rate / 360 for each night since the last trading day; so for borrowing (facts.md 4, MARG)."""
+        terms, nights = self._options.account, (on - sessions.previous_trading_day(on).date).days
+        if terms.interest is not None and self._ledger.cash < 0:
+            owed = (-self._ledger.cash * terms.interest / 360 * nights).quantize(CENT, ROUND_CEILING)
+            self._ledger.pay(Cause.INTEREST, -owed)
+            self.activities.book("INT", now, sub_type="MGN", net=-owed, description=f"Margin interest, {nights} days")
+        if terms.borrow is not None:
+            for symbol, held in sorted(self._ledger.holdings.items()):
+                asset = self._desk.asset(symbol)
+                if held.qty < 0 and asset is not None and asset.easy_to_borrow is False and asset.shortable:
+                    worth = -held.value(self._desk.marks[symbol])
+                    owed = (worth * terms.borrow / 360 * nights).quantize(CENT, ROUND_CEILING)
+                    self._ledger.charge(Cause.BORROW, owed, symbol)
+                    self.activities.book("FEE", now, symbol=symbol, net=-owed, description=f"Borrow fee, {symbol}")
+
+    def _note_changes(self, now: int, *, silent: bool = False) -> None:
+        """Logs what has changed the books besides trades and fees, which have lines of their own."""
+        new, self._changes = self._ledger.changes[self._changes :], len(self._ledger.changes)
+        for change in new if not silent else ():
+            booked = {"symbol": change.symbol, "qty": Amount(change.qty), "cash": Amount(change.cash)}
+            self._log.append("booked", now, {"cause": change.cause.value, **booked})
 
     def _configure(self, changed: object) -> AccountReply | Refusal:
         if isinstance(changed, Refusal):
@@ -135,7 +202,7 @@ class BackOffice:
         return not_found("watchlist not found") if known is None else deed(known)
 
     def _pay_locate(self, symbol: str, fee: Decimal, now: int) -> bool:
-        if fee > self._standing().non_marginable_buying_power:
+        if fee > self._desk.standing().non_marginable_buying_power:
             return False
         self._ledger.charge(Cause.BORROW, fee, symbol)
         self.activities.book("FEE", now, symbol=symbol, net=-fee, description=f"Locate fee, {symbol}")

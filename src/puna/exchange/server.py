@@ -21,6 +21,7 @@ from puna.core import sessions
 from puna.errors import ConfigError
 from puna.exchange.api import Doors, TradingApi
 from puna.exchange.data_api import add_data_routes
+from puna.exchange.events_api import EventsApi
 from puna.exchange.faults import Fault, FaultScript
 from puna.exchange.floor import NANOS, Batch, Cut, Floor, seconds
 from puna.exchange.joint import build_market
@@ -163,6 +164,7 @@ class ExchangeServer:
         application = web.Application(middlewares=self._doors.middlewares(), client_max_size=_LARGEST_BODY)
         TradingApi(self._floor).add_routes(application.router)
         add_data_routes(application.router, self._floor, self.config, self._clock, self._sockets.serve_data)
+        EventsApi(self._floor, self._clock).add_routes(application.router)
         self._sockets.add_routes(application.router)
         return application
 

@@ -101,12 +101,10 @@ class Venue:
         self.office = BackOffice(
             account_id=self._account_id,
             opened=self._opened_at,
-            ledger=self.ledger,
+            desk=self._desk,
+            market=market,
             options=options,
             log=log,
-            find=self._desk.asset,
-            price=self._desk.marks.get,
-            standing=self._desk.standing,
             govern=self._govern,
         )
         for day in days:
@@ -116,6 +114,11 @@ class Venue:
     def ledger(self) -> Ledger:
         """The venue's own books."""
         return self._desk.ledger
+
+    @property
+    def options(self) -> VenueOptions:
+        """The terms, as configurations have left them."""
+        return self._options
 
     def handle(self, command: Command, now: int) -> tuple[Reply, list[Event]]:
         """Does what is due, then answers. Most of what follows comes later, from `advance`."""
@@ -238,25 +241,36 @@ class Venue:
 
     def _plan(self, day: TradingDay) -> None:
         """The boundaries of a day."""
+        early = self._options.account.sell_out_minutes * _MINUTE
         self._desk.at(day.pre_open, lambda now: self._begin_day(day.date, now))
         self._desk.at(day.open, self._desk.open_session)
+        self._desk.at(day.close - early, lambda now: self._sell_out(day.date, now))
         self._desk.at(day.close, self._close_day)
-        self._desk.at(day.post_close, self._end_day)
+        self._desk.at(day.post_close, lambda now: self._end_day(day.date, now))
 
     def _begin_day(self, on: date, now: int) -> list[TradeUpdate]:
-        """The last day's closing values become history; splits of the day are applied before anybody trades."""
+        """The last day's closing values become history; what the day brings is applied before anybody trades."""
         told: list[TradeUpdate] = []
-        for symbol in self._market.symbols:
-            for split in self._market.splits(symbol):
-                if split.ex_date == on and now > self._opened_at:
-                    told += self._desk.split(symbol, split.old_rate, split.new_rate, now)
-                    if symbol in self._closes:
-                        self._closes[symbol] = self._closes[symbol] * split.old_rate / split.new_rate
+        if now > self._opened_at:
+            told = self.office.begin_day(on, now)
+            self._rebase(on)
         self._last = self._closing
         self.ledger.begin_day(self._closes)
         values = {"cash": Amount(self.ledger.cash), "last_equity": Amount(self._last.equity)}
         self._log.append("day", now, {"date": on, **values})
         return [*told, *self._desk.open_session(now)]
+
+    def _rebase(self, on: date) -> None:
+        """Yesterday's closes in today's shares, under today's names."""
+        for event in self.office.corporate.on(on):
+            if event.symbol in self._closes and event.kind == "split":
+                self._closes[event.symbol] = self._closes[event.symbol] * event.old_rate / event.new_rate
+            elif event.symbol in self._closes and event.kind == "rename":
+                self._closes[event.new_symbol] = self._closes[event.symbol]
+
+    def _sell_out(self, on: date, now: int) -> list[TradeUpdate]:
+        self.office.sell_out(on, now)
+        return []
 
     def _close_day(self, now: int) -> list[TradeUpdate]:
         told = list(self._desk.expire(now))
@@ -265,9 +279,9 @@ class Venue:
         self.office.curve.close(sessions.date_of(now), self._closing.equity)
         return told
 
-    def _end_day(self, now: int) -> list[TradeUpdate]:
+    def _end_day(self, on: date, now: int) -> list[TradeUpdate]:
         told = list(self._desk.expire(now))
-        self.office.charge_fees(now)
+        self.office.end_day(on, now)
         return told
 
     def _govern(self, options: VenueOptions) -> None:
