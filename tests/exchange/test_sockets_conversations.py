@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.exchange.conversations import CHANNELS, DataConversation, TradingConversation
+from puna.exchange.conversations import DataConversation, TradingConversation
+from puna.exchange.feeds import CHANNELS
 from puna.exchange.frames import pack_market, pack_text, pack_trading, unpack
 from puna.wire.codec import Nanos, format_time
-from puna.wire.stream import BarMessage, ErrorMessage, QuoteMessage, Subscription, TradeMessage
+from puna.wire.stream import ErrorMessage, QuoteMessage, Subscription
 
 RECORDED = Path(__file__).parents[3] / "shared" / "alpaca" / "recorded"
 AUTH = {"action": "auth", "key": "K", "secret": "S"}
@@ -24,7 +25,7 @@ def _admit(key: str, secret: str) -> int:
     return 406 if key == "Z" else 0 if (key, secret) == ("K", "S") else 402
 
 
-def _data(**options: int) -> DataConversation:
+def _data(**options: Any) -> DataConversation:
     return DataConversation(_admit, **options)
 
 
@@ -185,15 +186,53 @@ def test_too_many_symbols_change_nothing() -> None:
     assert talk.wanted["trades"] == {"A"}
 
 
-def test_each_message_goes_to_who_asked_for_it() -> None:
-    """A symbol of a channel, or its star, and nothing else; control messages are nobody's data."""
-    talk = _subscribed(trades=["AAPL"], bars=["*"])
-    t = Nanos(1)
-    assert talk.wants(TradeMessage(S="AAPL", p=1.0, s=1.0, t=t))
-    assert not talk.wants(TradeMessage(S="IBM", p=1.0, s=1.0, t=t))
-    assert not talk.wants(QuoteMessage(S="AAPL", t=t))
-    assert talk.wants(BarMessage(S="IBM", o=1.0, h=1.0, l=1.0, c=1.0, v=1.0, t=t))
-    assert not talk.wants(ErrorMessage(code=400))
+def _feed(feed: str, **options: Any) -> DataConversation:
+    talk = DataConversation(_admit, feed=feed, **options)
+    talk.receive(AUTH)
+    return talk
+
+
+def _subscribe(talk: DataConversation, **channels: list[str]) -> Any:
+    return _said(talk.receive({"action": "subscribe", **channels}))[0]
+
+
+def test_each_feed_has_its_channels_and_its_symbols() -> None:
+    """Crypto takes pairs and books, options contracts, news their one channel; each acknowledgement names them all."""
+    crypto = _subscribe(_feed("crypto"), orderbooks=["BTC/USD"], bars=["*"])
+    assert set(crypto) == {"T", "trades", "quotes", "orderbooks", "bars", "updatedBars", "dailyBars"}
+    assert crypto["orderbooks"] == ["BTC/USD"]
+    options = _subscribe(_feed("options"), quotes=["AAPL120921C00700000"], trades=["*"])
+    assert options == {"T": "subscription", "trades": ["*"], "quotes": ["AAPL120921C00700000"]}
+    assert _subscribe(_feed("news"), news=["*"]) == {"T": "subscription", "news": ["*"]}
+    assert _subscribe(_feed("crypto"), trades=["AAPL"])["code"] == 400
+    assert _subscribe(_feed("options"), trades=["AAPL"])["code"] == 400
+
+
+@pytest.mark.parametrize(("switch", "code"), [(400, 400), (410, 410)])
+def test_a_channel_of_another_feed_is_refused_as_switched(switch: int, code: int) -> None:
+    """400 as measured, 410 as documented (facts.md 13.4); a channel of no feed is 400 either way."""
+    assert _subscribe(_feed("stocks", wrong_channel=switch), news=["*"])["code"] == code
+    assert _subscribe(_feed("stocks", wrong_channel=switch), nonsense=["*"])["code"] == 400
+
+
+def test_an_acknowledgement_can_name_only_what_is_in_use() -> None:
+    """As measured on v2/iex: no empty lists; corrections and cancelErrors come with trades (facts.md 7)."""
+    talk = _feed("stocks", name_all=False)
+    assert _subscribe(talk, trades=["AAPL"]) == {
+        "T": "subscription",
+        "trades": ["AAPL"],
+        "corrections": ["AAPL"],
+        "cancelErrors": ["AAPL"],
+    }
+    assert _said(talk.receive({"action": "unsubscribe", "trades": ["AAPL"]})) == [{"T": "subscription"}]
+
+
+def test_option_quotes_take_no_star_and_no_more_than_the_plan() -> None:
+    """413, and 405 without a change (facts.md 7)."""
+    talk = _feed("options", symbol_limit=1)
+    assert _subscribe(talk, quotes=["*"])["code"] == 413
+    assert _subscribe(talk, quotes=["AAPL120921C00700000", "AAPL120921P00700000"])["code"] == 405
+    assert talk.wanted["quotes"] == frozenset()
 
 
 @given(
@@ -202,7 +241,7 @@ def test_each_message_goes_to_who_asked_for_it() -> None:
         lambda inner: (
             st.lists(inner)
             | st.dictionaries(
-                st.sampled_from(["action", "key", "secret", "data", "streams", *CHANNELS]) | st.text(), inner
+                st.sampled_from(["action", "key", "secret", "data", "streams", *CHANNELS["stocks"]]) | st.text(), inner
             )
         ),
     )

@@ -74,6 +74,7 @@ class Chains:
         self._seed = seed
         self._level = lru_cache(maxsize=256)(self._level_on)
         self._terms = lru_cache(maxsize=4 * _KEPT)(self._terms_of)
+        self._by_step = lru_cache(maxsize=8)(self._by_step_of)
         self._tape = lru_cache(maxsize=_KEPT)(self._tape_of)
         self._prints = lru_cache(maxsize=_KEPT)(self._prints_of)
         self._ids = lru_cache(maxsize=2)(self._ids_on)
@@ -191,6 +192,22 @@ class Chains:
         """Prints between two times, both included, as far as they are known at `now`; oldest first."""
         last = now if end is None else min(end, now)
         return [each for each in self._forwards(symbol, start or 0, last) if (start or 0) <= each.t <= last]
+
+    def prints_at(self, underlying: str, ts: int) -> list[TradeMessage]:
+        """The prints of the listed chain at exactly that moment."""
+        for session in self._stocks.recent(underlying):
+            if session.open_ns <= ts < session.close_ns:
+                step = (ts - session.open_ns) // self._stocks.step_ns
+                printed = self._by_step(underlying, session).get(step, ()) if ts == self._moment(session, step) else ()
+                return [told for symbol, each in printed if (told := self._told(symbol, session, each))]
+        return []
+
+    def _by_step_of(self, underlying: str, session: Session) -> dict[int, list[tuple[str, _Print]]]:
+        found: dict[int, list[tuple[str, _Print]]] = {}
+        for symbol in self._listed(underlying, session.date):
+            for each in self._prints(symbol, session):
+                found.setdefault(each.step, []).append((symbol, each))
+        return found
 
     def bars(self, symbol: str, timeframe: str, start: int | None, end: int | None, now: int) -> list[Bar]:
         """Bars of prints whose left edge lies in [start, end], as far as they are known at `now`; oldest first."""
@@ -317,7 +334,10 @@ class Chains:
         ]
 
     def _time(self, session: Session, each: _Print) -> int:
-        return session.open_ns + each.step * self._stocks.step_ns
+        return self._moment(session, each.step)
+
+    def _moment(self, session: Session, step: int) -> int:
+        return session.open_ns + step * self._stocks.step_ns
 
     def _told(self, symbol: str, session: Session, each: _Print) -> TradeMessage | None:
         """The print at the price of its moment; none where nobody bids."""

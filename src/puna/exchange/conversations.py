@@ -8,21 +8,13 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from puna.wire.stream import (
-    BarMessage,
-    DailyBarMessage,
-    ErrorMessage,
-    QuoteMessage,
-    Subscription,
-    SuccessMessage,
-    TradeMessage,
-    UpdatedBarMessage,
-)
+from puna.exchange.feeds import CHANNELS
+from puna.wire.stream import ErrorMessage, Subscription, SuccessMessage
 
-__all__ = ["CHANNELS", "CODES", "Admit", "DataConversation", "TradingConversation"]
+__all__ = ["CODES", "Admit", "DataConversation", "TradingConversation"]
 
 Admit = Callable[[str, str], int]
-"""(key, secret) -> 0 when welcome, 402 when unknown, 406 when this key has its connection already."""
+"""(key, secret) -> 0 when welcome, 402 unknown, 406 this key has its connection already, 409 not in its plan."""
 
 CODES: Mapping[int, str] = {
     400: "invalid syntax",
@@ -33,48 +25,59 @@ CODES: Mapping[int, str] = {
     405: "symbol limit exceeded",
     406: "connection limit exceeded",
     407: "slow client",
+    409: "insufficient subscription",
+    410: "invalid subscribe action for this feed",
+    412: "option messages are only available in MsgPack format",
+    413: "star subscription is not allowed for option quotes",
 }
 
-CHANNELS: Mapping[str, str] = {
-    "trades": "trades",
-    "quotes": "quotes",
-    "bars": "bars",
-    "updatedBars": "updated_bars",
-    "dailyBars": "daily_bars",
-    "statuses": "statuses",
-    "lulds": "lulds",
-    "imbalances": "imbalances",
-}
-"""The channels one may ask for, and how the acknowledgement's fields are called."""
+_FIELDS: Mapping[str, str] = {"updatedBars": "updated_bars", "dailyBars": "daily_bars"}
+"""How the acknowledgement's fields are called, where they are called otherwise than the channel."""
 
 _FOLLOWS_TRADES = ("corrections", "cancel_errors")
-_SYMBOL = re.compile(r"\*|[A-Z][A-Z0-9.]{0,11}")
-_CHANNEL_OF: tuple[tuple[type, str], ...] = (
-    (UpdatedBarMessage, "updatedBars"),
-    (DailyBarMessage, "dailyBars"),
-    (TradeMessage, "trades"),
-    (QuoteMessage, "quotes"),
-    (BarMessage, "bars"),
-)
+_STOCK = re.compile(r"\*|[A-Z][A-Z0-9.]{0,11}")
+_SYMBOLS: Mapping[str, re.Pattern[str]] = {
+    "stocks": _STOCK,
+    "test": _STOCK,
+    "crypto": re.compile(r"\*|[A-Z0-9]{2,10}/[A-Z0-9]{3,5}"),
+    "options": re.compile(r"\*|[A-Z]{1,5}[0-9]?[0-9]{6}[CP][0-9]{8}"),
+    "news": re.compile(r"\*|[A-Z][A-Z0-9./]{0,15}"),
+}
 
 Answer = SuccessMessage | ErrorMessage | Subscription
 
 
 class DataConversation:
-    """The market-data stream: welcome, auth, subscribe, unsubscribe.
+    """A market-data stream: welcome, auth, subscribe, unsubscribe.
 
     Args:
         admit: whether these credentials may connect.
-        symbol_limit: how many symbols trades and quotes may hold together; 0 is no limit (Basic: 30).
+        symbol_limit: how many symbols trades and quotes may hold together; 0 is no limit (Basic: 30). Of options: how
+            many quotes.
+        feed: stocks, test, crypto, options or news.
+        wrong_channel: the code for a channel of another feed.
+        name_all: whether acknowledgements name channels without symbols.
     """
 
-    def __init__(self, admit: Admit, symbol_limit: int = 0) -> None:
+    def __init__(
+        self,
+        admit: Admit,
+        symbol_limit: int = 0,
+        *,
+        feed: str = "stocks",
+        wrong_channel: int = 400,
+        name_all: bool = True,
+    ) -> None:
         self._admit = admit
         self._symbol_limit = symbol_limit
+        self._feed = feed
+        self._wrong_channel = wrong_channel
+        self._name_all = name_all
+        self.channels = CHANNELS[feed]
         self.tried = False
         self.refused = 0
         self.key: str | None = None
-        self.wanted: dict[str, frozenset[str]] = dict.fromkeys(CHANNELS, frozenset())
+        self.wanted: dict[str, frozenset[str]] = dict.fromkeys(self.channels, frozenset())
 
     @property
     def ready(self) -> bool:
@@ -108,44 +111,48 @@ class DataConversation:
         self.key = key
         return [SuccessMessage(msg="authenticated")]
 
-    def wants(self, message: object) -> bool:
-        """True when the client has asked for this message of the market."""
-        channel = next((name for kind, name in _CHANNEL_OF if isinstance(message, kind)), None)
-        if channel is None:
-            return False
-        wanted = self.wanted[channel]
-        return "*" in wanted or getattr(message, "S", None) in wanted
-
     def _change(self, more: bool, channels: Mapping[str, Any]) -> list[Answer]:  # noqa: FBT001 - two verbs, one rule
-        if not _well_formed(channels):
-            return _error(400)
+        if code := self._ill_formed(channels):
+            return _error(code)
+        if more and self._feed == "options" and "*" in channels.get("quotes", ()):
+            return _error(413)
         wanted = dict(self.wanted)
         for channel, symbols in channels.items():
             wanted[channel] = wanted[channel] | set(symbols) if more else wanted[channel] - set(symbols)
-        if more and 0 < self._symbol_limit < len(wanted["trades"]) + len(wanted["quotes"]):
+        if more and 0 < self._symbol_limit < self._counted(wanted):
             return _error(405)
         self.wanted = wanted
         return [self._state()]
 
+    def _counted(self, wanted: Mapping[str, Collection[str]]) -> int:
+        """What the limit is for: quotes of options, trades and quotes of stocks and coins."""
+        names = ("quotes",) if self._feed == "options" else ("trades", "quotes")
+        return sum(len(wanted.get(name, ())) for name in names)
+
+    def _ill_formed(self, channels: Mapping[str, Any]) -> int:
+        """0 for channels of this feed, with lists of symbols, and one symbol at least; otherwise what is wrong."""
+        if foreign := [each for each in channels if each not in self.channels]:
+            return self._wrong_channel if all(each in _EVERY_CHANNEL for each in foreign) else 400
+        known = _SYMBOLS[self._feed]
+        lists = all(isinstance(each, list) for each in channels.values())
+        if not lists or not any(channels.values()):
+            return 400
+        symbols = (symbol for each in channels.values() for symbol in each)
+        return 0 if all(isinstance(symbol, str) and known.fullmatch(symbol) for symbol in symbols) else 400
+
     def _state(self) -> Subscription:
-        """The whole set, every channel named (the documented form; OBS saw only those in use)."""
-        lists = {field: sorted(self.wanted[channel]) for channel, field in CHANNELS.items()}
-        return Subscription(**lists, **dict.fromkeys(_FOLLOWS_TRADES, lists["trades"]))
+        """The whole set: every channel of the feed, as documented, or those in use, as OBS saw it."""
+        lists = {_FIELDS.get(each, each): sorted(self.wanted[each]) for each in self.channels}
+        if self._feed in ("stocks", "test"):
+            lists |= dict.fromkeys(_FOLLOWS_TRADES, lists["trades"])
+        return Subscription(**{field: symbols for field, symbols in lists.items() if symbols or self._name_all})
 
 
 def _error(code: int) -> list[Answer]:
     return [ErrorMessage(code=code, msg=CODES[code])]
 
 
-def _well_formed(channels: Mapping[str, Any]) -> bool:
-    """Known channels only, with lists of symbols, and one symbol at least."""
-    return all(channel in CHANNELS and _symbols(value) for channel, value in channels.items()) and any(
-        channels.values()
-    )
-
-
-def _symbols(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) and _SYMBOL.fullmatch(each) for each in value)
+_EVERY_CHANNEL = frozenset(channel for channels in CHANNELS.values() for channel in channels)
 
 
 class TradingConversation:

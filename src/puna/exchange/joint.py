@@ -104,6 +104,9 @@ class JointMarket:
     def contract(self, name: str, now: int) -> OptionContract | None:
         return self.chains.contract(name, now) if self.chains else None
 
+    def prints_at(self, underlying: str, ts: int) -> list[TradeMessage]:
+        return self.chains.prints_at(underlying, ts) if self.chains else []
+
     def greeks(self, symbol: str) -> Greeks | None:
         return self.chains.greeks(symbol) if self.chains else None
 
@@ -122,6 +125,8 @@ def build_market(config: ExchangeConfig) -> JointMarket:
         symbols=[each for each in named if "/" not in each],
         seed=config.seed,
         step_seconds=config.step_seconds,
+        halts=config.halts,
+        late=config.late_bars,
     )
     pairs = [each for each in named if "/" in each]
     coins = _coins(config, stocks, pairs) if pairs else None

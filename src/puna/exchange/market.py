@@ -13,15 +13,18 @@ from puna.exchange.playback import Session
 from puna.wire.contracts import OptionContract
 from puna.wire.crypto import CryptoOrderbook
 from puna.wire.market import Bar, DailyAuctions
-from puna.wire.stream import BarMessage, LuldMessage, QuoteMessage, StatusMessage, TradeMessage
+from puna.wire.stream import BarMessage, LuldMessage, QuoteMessage, StatusMessage, TradeMessage, UpdatedBarMessage
 from puna.wire.trading import Asset
 
-__all__ = ["BAR_DELAY", "Market", "MarketMessage", "MarketStep", "Session", "Split"]
+__all__ = ["BAR_DELAY", "LATE_BY", "Market", "MarketMessage", "MarketStep", "Session", "Split"]
 
-MarketMessage: TypeAlias = QuoteMessage | TradeMessage | BarMessage | StatusMessage | LuldMessage
+MarketMessage: TypeAlias = QuoteMessage | TradeMessage | BarMessage | UpdatedBarMessage | StatusMessage | LuldMessage
 
 BAR_DELAY = 500_000_000
 """A minute's bar is known, on the stream and over REST, half a second after the minute (facts.md 7, OBS)."""
+
+LATE_BY = 29_000_000_000
+"""A bar with a late print is revised 29 seconds after its minute (facts.md 7, OBS)."""
 
 
 class MarketStep(NamedTuple):
@@ -95,6 +98,9 @@ class Market(Protocol):
 
     def contract(self, name: str, now: int) -> OptionContract | None:
         """One option contract, by its OCC symbol or by its id."""
+
+    def prints_at(self, underlying: str, ts: int) -> list[TradeMessage]:
+        """The prints of a stock's listed options at exactly that moment."""
 
     def greeks(self, symbol: str) -> Greeks | None:
         """What an option's current quote implies; None where that cannot be computed (facts.md 6)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from puna.exchange.faults import Fault
+from puna.exchange.halts import Halt
 from puna.exchange.terms import VenueOptions
 
 __all__ = ["DEFAULT_DAY", "Books", "ExchangeConfig", "Lockstep", "Speed"]
@@ -44,6 +45,9 @@ class ExchangeConfig:
         symbols: what is traded: stocks of the data, and coins ("BTC/USD", invented prices around the clock); at least
             one stock. None: all stocks, no coins.
         options: whether the stocks have options; they cost nothing until somebody asks for one.
+        halts: when which stock does not trade.
+        late_bars: the part of the minute bars that are revised half a minute later (measured: 0.0006 to 0.0036).
+        busts: one print in so many is voided or corrected after its minute, on the stream and over REST; 0: none.
         cash: what the account starts with.
         venue: how the venue treats orders: latencies, fills, fees, visibility; its cash is the one above.
         keys: key id -> secret. None accepts any credentials, but never none at all. All keys share one account.
@@ -60,6 +64,10 @@ class ExchangeConfig:
         auth_seconds: how long a data socket may stay unauthenticated (wall time).
         binary_updates: the trading stream sends its JSON in binary frames, as paper does; False: text.
         ping_seconds: how often a socket is pinged when time runs free (wall time); no pong for 6 s closes it.
+        option_quotes: how many options' quotes one socket may hold; Alpaca: 200 on Basic, 1000 on Plus; 0: by the plan.
+        wrong_channel: what a channel of another feed gets: 400, as measured, or 410, as documented (facts.md 13.4).
+        name_all_channels: whether an acknowledgement names every channel of the feed, as documented, or only those in
+            use, as measured (facts.md 13.6).
         symbol_limit: how many symbols trades and quotes of one socket may hold; 0 is no limit. Alpaca's Basic: 30.
         backlog: frames that may wait for a slow reader before it gets 407 and is closed.
         step_seconds: market time between two quotes of a symbol.
@@ -70,6 +78,9 @@ class ExchangeConfig:
     days: int = 1
     symbols: tuple[str, ...] | None = None
     options: bool = True
+    halts: tuple[Halt, ...] = ()
+    late_bars: float = 0.0
+    busts: int = 0
     cash: Decimal = Decimal(100_000)
     venue: VenueOptions = field(default_factory=VenueOptions)
     keys: Mapping[str, str] | None = None
@@ -87,6 +98,9 @@ class ExchangeConfig:
     binary_updates: bool = True
     ping_seconds: float = 54.0
     symbol_limit: int = 0
+    option_quotes: int = 0
+    wrong_channel: Literal[400, 410] = 400
+    name_all_channels: bool = True
     backlog: int = 10_000
     step_seconds: int = 15
 

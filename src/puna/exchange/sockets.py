@@ -13,19 +13,23 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from puna.exchange.breakage import reset
 from puna.exchange.conversations import CODES, Admit, DataConversation, TradingConversation
+from puna.exchange.feeds import Teller, asked, teller
 from puna.exchange.floor import Batch, Cut, Floor, Kind, seconds
 from puna.exchange.frames import pack_market, pack_text, pack_trading, unpack
 from puna.exchange.options import ExchangeConfig, Speed
 from puna.exchange.paths import DATA_STREAMS
 from puna.exchange.venue import DataFrame, Event
 from puna.seams import Clock
-from puna.wire.stream import ErrorMessage
+from puna.wire.codec import Nanos
+from puna.wire.stream import BarMessage, ErrorMessage, QuoteMessage, Subscription, TradeMessage
 
 __all__ = ["Connection", "DataConnection", "Sockets", "TradingConnection"]
 
+_MINUTE = 60_000_000_000
 _LARGEST_MESSAGE = 1 << 20
 _PONG_SECONDS = 6.0
 _GOODBYE_SECONDS = 0.5
+_PAID = {"/v2/sip", "/v1beta1/opra", "/v1beta1/options/opra"}
 _ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 
 Send = Callable[[], Awaitable[None]]
@@ -202,11 +206,16 @@ class DataConnection(Connection):
 
     kind: Kind = "data"
 
-    def __init__(self, path: str, conversation: DataConversation, **rest: Any) -> None:
+    def __init__(self, path: str, conversation: DataConversation, teller: Teller, **rest: Any) -> None:
         super().__init__(path, **rest)
         self.conversation: DataConversation = conversation
+        self._teller = teller
+        self._counter = 0
 
     def greet(self, request: web.Request) -> None:
+        if DATA_STREAMS[self.path] == "options" and not self._msgpack:
+            self.refuse(412)
+            return
         self._answer(self.conversation.welcome())
         headers = request.headers
         if "APCA-API-KEY-ID" in headers or "APCA-API-SECRET-KEY" in headers:
@@ -215,12 +224,15 @@ class DataConnection(Connection):
             )
 
     def hear(self, message: Any) -> None:
-        self._answer(self.conversation.receive(message))
+        answers = self.conversation.receive(message)
+        self._answer(answers)
+        if isinstance(answers[0], Subscription) and (begin := self._teller.begin(self.conversation.wanted)):
+            self._answer(begin)
 
     def tell(self, events: Iterable[Event]) -> None:
         for event in events:
-            if isinstance(event, DataFrame) and (wanted := list(filter(self.conversation.wants, event.messages))):
-                self._answer(wanted)
+            if isinstance(event, DataFrame) and (told := self._teller.tell(event, self.conversation.wanted)):
+                self._answer(told)
 
     def too_slow(self) -> None:
         self.refuse(407)
@@ -230,7 +242,22 @@ class DataConnection(Connection):
         self.close(WSCloseCode.POLICY_VIOLATION, self._pack([ErrorMessage(code=code, msg=CODES[code])]))
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
-        return [*super().work(), self._authenticated_in_time()]
+        beat = [self._beat()] if DATA_STREAMS[self.path] == "test" else []
+        return [*super().work(), self._authenticated_in_time(), *beat]
+
+    async def _beat(self) -> None:
+        """The test stream never sleeps: its one symbol has a quote and a print every second of wall time."""
+        while not self.closed.is_set():
+            await self._clock.sleep(1.0)
+            self._counter += 1
+            if told := [each for each in beat(self._counter, self._clock.now()) if self._wants(each)]:
+                self._answer(told)
+
+    def _wants(self, message: Any) -> bool:
+        channel = "quotes" if isinstance(message, QuoteMessage) else "trades"
+        if isinstance(message, BarMessage):
+            channel = "bars"
+        return asked(self.conversation.wanted, channel, message.S)
 
     async def _authenticated_in_time(self) -> None:
         """Ends a connection on which nobody has tried to authenticate, or which is one too many."""
@@ -347,19 +374,32 @@ class Sockets:
         await asyncio.gather(*(each.gone() for each in leaving))
 
     async def serve_data(self, request: web.Request) -> web.StreamResponse:
-        conversation = DataConversation(self._admit(request.path), self._config.symbol_limit)
-        return await self._serve(request, DataConnection, conversation)
+        feed, config = DATA_STREAMS[request.path], self._config
+        limit = config.symbol_limit
+        if feed == "options":
+            limit = config.option_quotes or (200 if config.data_plan == "basic" else 1_000)
+        conversation = DataConversation(
+            self._admit(request.path),
+            limit,
+            feed=feed,
+            wrong_channel=config.wrong_channel,
+            name_all=config.name_all_channels,
+        )
+        told = teller(request.path, feed, self._floor.market, config)
+        return await self._serve(request, DataConnection, conversation, teller=told)
 
     async def _trading(self, request: web.Request) -> web.StreamResponse:
         return await self._serve(request, TradingConnection, TradingConversation(self._admit_trading))
 
-    async def _serve(self, request: web.Request, kind: type[Any], conversation: Any) -> web.StreamResponse:
+    async def _serve(
+        self, request: web.Request, kind: type[Any], conversation: Any, **further: Any
+    ) -> web.StreamResponse:
         self._floor.catch_up()
         until, status = self._refused.get(kind.kind, (0, 0))
         if self._floor.now < until:
             return web.Response(status=status, text="no healthy upstream")
         msgpack = request.headers.get("Content-Type", "").startswith("application/msgpack")
-        connection = kind(request.path, conversation, msgpack=msgpack, **self._rest)
+        connection = kind(request.path, conversation, msgpack=msgpack, **self._rest, **further)
         self._open.append(connection)
         try:
             return cast(web.StreamResponse, await connection.serve(request))
@@ -373,6 +413,8 @@ class Sockets:
             self._floor.catch_up()
             if not self._welcome(key, secret):
                 return 402
+            if self._config.data_plan == "basic" and path in _PAID:
+                return 409
             taken = any(each.live and (each.path, each.conversation.key) == (path, key) for each in self._open)
             return 406 if taken or self._floor.now < self._ghosts.get((path, key), 0) else 0
 
@@ -380,6 +422,18 @@ class Sockets:
 
     def _admit_trading(self, key: str, secret: str) -> int:
         return 0 if self._welcome(key, secret) else 402
+
+
+def beat(count: int, now: int) -> list[QuoteMessage | TradeMessage | BarMessage]:
+    """One second of FAKEPACA: a price that goes up and down, and a bar once a minute."""
+    ts, price = Nanos(now), 134.0 + abs(count % 200 - 100) / 100
+    fixed: dict[str, Any] = {"S": "FAKEPACA", "z": "C"}
+    quote = QuoteMessage(**fixed, t=ts, bp=price, bs=100.0, ap=price + 0.01, as_=100.0, bx="V", ax="V", c=["R"])
+    trade = TradeMessage(**fixed, t=ts, p=price, s=10.0, i=count, x="V", c=["@"])
+    if count % 60:
+        return [quote, trade]
+    start = Nanos(now - now % _MINUTE)
+    return [quote, trade, BarMessage(S="FAKEPACA", t=start, o=price, h=price, l=price, c=price, v=600, n=60, vw=price)]
 
 
 def _present(update: Any) -> dict[str, object]:

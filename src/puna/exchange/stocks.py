@@ -13,8 +13,9 @@ from puna.errors import ConfigError, DataError
 from puna.exchange import bars as candles
 from puna.exchange.bars import MINUTE, SECOND, UNIT, Candle, Timeframe
 from puna.exchange.data import SYMBOLS, DailyBar, Listing, Split, Tape, tape
-from puna.exchange.market import BAR_DELAY, MarketMessage, MarketStep
-from puna.exchange.playback import Playback, Session, play
+from puna.exchange.halts import Halt, HaltChange, changes, is_halted
+from puna.exchange.market import BAR_DELAY, LATE_BY, MarketMessage, MarketStep
+from puna.exchange.playback import Playback, Session, bar_message, play, updated_bar_message
 from puna.wire.codec import Amount, Nanos
 from puna.wire.market import Auction, Bar, DailyAuctions
 from puna.wire.stream import QuoteMessage, TradeMessage
@@ -28,12 +29,14 @@ _PLAYBACKS_KEPT = 64  # a symbol's day is about half a megabyte, and quick to ma
 
 
 class _Instant(NamedTuple):
-    """When something is due: a step of the session's path, or, where `step` is None, the bars of a minute."""
+    """When something is due: a step of the path, a halt, late revisions or, else, the bars of a minute."""
 
     ts: int
     minute: int
     step: int | None
     session: Session
+    late: bool = False
+    change: HaltChange | None = None
 
 
 def _when(instant: _Instant) -> int:
@@ -63,6 +66,8 @@ class ReplayMarket:
         history_days: sessions before `first` that have minute bars.
         running_bars: whether `bars` tells windows that are not over.
         tapes: where the daily data comes from.
+        halts: when which stock does not trade.
+        late: the part of the minute bars that are revised, because a print came late (measured: 0.0006 to 0.0036).
 
     Raises:
         DataError: a day that is not in the data, no trading day, or has no symbol; an unknown symbol.
@@ -80,6 +85,8 @@ class ReplayMarket:
         history_days: int = 5,
         running_bars: bool = True,
         tapes: Callable[[str], Tape] = tape,
+        halts: Sequence[Halt] = (),
+        late: float = 0.0,
     ) -> None:
         _check_numbers(days, step_seconds, history_days)
         found = {symbol: tapes(symbol) for symbol in sorted(set(symbols))}
@@ -91,6 +98,8 @@ class ReplayMarket:
         self._seed = seed
         self._step_ns = step_seconds * SECOND
         self._running_bars = running_bars
+        self._halts = tuple(halts)
+        self._late = late
         self._replayed = {session.date: session for session in self.sessions}
         self._recent = (*_before(self._tapes, first, history_days), *self.sessions)
         self._play = lru_cache(maxsize=_PLAYBACKS_KEPT)(self._playback)
@@ -170,7 +179,8 @@ class ReplayMarket:
 
     def quotes(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[QuoteMessage]:
         for playback, step, ts in self._steps(symbol, start, end, now):
-            yield playback.quote(step, ts)
+            if not is_halted(self._halts, symbol, ts):
+                yield playback.quote(step, ts)
 
     def trades(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[TradeMessage]:
         for playback, step, ts in self._steps(symbol, start, end, now):
@@ -208,14 +218,30 @@ class ReplayMarket:
             steps = range(session.open_ns, session.close_ns, self._step_ns)
             minutes = range(session.open_ns, session.close_ns, MINUTE)
             yield from heapq.merge(
+                (_Instant(each.ts, 0, None, session, change=each) for each in self._changes(session)),
                 (_Instant(ts, step // per_minute, step, session) for step, ts in enumerate(steps)),
                 (_Instant(ts + MINUTE + BAR_DELAY, minute, None, session) for minute, ts in enumerate(minutes)),
+                (
+                    _Instant(ts + MINUTE + LATE_BY, minute, None, session, late=True)
+                    for minute, ts in enumerate(minutes)
+                    if self._late
+                ),
                 key=_when,
             )
 
     def _playback(self, symbol: str, session: Session) -> Playback:
         each = self._tapes[symbol]
-        return play(each.listing, each.days[session.date], session, self._step_ns, self._seed)
+        quiet = (lambda ts: is_halted(self._halts, symbol, ts)) if self._halts else None
+        return play(
+            each.listing, each.days[session.date], session, self._step_ns, self._seed, late=self._late, quiet=quiet
+        )
+
+    def _changes(self, session: Session) -> list[HaltChange]:
+        return [
+            each
+            for each in changes(self._halts)
+            if session.open_ns <= each.ts < session.close_ns and each.symbol in self._tapes
+        ]
 
     def _playing(self, session: Session) -> Iterator[Playback]:
         for symbol, each in self._tapes.items():
@@ -226,10 +252,18 @@ class ReplayMarket:
         for playback in self._playing(here.session):
             if here.step is not None:
                 yield from self._tick(playback, here.step, Nanos(here.ts))
-            elif bar := playback.bar(here.minute):
-                yield bar
+            elif here.change is not None:
+                if here.change.symbol == playback.symbol:
+                    yield here.change.message(playback.tape)
+            elif here.late:
+                if here.minute in playback.late and (whole := playback.minutes[here.minute]):
+                    yield updated_bar_message(playback.symbol, candles.wire_bar(whole))
+            elif first := playback.first(here.minute):
+                yield bar_message(playback.symbol, candles.wire_bar(first))
 
     def _tick(self, playback: Playback, step: int, ts: int) -> Iterator[MarketMessage]:
+        if self._halts and is_halted(self._halts, playback.symbol, ts):
+            return
         self._quotes[playback.symbol] = quote = playback.quote(step, ts)
         yield quote
         if trade := playback.trade(step, ts):
@@ -243,9 +277,11 @@ class ReplayMarket:
                 yield from self._minutes_of(symbol, session, now)
 
     def _minutes_of(self, symbol: str, session: Session, now: int) -> Iterator[Candle]:
-        for each in self._play(symbol, session).minutes:
-            if each and each.start + MINUTE + BAR_DELAY <= now:
-                yield each
+        playback = self._play(symbol, session)
+        for minute, whole in enumerate(playback.minutes):
+            if whole and whole.start + MINUTE + BAR_DELAY <= now:
+                early = minute in playback.late and now < whole.start + MINUTE + LATE_BY
+                yield (playback.first(minute) if early else whole) or whole
 
     def _known_days(self, symbol: str, start: int | None, now: int) -> Iterator[Candle]:
         since = date.min if start is None else calendar.date_of(start)

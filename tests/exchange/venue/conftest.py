@@ -154,6 +154,9 @@ class ScriptedMarket:
             ppind=self._contracts[name],
         )
 
+    def prints_at(self, underlying: str, ts: int) -> list[TradeMessage]:
+        return []
+
     def greeks(self, symbol: str) -> None:
         return None
 
