@@ -11,7 +11,7 @@ SOURCES := src tests benchmarks examples tools
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-demo: $(VENV)/core.installed ## a trading day in about ten seconds: no account, no keys, no network
+demo: $(VENV)/$(if $(findstring --services,$(ARGS)),bus,core).installed ## a trading day in about ten seconds: no account, no keys, no network
 	@$(BIN)/puna demo $(ARGS)
 
 test: $(VENV)/native.installed ## all tests but the long trials, in a minute or two
@@ -67,6 +67,11 @@ $(VENV)/core.installed: locks/core.txt pyproject.toml
 	@if [ -e $(VENV)/dev.installed ]; then $(MAKE) --no-print-directory $(VENV)/dev.installed; \
 	else sh tools/install $(VENV) locks/core.txt; fi
 	@touch $@
+
+$(VENV)/bus.installed: locks/bus.txt pyproject.toml
+	@if [ -e $(VENV)/dev.installed ]; then $(MAKE) --no-print-directory $(VENV)/dev.installed; \
+	else sh tools/install $(VENV) locks/bus.txt; fi
+	@touch $@ $(VENV)/core.installed
 
 $(VENV)/dev.installed: locks/dev.txt pyproject.toml
 	@sh tools/install $(VENV) locks/dev.txt

@@ -24,9 +24,10 @@ BANNER = "SIMULATED EXCHANGE \N{MIDDLE DOT} no account, no keys, no network, pap
     type=click.FloatRange(0, 600),
     help="How long the day takes at least.  [default: 6 on a terminal, so that one sees it; else 0]",
 )
+@click.option("--services", is_flag=True, help="Through four processes on a bus, in about a minute.")
 @json_option
 @verbose_option
-def demo(seed: int, day: datetime, out: Path | None, seconds: float | None, as_json: bool) -> int:  # noqa: FBT001
+def demo(*, seed: int, day: datetime, out: Path | None, seconds: float | None, services: bool, as_json: bool) -> int:
     """A whole trading day on the simulated exchange: no account, no keys, no network."""
     on = day.date()
     if not as_json:
@@ -34,6 +35,10 @@ def demo(seed: int, day: datetime, out: Path | None, seconds: float | None, as_j
         click.echo(
             f"puna demo \N{MIDDLE DOT} {on:%A}, {on.day} {on:%B %Y}, real daily prices \N{MIDDLE DOT} seed {seed}\n"
         )
+    if services:
+        from puna.cli.demo_services import run_services
+
+        return run_services(seed, on, out or Path("runs") / "demo-services", as_json=as_json)
     from puna.cli.demo_run import run_demo  # what it needs takes a moment to import
 
     return run_demo(seed, on, out or Path("runs") / f"demo-{seed}", seconds, as_json=as_json)
