@@ -97,6 +97,7 @@ class Supervisor:
         environ: of the children.
         speed: of the exchange, in mode sim.
         exchange: further words of the exchange's command.
+        deaths: so many in a minute, and a component is left dead.
 
     Attributes:
         children: by name.
@@ -113,6 +114,7 @@ class Supervisor:
         *,
         speed: float = 60.0,
         exchange: Sequence[str] = (),
+        deaths: int = DEATHS,
         clock: Clock | None = None,
     ) -> None:
         self.children: dict[str, Child] = {}
@@ -126,6 +128,7 @@ class Supervisor:
         self._environ = dict(environ)
         self._speed = speed
         self._words = tuple(exchange)
+        self._patience = deaths
         self._clock = clock or SystemClock()
         self._tasks: list[asyncio.Task[None]] = []
         self._hearing: asyncio.Task[None] | None = None
@@ -162,6 +165,12 @@ class Supervisor:
     def ready(self) -> bool:
         """All four are."""
         return all(self.children[name].ready for name in ORDER)
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL, as a crash would be; for rehearsals."""
+        for name in names:
+            if (process := self.children[name].process) is not None and process.returncode is None:
+                process.kill()
 
     async def until_ready(self, seconds: float) -> bool:
         """Waits for all four; False when that takes longer."""
@@ -206,7 +215,7 @@ class Supervisor:
             child.deaths.append(now)
             while child.deaths and now - child.deaths[0] > WINDOW:
                 child.deaths.popleft()
-            if len(child.deaths) >= DEATHS and now - began < 10 * NANOS:
+            if len(child.deaths) >= self._patience and now - began < 10 * NANOS:
                 child.given_up = True
                 self.say(f"{child.name} died {len(child.deaths)} times in a minute and is left dead; its log says why")
                 return
