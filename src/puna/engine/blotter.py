@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from puna.core.orders import Order, from_intent, reduce
-from puna.core.portfolio import Portfolio, book, opening
+from puna.core.portfolio import Booking, Portfolio, book, enter, opening
 from puna.core.risk import Lock, Submit, Tally, TradingState
 from puna.core.types import ZERO, Fill
 from puna.engine.entries import (
@@ -23,6 +23,7 @@ from puna.engine.entries import (
     Evidence,
     Intent,
     Locked,
+    Moved,
     Note,
     Opening,
     ParentBegun,
@@ -37,6 +38,7 @@ from puna.engine.entries import (
 
 __all__ = ["EXTERNAL", "Blotter", "Booked", "Change", "ParentOrder"]
 
+FINEST = Decimal("1e-9")
 EXTERNAL = "external"
 """The strategy of orders that somebody else placed on the account."""
 
@@ -80,6 +82,7 @@ class Blotter:
         self.portfolio = Portfolio(cash=ZERO)
         self.sleeves: dict[tuple[str, str], Decimal] = {}
         self.states: dict[str, StateChange] = {}
+        self.moved: dict[str, Booking] = {}
         self.locks: dict[tuple[str, str], Lock] = {}
         self.tally: Tally | None = None
         self.cancels: set[str] = set()
@@ -140,8 +143,8 @@ class Blotter:
         match entry:
             case Epoch():
                 self.epoch = entry
-            case Opening():
-                self._open(entry)
+            case Opening() | Moved():
+                self._open(entry) if isinstance(entry, Opening) else self._move(entry.booking)
             case Refusal():
                 self.refusals.append(entry)
             case CancelAsked():
@@ -176,6 +179,19 @@ class Blotter:
             sorted(self.cancels),
         )
         return sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+    def _move(self, booking: Booking) -> None:
+        """Once for each reference; strategies' shares of what is held change with it."""
+        if booking.reference in self.moved:
+            return
+        before = self.portfolio.qty(booking.symbol)
+        self.moved[booking.reference] = booking
+        self.portfolio = enter(self.portfolio, booking)
+        after = self.portfolio.qty(booking.symbol)
+        if booking.qty and before:
+            for (strategy, symbol), qty in list(self.sleeves.items()):
+                if symbol == booking.symbol and qty:
+                    self.sleeves[strategy, symbol] = (qty * after / before).quantize(FINEST).normalize()
 
     def _restrict(self, entry: StateChange | Locked | Tallied) -> None:
         """What may be sent from here on, and what protections count from."""

@@ -11,6 +11,7 @@ import msgspec
 
 from puna.core.orders import Update
 from puna.core.parent import Parent
+from puna.core.portfolio import Booking
 from puna.core.risk import Breach, Lock, RiskLimits, RiskView, Tally, TradingState
 from puna.core.types import Bar, OrderIntent, Position
 from puna.errors import JournalError
@@ -25,6 +26,7 @@ __all__ = [
     "Evidence",
     "Intent",
     "Locked",
+    "Moved",
     "Note",
     "Opening",
     "ParentBegun",
@@ -218,6 +220,16 @@ class StateChange(_Entry, frozen=True, kw_only=True, tag="state", omit_defaults=
     scope: str = ""
 
 
+class Moved(_Entry, frozen=True, kw_only=True, tag="moved"):
+    """Cash or a position moved without an order of ours; the broker's activity says why."""
+
+    booking: Booking
+
+    @property
+    def key(self) -> str:
+        return self.booking.reference
+
+
 class Locked(_Entry, frozen=True, kw_only=True, tag="lock"):
     """A protection was set off."""
 
@@ -265,6 +277,7 @@ Entry: TypeAlias = (
     | ParentEnded
     | StateChange
     | Locked
+    | Moved
     | Tallied
     | Note
     | Told

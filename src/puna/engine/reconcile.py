@@ -12,14 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from puna.alpaca.account import get_activities
 from puna.alpaca.mapping import position
 from puna.alpaca.trading import get_clock, get_orders, get_positions
 from puna.core.decimals import plain
+from puna.core.portfolio import Booking
 from puna.core.risk import TradingState
 from puna.core.types import ZERO, Fill, Position
 from puna.engine.blotter import Change
-from puna.engine.entries import Opening, Reconciled
+from puna.engine.entries import Moved, Opening, Reconciled
 from puna.engine.gateway import Gateway
+from puna.engine.movements import bookings, told_later
 from puna.engine.record import BookRow, Books
 from puna.engine.sighting import Sighting
 from puna.errors import JournalError, PunaError
@@ -43,6 +46,7 @@ class Reconciliation:
         changed: orders of ours that moved while nobody looked.
         adopted: orders that our journal did not know; external ones among them.
         fills: what was booked for all that.
+        moved: what moved without an order: fees, dividends, splits, options that ended.
     """
 
     first: bool = False
@@ -50,6 +54,7 @@ class Reconciliation:
     changed: dict[str, str] = field(default_factory=dict)
     adopted: dict[str, str] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
+    moved: list[Booking] = field(default_factory=list)
 
     @property
     def equal(self) -> bool:
@@ -61,6 +66,8 @@ class Reconciliation:
         if self.first:
             return "the books begin with what the account holds"
         found = f"{len(self.changed)} orders moved, {len(self.adopted)} adopted, {len(self.fills)} fills booked"
+        if self.moved:
+            found += f", {len(self.moved)} movements of other kinds"
         differing = [
             f"{row.item}: ours {row.ours:f}, broker {row.broker:f}" for row in self.books.rows if not row.equal
         ]
@@ -71,7 +78,8 @@ class Reconciliation:
         moved = [f"{key}: {status}" for key, status in self.changed.items()]
         adopted = [f"{key}: found at the broker, {status}" for key, status in self.adopted.items()]
         fills = [f"{fill.client_order_id}: {fill.side} {fill.qty:f} at {fill.price:f}" for fill in self.fills]
-        return [*moved, *adopted, *fills, self.summary]
+        others = [_movement(each) for each in self.moved]
+        return [*moved, *adopted, *fills, *others, self.summary]
 
     def take(self, changes: Iterable[Change], known: Iterable[str]) -> None:
         """Notes what changed; `known` are the orders that the journal held before."""
@@ -80,6 +88,12 @@ class Reconciliation:
             key = change.order.client_order_id
             (self.changed if key in before else self.adopted)[key] = str(change.order.status)
             self.fills += change.fills
+
+
+def _movement(booking: Booking) -> str:
+    qty = f" {booking.qty:+f}" if booking.qty else ""
+    cash = f" {booking.cash:+f} USD" if booking.cash else ""
+    return f"{booking.reason} {booking.symbol}{qty}{cash} ({booking.reference})"
 
 
 async def reconcile(gateway: Gateway, *, accept: bool = False) -> Reconciliation:
@@ -103,6 +117,8 @@ async def reconcile(gateway: Gateway, *, accept: bool = False) -> Reconciliation
     await _catch_up(gateway, found)
     gateway.probe("reconcile-orders")
     broker_ts = await _compare(gateway, found)
+    if not found.equal and await _explain(gateway, found):
+        broker_ts = await _compare(gateway, found)
     if not found.equal and accept:
         await _open_books(gateway, "operator")
         broker_ts = await _compare(gateway, found)
@@ -112,6 +128,29 @@ async def reconcile(gateway: Gateway, *, accept: bool = False) -> Reconciliation
     await gateway.record(entry)
     gateway.probe("reconcile-end")
     return found
+
+
+async def _explain(gateway: Gateway, found: Reconciliation) -> bool:
+    """Books what the broker's activities say has moved since the books began; whether there was anything."""
+    opening, blotter = gateway.blotter.opening, gateway.blotter
+    if opening is None:
+        return False
+    since = max(opening.broker_ts, blotter.broker_ts) - LOOK_BACK
+    pages = gateway.alpaca(get_activities(category="non_trade_activity", after=since, direction="asc"))
+    known = {reference.partition("/")[0] for reference in blotter.moved}
+    try:
+        fresh = [each async for each in pages if each.id not in known and told_later(each, opening.broker_ts)]
+    except PunaError as error:  # without an explanation the difference stays
+        gateway.note(error.code, f"the broker's activities could not be read: {error.what}")
+        return False
+    rows = bookings(fresh, blotter.portfolio, await _positions(gateway), gateway.clock.now())
+    if rows:
+        await gateway.record(*(Moved(ts=each.ts, booking=each) for each in rows))
+        found.moved += rows
+    return bool(rows)
+
+
+LOOK_BACK = 7 * 86_400 * NANOS  # activities come late: on paper the next day, after a weekend on Monday
 
 
 def _check_account(account: trading.Account, opening: Opening | None) -> None:

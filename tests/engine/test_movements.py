@@ -1,0 +1,152 @@
+"""What moved without an order: each kind of activity as a booking, once, with its reference; and a night of fees."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from puna.core.portfolio import Booking, Reason, enter, opening
+from puna.core.types import Position
+from puna.engine.blotter import Blotter
+from puna.engine.entries import Moved, Opening
+from puna.engine.movements import bookings, told_later
+from puna.exchange.fees import FeeSchedule
+from puna.exchange.terms import VenueOptions
+from puna.wire.activities import Activity
+from puna.wire.codec import Amount, Nanos
+
+D = Decimal
+CALL = "SPY260320C00500000"
+
+
+def activity(kind: str, **terms: Any) -> Activity:
+    numbers = {name: Amount(value) for name, value in terms.items() if name in ("qty", "price", "net_amount")}
+    return Activity(id=terms.pop("id", "20260101000000000::a"), activity_type=kind, **(terms | numbers))
+
+
+def books(**held: tuple[str, str]) -> Any:
+    rows = [Position(symbol=symbol, qty=D(qty), cost=D(cost)) for symbol, (qty, cost) in held.items()]
+    return opening(D(1000), rows)
+
+
+def broker(**held: str) -> dict[str, Position]:
+    return {symbol: Position(symbol=symbol, qty=D(qty), cost=D(0)) for symbol, qty in held.items()}
+
+
+def after(ours: Any, *activities: Activity, there: dict[str, Position] | None = None) -> Any:
+    for each in bookings(activities, ours, there or {}, 1):
+        ours = enter(ours, each)
+    return ours
+
+
+@pytest.mark.parametrize(
+    ("kind", "net", "field"),
+    [
+        ("FEE", "-1.25", "fees"), ("DIV", "3.10", "income"), ("DIVNRA", "-0.46", "income"), ("INT", "-2", "income"),
+        ("CSD", "50", "transfers"), ("JNLC", "-50", "transfers"),
+    ],
+)  # fmt: skip
+def test_cash_has_its_place(kind: str, net: str, field: str) -> None:
+    """Fees, income and transfers are told apart, and cash is what the broker says."""
+    found = after(books(AAPL=("10", "1000")), activity(kind, net_amount=net, symbol="AAPL"))
+    assert found.cash == 1000 + D(net)
+    assert getattr(found, field) == (-D(net) if field == "fees" else D(net))
+    assert found.qty("AAPL") == 10
+
+
+def test_a_coins_fee_is_taken_from_the_coin() -> None:
+    """Bought 0.1, 0.00025 taken (R20), whatever sign the broker writes; the position's name is the canonical one."""
+    held = {"BTC/USD": ("0.1", "5000")}
+    for qty in ("-0.00025", "0.00025"):
+        assert after(books(**held), activity("CFEE", symbol="BTCUSD", qty=qty)).qty("BTC/USD") == D("0.09975")
+
+
+def test_a_split_is_what_the_position_became() -> None:
+    """The broker's position decides, the cost stays; cash in lieu is realised (R31)."""
+    ours = books(AAPL=("11", "1100"))
+    found = after(ours, activity("SPLIT", symbol="AAPL", qty="999", net_amount="7.5"), there=broker(AAPL="22"))
+    assert (found.qty("AAPL"), found.position("AAPL").cost, found.cash) == (22, 1100, D("1007.5"))
+    assert after(ours, activity("SPLIT", symbol="AAPL", qty="11"), there=broker(AAPL="11")) == ours
+
+
+@pytest.mark.parametrize("qty", ["-2", "2", None])
+def test_an_option_that_expires_is_gone_with_what_it_cost(qty: str | None) -> None:
+    """OPEXP: flat, its cost lost; never through flat, whatever number is told."""
+    terms = {} if qty is None else {"qty": qty}
+    found = after(books(**{CALL: ("2", "300")}), activity("OPEXP", symbol=CALL, **terms))
+    assert (found.qty(CALL), found.realised, found.cash) == (0, -300, 1000)
+    assert after(books(), activity("OPEXP", symbol=CALL, **terms)) == books()
+
+
+def test_an_assignment_brings_or_takes_shares_at_the_strike() -> None:
+    """OPASN takes the short call away, OPTRD the shares against the strike (NTA)."""
+    ours = books(**{CALL: ("-1", "-400"), "SPY": ("100", "45000")})
+    found = after(
+        ours,
+        activity("OPASN", symbol=CALL, qty="1", id="1::a"),
+        activity("OPTRD", symbol="SPY", qty="-100", price="500", net_amount="50000", id="2::b"),
+    )
+    assert found.positions == {}
+    assert (found.cash, found.realised) == (51_000, 5400)
+    put = after(books(), activity("OPTRD", symbol="SPY", qty="100", price="480", net_amount="-48000"))
+    assert (put.qty("SPY"), put.cash) == (100, -47_000)
+
+
+def test_a_rename_carries_position_and_cost_over() -> None:
+    """FB becomes META; nothing is realised."""
+    found = after(books(FB=("10", "2000")), activity("NC", symbol="META", qty="10"), there=broker(META="10"))
+    assert (found.qty("FB"), found.qty("META"), found.position("META").cost, found.realised) == (0, 10, 2000, 0)
+
+
+def test_an_unknown_kind_explains_nothing() -> None:
+    """What nobody here knows is not booked, so the difference stays to be seen (I27)."""
+    assert bookings([activity("XYZ", symbol="AAPL", net_amount="5")], books(), {}, 1) == []
+
+
+def test_what_was_before_the_books_is_in_their_opening() -> None:
+    """By creation, to the nanosecond; without it by a later day only."""
+    ts = 1_772_000_000_000_000_000  # 2026-02-25
+    assert told_later(activity("FEE", created_at=Nanos(ts + 1)), ts)
+    assert not told_later(activity("FEE", created_at=Nanos(ts)), ts)
+    assert told_later(activity("FEE", date="2026-02-26"), ts)
+    assert not told_later(activity("FEE", date="2026-02-25"), ts)
+    assert not told_later(activity("FEE", date="soon"), ts)
+    assert not told_later(activity("FEE"), ts)
+
+
+async def test_fees_of_the_night_are_explained_and_booked_once(lab: Any) -> None:
+    """Sold on the first day, charged after its close: the second day starts with equal books, the third as well."""
+    schedule = VenueOptions(fees=FeeSchedule())
+    market = lab.exchange(days=3, venue=schedule)
+    deeds = {"m1": lambda s: s.buy("AAPL", 50), "m3": lambda s: s.sell("AAPL", 50)}
+    first = market.trader(lab.scripted(**deeds), journal=lab.journal)
+    record = await first.run()
+    assert record.books is not None
+    assert record.books.equal
+    day = 24 * 60
+    second = market.trader(lab.scripted(), minutes=day + 30, journal=lab.journal)
+    record = await second.run()
+    assert record.books is not None
+    assert record.books.equal, record.books
+    assert record.state == "active"
+    moved = second.gateway.blotter.moved
+    assert moved
+    assert {each.reason for each in moved.values()} == {"fee"}
+    assert second.gateway.blotter.portfolio.fees == market.thread.books().fees > 0
+    third = market.trader(lab.scripted(), minutes=day + 60, journal=lab.journal)
+    await third.run()
+    assert third.gateway.blotter.moved == moved
+    assert third.gateway.blotter.portfolio.cash == market.thread.books().cash
+
+
+def test_sleeves_follow_a_split() -> None:
+    """Two strategies hold 6 and 4 of 10; after two for one they hold 12 and 8."""
+    blotter = Blotter()
+    held = (Position(symbol="AAPL", qty=D(10), cost=D(1000)),)
+    blotter.apply(1, Opening(ts=1, account_id="a", cash=D(0), positions=held, broker_ts=1, by="first start"))
+    blotter.sleeves.update({("a", "AAPL"): D(6), ("b", "AAPL"): D(4), ("a", "MSFT"): D(1)})
+    booking = Booking(reason=Reason.SPLIT, reference="x", ts=1, symbol="AAPL", qty=D(10))
+    for seq in (2, 3):  # told twice, booked once
+        blotter.apply(seq, Moved(ts=1, booking=booking))
+    assert blotter.portfolio.qty("AAPL") == 20
+    assert blotter.sleeves == {("a", "AAPL"): D(12), ("b", "AAPL"): D(8), ("a", "MSFT"): D(1)}
