@@ -1,6 +1,6 @@
 # Puna's commands; `make` alone lists them. Needs make and a Python 3.11 to 3.14, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash check-native check-oldest install native bench lock clean
+.PHONY: help demo test check crash proof check-native check-oldest install native bench lock clean
 
 VENV := .venv
 OLDEST := .venv-3.11
@@ -51,6 +51,9 @@ check-oldest: ## the tests on Python 3.11, where there is one beside a newer
 
 crash: $(VENV)/dev.installed ## the long campaign: thousands of SIGKILLs and lost answers, in about ten minutes
 	@$(BIN)/python $(PYTEST) tests/crash $(ARGS)
+
+proof: $(VENV)/dev.installed ## the exchange's ledger after ten thousand random days, in about ten minutes
+	@$(BIN)/python -m pytest -q tests/exchange/venue/test_ledger_proof.py $(ARGS)
 
 bench: $(VENV)/native.installed ## measure round trip and tick-to-order, against alpaca-py and a raw socket
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,6 +1,5 @@
 """Every refusal of an order, each with its status, code, words and further keys (facts.md 3 and 5.2)."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -497,76 +496,3 @@ def test_a_replacement_must_be_paid_for_too_and_holds_the_larger_of_both(here: A
 def test_an_order_that_does_not_exist(here: Any, do: str) -> None:
     """404 40410000 (facts.md 3)."""
     assert getattr(here, do)("nobody") == Refusal(404, 40410000, "order not found for nobody")
-
-
-def _insufficient(w: Any) -> Any:
-    w.order(qty=10)
-    w.to(2)
-    w.limit(200, side="sell", qty=10)
-    return w.submit(side="sell", qty=5)
-
-
-def _wash(w: Any) -> Any:
-    w.order(type="stop", stop_price=120)
-    return w.submit(side="sell")
-
-
-def _filled(w: Any) -> Any:
-    order = w.order()
-    w.to(2)
-    return w.cancel(order.id)
-
-
-def _twice(w: Any) -> Any:
-    w.order(client_order_id="mine")
-    return w.submit(client_order_id="mine")
-
-
-def _replacing(**change: Any) -> Callable[[Any], Any]:
-    def act(w: Any) -> Any:
-        order = w.limit(90)
-        w.to(2)
-        return w.replace(order.id, **change)
-
-    return act
-
-
-def _asking(**fields: Any) -> Callable[[Any], Any]:
-    return lambda w: w.submit(**fields)
-
-
-SITUATIONS: dict[str, Callable[[Any], Any]] = {
-    "qty or notional is required": _asking(qty=None),
-    "qty must be integer": _replacing(qty="1.5"),
-    "insufficient qty available for order": _insufficient,
-    "insufficient buying power": _asking(qty=486400),
-    "potential wash trade detected. use complex orders": _wash,
-    'order is already in "filled" state': _filled,
-    "client_order_id must be unique": _twice,
-    "fractional orders must be simple orders": _asking(qty="0.5", order_class="bracket"),
-    "order parameters are not changed": _replacing(limit_price=90),
-    "invalid limit_price 290.123": _asking(type="limit", limit_price="290.123"),
-    "invalid stop_price 290.123": _asking(type="stop", stop_price="290.123"),
-}
-
-
-@pytest.mark.parametrize("situation", SITUATIONS)
-def test_the_same_situation_gets_the_recorded_answer(here: Any, recorded: Any, situation: str) -> None:
-    """Status, code and keys are those of the recorded body, and so are the words where no number stands in them."""
-    real = next(each for each in recorded("error_bodies") if each["body"]["message"].startswith(situation))
-    refusal = SITUATIONS[situation](here)
-    assert isinstance(refusal, Refusal)
-    assert (refusal.status, refusal.code) == (real["http_status"], real["body"]["code"])
-    assert set(refusal.body) == set(real["body"])
-    assert [type(value) for key, value in sorted(refusal.body.items())] == [
-        type(value) for key, value in sorted(real["body"].items())
-    ]
-    if "(" not in refusal.message:
-        assert refusal.message == real["body"]["message"]
-
-
-def test_a_blocked_account_gets_the_recorded_answer(world: Any, recorded: Any) -> None:
-    """The body of alpaca-java#147."""
-    w = world(trading_blocked=True)
-    real = next(each for each in recorded("error_bodies") if "not allowed for account" in each["body"]["message"])
-    assert w.refused().body == real["body"]
