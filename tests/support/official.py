@@ -22,14 +22,10 @@ class Deviations:
     def __init__(self) -> None:
         read = tomllib.loads(_FILE.read_text("utf-8"))
         self.left_out: list[dict[str, Any]] = read.get("left_out", [])
-        self.pending: list[dict[str, Any]] = read.get("pending", [])
         self.deviations: list[dict[str, Any]] = read.get("deviation", [])
 
     def leaves_out(self, path: str) -> bool:
         return any(fnmatchcase(path, each["operations"]) for each in self.left_out)
-
-    def may_be_absent(self, path: str) -> bool:
-        return any(fnmatchcase(path, each["operations"]) for each in self.pending)
 
     def laid_over(self, specification: dict[str, Any]) -> dict[str, Any]:
         """The specification with every deviation that concerns it."""

@@ -100,12 +100,17 @@ class Locates:
         return LocateQuotes(quotes=quotes, errors=errors)
 
     def covers(self, symbol: str, qty: Decimal, now: int) -> Locate | None:
-        """An active locate, not used yet, for at least that many shares."""
-        for each in self._made:
-            fresh = self._as_of(each, now).status == "active" and each.id not in self._used
-            if fresh and each.symbol == symbol and (each.located_qty or 0) >= qty:
-                return each
-        return None
+        """The smallest active locate, not used yet, for at least that many shares."""
+        fitting = [each for each in self._fresh(symbol, now) if (each.located_qty or 0) >= qty]
+        return min(fitting, key=_size, default=None)
+
+    def largest(self, symbol: str, now: int) -> Decimal:
+        """How many shares one active locate that is not used yet is good for."""
+        return Decimal(max(map(_size, self._fresh(symbol, now)), default=0))
+
+    def _fresh(self, symbol: str, now: int) -> list[Locate]:
+        mine = (each for each in self._made if each.symbol == symbol and each.id not in self._used)
+        return [each for each in mine if self._as_of(each, now).status == "active"]
 
     def use(self, locate: Locate) -> None:
         """Each serves once (facts.md 5.2)."""
@@ -187,3 +192,7 @@ class Locates:
         if locate.status == "active" and locate.expires_at is not None and now >= locate.expires_at:
             return msgspec.structs.replace(locate, status="expired")
         return locate
+
+
+def _size(locate: Locate) -> int:
+    return locate.located_qty or 0

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import ROUND_CEILING, Decimal
 
 from puna.core import sessions
+from puna.core.types import AssetClass
 from puna.exchange import configurations
 from puna.exchange.account_commands import (
     AccountCommand,
@@ -36,7 +37,7 @@ from puna.exchange.terms import VenueOptions
 from puna.exchange.watchlists import Watchlists
 from puna.wire.account import Watchlist
 from puna.wire.codec import Amount
-from puna.wire.trading import TradeUpdate
+from puna.wire.trading import Order, TradeUpdate
 
 __all__ = ["BackOffice"]
 
@@ -97,7 +98,23 @@ class BackOffice:
         self._log = log
         self._govern = govern
         self._changes = 0
+        desk.survey.located = self.locates.largest
         self.activities.book("JNLC", opened, net=options.cash, silent=True)
+
+    @property
+    def approved_level(self) -> int:
+        """The level of options that the broker allows, whatever the configurations do to it."""
+        return self._options.options_level
+
+    def submitted(self, reply: object, now: int) -> None:
+        """A short sale of what is hard to borrow uses up its locate."""
+        if not isinstance(reply, Order) or reply.position_intent != "sell_to_open" or not reply.symbol:
+            return
+        asset = self._desk.asset(reply.symbol)
+        hard = asset is not None and asset.asset_class == AssetClass.US_EQUITY and asset.easy_to_borrow is False
+        locate = self.locates.covers(reply.symbol, reply.qty or Decimal(0), now) if hard else None
+        if locate is not None:
+            self.locates.use(locate)
 
     def begin_day(self, on: date, now: int) -> list[TradeUpdate]:
         """What happened over night, and what the day brings before anybody trades."""

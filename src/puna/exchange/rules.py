@@ -193,7 +193,19 @@ def exits(request: OrderRequest, here: Situation) -> Refusal | None:
     return None
 
 
-_ANY: tuple[Rule, ...] = (suspended, words, elite, stray_legs, size, prices, trail, client_order_id, asset, halted)
+_ANY: tuple[Rule, ...] = (
+    suspended,
+    words,
+    elite,
+    stray_legs,
+    size,
+    prices,
+    trail,
+    client_order_id,
+    asset,
+    halted,
+    rules_positions.closing_only,
+)
 _MULTILEG: tuple[Rule, ...] = (suspended, client_order_id)
 _EXIT_CHANGE: tuple[Rule, ...] = (suspended, prices, client_order_id, rules_stocks.sub_penny, rules_stocks.price_away)
 RULES: Mapping[str, tuple[Rule, ...]] = {

@@ -8,7 +8,7 @@ from puna.exchange.refusals import Refusal, forbidden, unprocessable
 from puna.exchange.situation import Situation, cost, intent, is_opening, shares
 from puna.wire.trading import OrderRequest
 
-__all__ = ["buying_power", "enough_shares", "position_intent", "wash_trade"]
+__all__ = ["buying_power", "closing_only", "enough_shares", "position_intent", "wash_trade"]
 
 
 def position_intent(request: OrderRequest, here: Situation) -> Refusal | None:
@@ -60,6 +60,13 @@ def enough_shares(request: OrderRequest, here: Situation) -> Refusal | None:
         related_orders=[order.id for order in against],
         symbol=here.asset.symbol if here.asset else "",
     )
+
+
+def closing_only(request: OrderRequest, here: Situation) -> Refusal | None:
+    """A position that has outgrown the account leaves only orders that close (facts.md 4, PROT; wording INF)."""
+    if here.is_restricted and is_opening(request, here):
+        return forbidden("account is restricted to closing transactions")
+    return None
 
 
 def buying_power(request: OrderRequest, here: Situation) -> Refusal | None:

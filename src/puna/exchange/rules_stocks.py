@@ -7,7 +7,7 @@ from puna.core import sessions
 from puna.exchange.groups import CLASSES
 from puna.exchange.hours import AUCTIONS
 from puna.exchange.refusals import Refusal, forbidden, unprocessable
-from puna.exchange.situation import Situation, cost, is_fractional, is_opening, market_price
+from puna.exchange.situation import Situation, cost, is_fractional, is_opening, market_price, shares
 from puna.wire.trading import OrderRequest
 
 __all__ = [
@@ -128,7 +128,8 @@ def short_sale(request: OrderRequest, here: Situation) -> Refusal | None:
     small = here.equity < _SMALL_ACCOUNT or here.options.multiplier == 1
     if not here.options.shorting_enabled or small:
         return forbidden("account is not allowed to short")
-    if not here.asset.shortable or here.asset.easy_to_borrow is False:
+    hard = here.asset.easy_to_borrow is False and shares(request, here) > here.located
+    if not here.asset.shortable or hard:
         return unprocessable(f'asset "{here.asset.symbol}" cannot be sold short')
     return None
 

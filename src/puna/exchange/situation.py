@@ -48,6 +48,8 @@ class Situation:
         bid: best bid now, None when there is none.
         ask: best ask now.
         last: the last price that is known.
+        located: shares of a hard-to-borrow stock that a locate is good for.
+        is_restricted: whether the account may only close.
         over: whether the symbol names a contract that has expired.
         halted: whether trading in the symbol is halted.
         cash_power: what options and coins may cost: money that margin does not multiply.
@@ -69,6 +71,8 @@ class Situation:
     bid: Decimal | None
     ask: Decimal | None
     last: Decimal | None
+    located: Decimal = Decimal(0)
+    is_restricted: bool = False
     over: bool = False
     halted: bool = False
     cash_power: Decimal = Decimal(0)

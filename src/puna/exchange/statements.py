@@ -6,6 +6,7 @@ Rules of the venue's own: it shares none with the client.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from puna.exchange.ledger import CENT, Holding
 from puna.exchange.live import amount
@@ -19,6 +20,8 @@ __all__ = ["Standing", "account_body", "maintenance", "position_body", "standing
 ZERO = Decimal(0)
 _HALF = Decimal("0.5")
 _SMALL_ACCOUNT = Decimal(2000)
+_MOST_POSITION = 6  # times equity (facts.md 4, PROT)
+_LARGE_DEBIT, _CONCENTRATED = Decimal(100_000), Decimal("0.7")  # facts.md 4, MARG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,7 @@ class Standing:
         cash_margin: what held options and coins take of the same.
         stock_value: long and short stocks, both positive.
         secured: cash that short options lock.
+        is_restricted: whether one position has outgrown the account, so that it may only close (PROT).
     """
 
     cash: Decimal
@@ -52,6 +56,7 @@ class Standing:
     cash_margin: Decimal = ZERO
     stock_value: Decimal = ZERO
     secured: Decimal = ZERO
+    is_restricted: bool = False
 
     @property
     def equity(self) -> Decimal:
@@ -103,7 +108,7 @@ def standing(
         short_value=amount(sum((value for value in values.values() if value < 0), ZERO)),
         initial_margin=_cents(paid + sum((_initial(values[symbol], assets[symbol]) for symbol in stocks), ZERO)),
         maintenance_margin=_cents(
-            paid + sum((maintenance(holdings[symbol].qty, marks[symbol]) for symbol in stocks), ZERO)
+            paid + _stock_maintenance({each: holdings[each].qty for each in stocks}, marks, assets, options, cash)
         ),
         multiplier=1 if equity < _SMALL_ACCOUNT else options.multiplier,
         formula=options.buying_power,
@@ -112,7 +117,29 @@ def standing(
         cash_margin=_cents(paid),
         stock_value=amount(sum((abs(values[symbol]) for symbol in stocks), ZERO)),
         secured=secured,
+        is_restricted=options.account.house_rules
+        and max(map(abs, values.values()), default=ZERO) > max(equity, ZERO) * _MOST_POSITION,
     )
+
+
+def _stock_maintenance(
+    held: Mapping[str, Decimal],
+    marks: Mapping[str, Decimal],
+    assets: Mapping[str, Asset],
+    options: VenueOptions,
+    cash: Decimal,
+) -> Decimal:
+    """By price, by what the asset itself requires (leveraged funds), and, of what is concentrated, a half (MARG)."""
+    values = {symbol: abs(qty) * marks[symbol] for symbol, qty in held.items()}
+    total, whole = ZERO, sum(values.values(), ZERO)
+    for symbol, qty in held.items():
+        asset = assets[symbol]
+        percent = asset.margin_requirement_long if qty > 0 else asset.margin_requirement_short
+        needed = max(maintenance(qty, marks[symbol]), values[symbol] * (percent or ZERO) / 100)
+        if options.account.house_rules and -cash >= _LARGE_DEBIT and values[symbol] >= whole * _CONCENTRATED:
+            needed = max(needed, values[symbol] * _HALF)
+        total += needed
+    return total
 
 
 def _cash_margin(
@@ -175,9 +202,17 @@ def position_body(asset: Asset, holding: Holding, price: Decimal, close: Decimal
 
 
 def account_body(
-    now: Standing, last: Standing, options: VenueOptions, accrued: Decimal, account_id: str, created_at: int
+    now: Standing,
+    last: Standing,
+    options: VenueOptions,
+    accrued: Decimal,
+    account_id: str,
+    created_at: int,
+    *,
+    approved: int,
+    asof: str,
 ) -> Account:
-    """GET /v2/account; `last` is the account at the last close (fields of facts.md 4, CAP)."""
+    """GET /v2/account; `last` is the account at the last close, on the day `asof` (fields of facts.md 4, CAP)."""
     level = str(options.options_level)
     shorts = options.shorting_enabled and now.multiplier > 1
     return Account(
@@ -203,15 +238,26 @@ def account_body(
         accrued_fees=amount(accrued),
         multiplier=amount(now.multiplier),
         created_at=Nanos(created_at),
-        options_approved_level=level,
+        options_approved_level=str(approved),
         options_trading_level=level,
         shorting_enabled=shorts,
         account_blocked=options.account_blocked,
         trading_blocked=options.trading_blocked,
         transfers_blocked=False,
         trade_suspended_by_user=options.trade_suspended_by_user,
-        balance_asof=None,
+        balance_asof=asof,
+        pending_reg_taf_fees=amount(0),
+        intraday_adjustments=amount(0),
+        effective_buying_power=amount(now.buying_power),
+        position_market_value=amount(now.long_value - now.short_value),
+        **_ended_fields(now) if options.account.pdt_fields else {},
     )
+
+
+def _ended_fields(now: Standing) -> dict[str, Any]:
+    """Of the pattern-day-trader rule, as they last were: nobody is one (facts.md 4)."""
+    power = amount(now.buying_power if now.multiplier == 4 else 0)
+    return {"pattern_day_trader": False, "daytrade_count": 0, "daytrading_buying_power": power}
 
 
 def _ratio(change: Decimal, base: Decimal) -> Decimal:

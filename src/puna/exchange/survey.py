@@ -1,6 +1,6 @@
 """What the account and the market are now, as acceptance sees them: standing, situation, legs, what is claimed."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from decimal import Decimal
 
 from puna.core import sessions
@@ -58,6 +58,7 @@ class Survey:
         self._marks = marks
         self._halted = halted
         self._options = options
+        self.located: Callable[[str, int], Decimal] = lambda _symbol, _now: ZERO
 
     def govern(self, options: VenueOptions) -> None:
         """From now on these terms hold."""
@@ -93,7 +94,7 @@ class Survey:
             self._marks,
             self._instruments.assets,
             self._options,
-            self._blotter.taken(without),
+            self._blotter.taken(without) + self._ledger.accrued,
             self._blotter.taken(without, cash=True),
         )
 
@@ -116,6 +117,8 @@ class Survey:
             known=self._blotter.by_client_id,
             buying_power=account.buying_power,
             equity=account.equity,
+            located=self.located(symbol, now),
+            is_restricted=account.is_restricted,
             bid=bid,
             ask=ask,
             last=self._marks.get(symbol),

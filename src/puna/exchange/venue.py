@@ -31,7 +31,8 @@ from puna.exchange.commands import (
     Submit,
 )
 from puna.exchange.desk import Desk
-from puna.exchange.ledger import Ledger
+from puna.exchange.lagging import Lag
+from puna.exchange.ledger import Holding, Ledger
 from puna.exchange.listing import Wanted, listed
 from puna.exchange.live import LiveOrder
 from puna.exchange.log import EventLog
@@ -107,6 +108,9 @@ class Venue:
             log=log,
             govern=self._govern,
         )
+        self._lag = Lag(options.account.positions_lag_ns)
+        if self._lag.ns:
+            self.ledger.witness = lambda symbol, before: self._lag.keep(symbol, before, self._now)
         for day in days:
             self._plan(day)
 
@@ -152,7 +156,14 @@ class Venue:
     def account(self, now: int) -> Account:  # noqa: ARG002 - values are as of the last step
         """GET /v2/account."""
         return account_body(
-            self._desk.standing(), self._last, self._options, self.ledger.accrued, self._account_id, self._opened_at
+            self._desk.standing(),
+            self._last,
+            self._options,
+            self.ledger.accrued,
+            self._account_id,
+            self._opened_at,
+            approved=self.office.approved_level,
+            asof=sessions.previous_trading_day(sessions.date_of(max(self._now, self._opened_at))).date.isoformat(),
         )
 
     def orders(self, **wanted: Any) -> list[Order]:
@@ -168,13 +179,15 @@ class Venue:
         return self._shown(self._desk.by_client_id.get(client_order_id), nested=False)
 
     def positions(self) -> list[Position]:
-        """GET /v2/positions."""
-        return [self._position(symbol) for symbol in self.ledger.positions]
+        """GET /v2/positions; where they lag, as they were before the latest changes."""
+        shown = self._lag.shown(self.ledger.holdings, self._now)
+        return [self._position(symbol, each) for symbol, each in sorted(shown.items())]
 
     def position(self, name: str) -> Position | None:
         """GET /v2/positions/{symbol or asset id}."""
         asset = self._desk.position_asset(name)
-        return self._position(asset.symbol) if asset and self.ledger.quantity(asset.symbol) else None
+        shown = self._lag.shown(self.ledger.holdings, self._now)
+        return self._position(asset.symbol, shown[asset.symbol]) if asset and asset.symbol in shown else None
 
     def asset(self, name: str) -> Asset | None:
         """GET /v2/assets/{symbol or id}."""
@@ -198,6 +211,7 @@ class Venue:
                 reply: Reply = [self._close_row(symbol, now) for symbol in self.ledger.positions]
             case Submit(request):
                 reply = self._desk.submit(request, now)
+                self.office.submitted(reply, now)
             case Replace(order_id, change):
                 reply = self._replace(order_id, change, now)
             case Cancel(order_id):
@@ -316,15 +330,10 @@ class Venue:
     def _shown(self, order: LiveOrder | None, *, nested: bool) -> Order | None:
         return order.shown(nested=nested) if order is not None and self._is_visible(order) else None
 
-    def _position(self, symbol: str) -> Position:
+    def _position(self, symbol: str, holding: Holding) -> Position:
         price = self._desk.marks[symbol]
-        return position_body(
-            self._desk.assets[symbol],
-            self.ledger.holdings[symbol],
-            price,
-            self._closes.get(symbol, price),
-            self._desk.claimed(symbol),
-        )
+        close = self._closes.get(symbol, price)
+        return position_body(self._desk.assets[symbol], holding, price, close, self._desk.claimed(symbol))
 
 
 def _last_closes(market: Market) -> dict[str, Decimal]:
