@@ -81,6 +81,11 @@ CODES: dict[str, Text] = {
         "negative time, two conditions at once. The message names the line.",
         "docs/exchange.md lists the actions and what they go with.",
     ),
+    "E047": Text(
+        "There is no such scenario",
+        "A scenario is a name for something that goes wrong on purpose at the exchange. Nothing was started.",
+        "`puna exchange --help` lists the names, docs/exchange.md says what each does and how to write one's own.",
+    ),
     "E033": Text(
         "The exchange's event log cannot be written",
         "The folder does not exist, or it may not be written to: nothing was started. Or the disk became full in the "

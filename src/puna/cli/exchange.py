@@ -14,8 +14,12 @@ import click
 from puna.cli.output import json_option, money, print_rows, verbose_option
 from puna.core import sessions
 from puna.errors import PunaError
+from puna.exchange.coins import COINS
+from puna.exchange.data import SYMBOLS
 from puna.exchange.faults import load_faults
 from puna.exchange.options import DEFAULT_DAY
+from puna.exchange.recorded import load
+from puna.exchange.scenarios import SCENARIOS, play_out
 from puna.exchange.server import ExchangeConfig, ExchangeServer, Lockstep, Speed
 from puna.seams import SystemClock
 
@@ -32,9 +36,32 @@ _PROGRESS_SECONDS = 1.0
 @click.option("--seed", default=7, show_default=True, help="Of prices, ids and chance.")
 @click.option("--speed", type=click.FloatRange(0, min_open=True), help="Market seconds in a second.  [default: 1]")
 @click.option("--lockstep", is_flag=True, help="Go on when every client has answered; no wall time.")
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), default=DEFAULT_DAY.isoformat(), show_default=True)
+@click.option(
+    "--day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help=f"The first day.  [default: {DEFAULT_DAY}, or the scenario's, or the recording's first]",
+)
 @click.option("--days", type=click.IntRange(1), default=1, show_default=True, help="How many sessions.")
-@click.option("--symbols", default="", help="A comma list; all when not given.")
+@click.option("--symbols", default="", help="A comma list of stocks and coins (AAPL,BTC/USD); all when not given.")
+@click.option("--no-options", is_flag=True, help="No options on the stocks.")
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Replay the bars of this file (.csv, .jsonl, .parquet) instead of the data that ships with Puna.",
+)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    type=click.Choice(list(SCENARIOS)),
+    metavar="NAME",
+    help="What goes wrong, by name; may be given several times: " + ", ".join(SCENARIOS) + ".",
+)
+@click.option(
+    "--plan",
+    type=click.Choice(["basic", "plus"]),
+    help="The market-data plan: basic has no SIP data of the last 15 minutes.  [default: plus]",
+)
 @click.option("--cash", type=Decimal, default=Decimal(100_000), show_default=True, help="What the account starts with.")
 @click.option("--key", "keys", multiple=True, metavar="ID:SECRET", help="Accept only these; without it, any.")
 @click.option(
@@ -49,34 +76,65 @@ _PROGRESS_SECONDS = 1.0
 @json_option
 @verbose_option
 def exchange(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - click's flag
-    """Start the Alpaca-compatible exchange, for any Alpaca client."""
+    """Start the Alpaca-compatible exchange, for any Alpaca client.
+
+    It replays real days of five stocks, with options on them, and invented coins around the clock; or days of your own
+    (--replay). Without --speed and --lockstep time runs as on the wall. Point a client at the printed addresses; any
+    key will do. docs/exchange.md tells the rest.
+    """
     return asyncio.run(_serve(_config(options), as_json=as_json))
 
 
 def _config(options: dict[str, Any]) -> ExchangeConfig:
     if options["lockstep"] and options["speed"]:
         raise click.UsageError("--lockstep and --speed exclude each other")
-    day: date = options["day"].date()
     lockstep: bool = options["lockstep"]
-    faults = load_faults(options["faults"], day=day) if options["faults"] else ()
-    symbols = tuple(part.strip().upper() for part in options["symbols"].split(",") if part.strip())
-    limit = options["rate_limit"]
-    return ExchangeConfig(
+    limit, day = options["rate_limit"], _day(options)
+    config = ExchangeConfig(
         seed=options["seed"],
         day=day,
         days=options["days"],
-        symbols=symbols or None,
+        symbols=_symbols(options),
+        options=not options["no_options"],
+        recording=options["replay"],
         cash=options["cash"],
         keys=_keys(options["keys"]),
         pacing=Lockstep() if lockstep else Speed(options["speed"] or 1.0),
-        faults=faults,
+        faults=load_faults(options["faults"], day=day) if options["faults"] else (),
         log_path=options["log"],
         host=options["host"],
         port=options["port"],
         wait_for=("data", "trading") if lockstep else (),
         lead_seconds=options["lead"] or (60 if lockstep else 5),
         rate_limit=(0 if lockstep else 200) if limit is None else limit,
+        data_plan=options["plan"] or "plus",
     )
+    return play_out(config, options["scenarios"])
+
+
+def _day(options: dict[str, Any]) -> date:
+    """The day that is asked for, or the one that goes with the scenario or the recording.
+
+    A scenario that needs a day of its own does not go with another one.
+    """
+    given: date | None = options["day"].date() if options["day"] else None
+    needed = {name: found.day for name in options["scenarios"] if (found := SCENARIOS[name]).day is not None}
+    if len(set(needed.values())) > 1 or (given and any(day != given for day in needed.values())):
+        names = ", ".join(f"{name} needs {day}" for name, day in needed.items())
+        raise click.UsageError(f"these days exclude each other: {names}")
+    if needed and options["replay"]:
+        raise click.UsageError(f"{next(iter(needed))} needs the data that ships with Puna, not --replay")
+    if given or needed:
+        return given or next(iter(needed.values()))
+    return load(options["replay"], options["seed"]).first_day if options["replay"] else DEFAULT_DAY
+
+
+def _symbols(options: dict[str, Any]) -> tuple[str, ...] | None:
+    """What is named; otherwise everything there is."""
+    named = tuple(part.strip().upper() for part in options["symbols"].split(",") if part.strip())
+    if named or options["replay"]:
+        return named or None
+    return (*SYMBOLS, *COINS)
 
 
 def _keys(pairs: tuple[str, ...]) -> dict[str, str] | None:

@@ -8,9 +8,10 @@ from puna.exchange.bars import SECOND
 from puna.exchange.blackscholes import Greeks
 from puna.exchange.chains import Chains
 from puna.exchange.coin_market import CoinMarket
-from puna.exchange.data import SYMBOLS, Split
+from puna.exchange.data import SYMBOLS, Split, tape
 from puna.exchange.market import MarketStep, Session
 from puna.exchange.options import ExchangeConfig
+from puna.exchange.recorded import load
 from puna.exchange.stocks import ReplayMarket
 from puna.wire.contracts import OptionContract
 from puna.wire.crypto import CryptoOrderbook
@@ -118,7 +119,8 @@ def build_market(config: ExchangeConfig) -> JointMarket:
         DataError: a symbol without prices, or a day without data.
         ConfigError: no stock is named.
     """
-    named = SYMBOLS if config.symbols is None else config.symbols
+    recording = load(config.recording, config.seed) if config.recording else None
+    named = config.symbols or (recording.symbols if recording else SYMBOLS)
     stocks = ReplayMarket(
         first=config.day,
         days=config.days,
@@ -126,6 +128,8 @@ def build_market(config: ExchangeConfig) -> JointMarket:
         seed=config.seed,
         step_seconds=config.step_seconds,
         halts=config.halts,
+        tapes=recording.tape if recording else tape,
+        paths=recording.path if recording else None,
         late=config.late_bars,
     )
     pairs = [each for each in named if "/" in each]

@@ -45,6 +45,8 @@ class ExchangeConfig:
         symbols: what is traded: stocks of the data, and coins ("BTC/USD", invented prices around the clock); at least
             one stock. None: all stocks, no coins.
         options: whether the stocks have options; they cost nothing until somebody asks for one.
+        recording: a file of recorded or downloaded bars to replay instead (`puna.exchange.recorded`); its symbols are
+            those that are traded when none are named.
         halts: when which stock does not trade.
         late_bars: the part of the minute bars that are revised half a minute later (measured: 0.0006 to 0.0036).
         busts: one print in so many is voided or corrected after its minute, on the stream and over REST; 0: none.
@@ -78,6 +80,7 @@ class ExchangeConfig:
     days: int = 1
     symbols: tuple[str, ...] | None = None
     options: bool = True
+    recording: Path | None = None
     halts: tuple[Halt, ...] = ()
     late_bars: float = 0.0
     busts: int = 0

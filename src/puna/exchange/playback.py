@@ -100,6 +100,7 @@ def play(
     *,
     late: float = 0.0,
     quiet: Callable[[int], bool] | None = None,
+    path: Path | None = None,
 ) -> Playback:
     """The day of that symbol, the same for the same seed.
 
@@ -110,10 +111,12 @@ def play(
         step_ns: from one quote to the next.
         seed: of the path.
         late: the part of the minutes whose last print comes late.
+        path: the way through the day, where it is known; otherwise it is made.
         quiet: whether nothing trades at a time (ns); what would have traded then does not.
     """
     steps = (session.close_ns - session.open_ns) // step_ns
-    path = intraday(day, steps, seeded_rng(f"{seed}:{listing.symbol}:{session.date}"))
+    if path is None:
+        path = intraday(day, steps, seeded_rng(f"{seed}:{listing.symbol}:{session.date}"))
     if quiet is not None:
         sizes = [0 if quiet(session.open_ns + at * step_ns) else size for at, size in enumerate(path.size)]
         path = path._replace(size=sizes)

@@ -15,6 +15,7 @@ from puna.exchange.bars import MINUTE, SECOND, UNIT, Candle, Timeframe
 from puna.exchange.data import SYMBOLS, DailyBar, Listing, Split, Tape, tape
 from puna.exchange.halts import Halt, HaltChange, changes, is_halted
 from puna.exchange.market import BAR_DELAY, LATE_BY, MarketMessage, MarketStep
+from puna.exchange.path import Path
 from puna.exchange.playback import Playback, Session, bar_message, play, updated_bar_message
 from puna.wire.codec import Amount, Nanos
 from puna.wire.market import Auction, Bar, DailyAuctions
@@ -67,6 +68,7 @@ class ReplayMarket:
         running_bars: whether `bars` tells windows that are not over.
         tapes: where the daily data comes from.
         halts: when which stock does not trade.
+        paths: the way through a day, where it was recorded: (symbol, session, ns a step) -> path or None.
         late: the part of the minute bars that are revised, because a print came late (measured: 0.0006 to 0.0036).
 
     Raises:
@@ -87,6 +89,7 @@ class ReplayMarket:
         tapes: Callable[[str], Tape] = tape,
         halts: Sequence[Halt] = (),
         late: float = 0.0,
+        paths: Callable[[str, Session, int], Path | None] | None = None,
     ) -> None:
         _check_numbers(days, step_seconds, history_days)
         found = {symbol: tapes(symbol) for symbol in sorted(set(symbols))}
@@ -100,6 +103,7 @@ class ReplayMarket:
         self._running_bars = running_bars
         self._halts = tuple(halts)
         self._late = late
+        self._paths = paths
         self._replayed = {session.date: session for session in self.sessions}
         self._recent = (*_before(self._tapes, first, history_days), *self.sessions)
         self._play = lru_cache(maxsize=_PLAYBACKS_KEPT)(self._playback)
@@ -233,7 +237,14 @@ class ReplayMarket:
         each = self._tapes[symbol]
         quiet = (lambda ts: is_halted(self._halts, symbol, ts)) if self._halts else None
         return play(
-            each.listing, each.days[session.date], session, self._step_ns, self._seed, late=self._late, quiet=quiet
+            each.listing,
+            each.days[session.date],
+            session,
+            self._step_ns,
+            self._seed,
+            late=self._late,
+            quiet=quiet,
+            path=self._paths(symbol, session, self._step_ns) if self._paths else None,
         )
 
     def _changes(self, session: Session) -> list[HaltChange]:
