@@ -28,6 +28,7 @@ from puna.errors import BooksDifferError
 from puna.exchange.server import Books as Ledger
 from puna.exchange.server import ExchangeThread
 from puna.research import metrics
+from puna.research.quality import of
 from puna.research.report import report
 from puna.seams import SystemClock
 
@@ -53,13 +54,38 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
 
 
 def test_tens_of_orders_of_every_kind(played: Played) -> None:
-    """Limit, market and stop orders; some replaced, some canceled, some filled in parts."""
+    """Limit and market orders, single and in packages; some canceled, some filled in parts, one refused."""
     orders = played.record.orders
     assert len(orders) > 25
-    assert {order.type for order in orders} >= {"limit", "market", "stop"}
-    assert {order.status for order in orders} >= {"filled", "canceled", "replaced", "refused"}
+    assert {order.type for order in orders} >= {"limit", "market"}
+    assert {order.status for order in orders} >= {"filled", "canceled", "refused"}
     steps = [fill.cid for fill in played.record.fills]
     assert any(steps.count(cid) > 1 for cid in steps)
+
+
+def test_the_condor_is_one_order_of_four_legs(played: Played) -> None:
+    """Opened after a margin check and closed before the end, each time as one package that fills as a whole."""
+    heads = [order for order in played.record.orders if order.legs and order.filled_qty]
+    assert len(heads) == 2
+    assert all(len(order.legs) == 4 for order in heads)
+    opened, back = heads
+    assert opened.avg_price is not None
+    assert opened.avg_price < 0 < (back.avg_price or 0)
+    assert "at risk" in opened.because
+    legs = [order for order in played.record.orders if order.leg_of == opened.client_order_id]
+    assert {order.filled_qty for order in legs} == {opened.filled_qty}
+    assert not any(row.symbol.startswith("AAPL1") for row in played.record.positions)
+
+
+def test_the_rebalance_is_worked_by_twap(played: Played) -> None:
+    """Every parent is done in slices and says what it cost against arrival."""
+    parents = [row for row in played.record.parents if row.strategy == "rebalance"]
+    assert {row.symbol for row in parents} == {"IBM", "FB"}
+    for row in parents:
+        assert row.style == "TWAP, 12 slices"
+        assert (row.reason, row.filled) == ("filled", row.qty)
+        assert len(row.children) >= 12
+        assert of(row, played.record.fills).shortfall is not None
 
 
 def test_risk_refuses_an_order_and_says_why(played: Played) -> None:
@@ -80,12 +106,12 @@ def test_a_stream_drop_costs_nothing(played: Played) -> None:
 
 
 def test_the_books_are_the_exchanges_to_the_cent(played: Played) -> None:
-    """Cash, fees and every symbol, against the ledger itself; nothing is held overnight."""
+    """Cash, fees and every symbol, against the ledger itself; only the rebalance holds something overnight."""
     books = played.record.books
     assert books is not None
     assert books.equal
     assert {row.item for row in books.rows} == {"cash", "fees", *played.record.symbols}
-    assert played.record.cash == played.record.equity_end
+    assert {row.symbol for row in played.record.positions} == {"IBM", "FB"}
 
 
 def test_the_hash_is_that_of_the_event_log_file(played: Played) -> None:
@@ -125,7 +151,8 @@ def test_the_last_screen_holds_everything_that_was_promised(played: Played) -> N
     text = "\n".join(lines)
     for words in (
         "momentum",
-        "dips",
+        "condor",
+        "rebalance",
         "R104",
         "data stream",
         "to the cent",
@@ -156,8 +183,9 @@ def test_books_that_differ_fail_the_demo(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_position_that_only_one_side_has_is_named(played: Played) -> None:
     """In either direction."""
     cash, fees = played.record.cash, played.record.fees
-    books = demo_run._compared(played.record, Ledger(cash, {"IBM": (Decimal(3), Decimal(100))}, fees))
-    assert books_line(replace(played.record, books=books)) == "IBM: ours 0, the exchange's 3"
+    theirs = {row.symbol: (row.qty, row.cost) for row in played.record.positions}
+    books = demo_run._compared(played.record, Ledger(cash, theirs | {"MSFT": (Decimal(3), Decimal(100))}, fees))
+    assert books_line(replace(played.record, books=books)) == "MSFT: ours 0, the exchange's 3"
 
 
 def test_interrupting_leaves_a_readable_journal(tmp_path: Path) -> None:

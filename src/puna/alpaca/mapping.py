@@ -28,7 +28,7 @@ from puna.core.types import (
     Trade,
 )
 from puna.errors import DataError, ProtocolError
-from puna.wire import market, stream, trading
+from puna.wire import market, options, stream, trading
 from puna.wire.codec import amount
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "intent",
     "leg_intent",
     "leg_key",
+    "option_quote_of",
     "order_request",
     "position",
     "quote",
@@ -59,6 +60,11 @@ def quote(message: stream.QuoteMessage, ts_init: int) -> Quote:
 
 def quote_of(symbol: str, body: market.Quote, ts_init: int) -> Quote:
     """A quote of the data API."""
+    return Quote(symbol, body.bp, body.bs, body.ap, body.as_, int(body.t), ts_init)
+
+
+def option_quote_of(symbol: str, body: options.OptionQuote, ts_init: int) -> Quote:
+    """A quote of an option; sizes are contracts, and a bid of 0 means that nobody bids."""
     return Quote(symbol, body.bp, body.bs, body.ap, body.as_, int(body.t), ts_init)
 
 

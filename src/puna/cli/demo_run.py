@@ -1,4 +1,4 @@
-"""What `puna demo` does: an exchange in a thread, two strategies on it, the books compared, a report written.
+"""What `puna demo` does: an exchange in a thread, three strategies on it, the books compared, a report written.
 
 The strategies trade over HTTP and WebSocket, through the same client, risk checks and journal as anywhere else. In
 lockstep the day depends on the seed and on nothing else, however fast or slowly it is shown.
@@ -6,7 +6,7 @@ lockstep the day depends on the seed and on nothing else, however fast or slowly
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date, time
 from decimal import Decimal
@@ -16,7 +16,7 @@ import click
 from msgspec.structs import replace
 
 from puna.alpaca.hosts import Credentials, Endpoints
-from puna.cli.demo_strategies import DipBuyer, Momentum
+from puna.cli.demo_strategies import Condor, Momentum
 from puna.cli.demo_text import books_line, closing, document
 from puna.cli.demo_view import View, choose
 from puna.cli.output import print_json
@@ -24,6 +24,7 @@ from puna.cli.run_folder import fresh_folder, put
 from puna.core.risk import RiskLimits
 from puna.core.sessions import at
 from puna.core.types import ZERO
+from puna.engine.rebalance import Rebalance
 from puna.engine.record import BookRow, Books, RunRecord
 from puna.engine.strategy import Strategy
 from puna.engine.trader import Trader, assemble
@@ -43,8 +44,9 @@ WATCHABLE = 6.0
 NANOS = 1_000_000_000
 CASH = Decimal(100_000)
 LIMITS = RiskLimits(max_position_percent=Decimal(25))
-OUR_SHARE = Decimal("0.03")
+OUR_SHARE = Decimal("0.10")
 DROP_AT, DROP_SECONDS = time(10, 31, 52), 20.0
+TARGETS: Mapping[str, str] = {"IBM": "60%", "FB": "20%"}
 CONFIG = """\
 # puna demo --seed {seed} --day {day}
 [account]
@@ -62,9 +64,16 @@ use = "puna.cli.demo_strategies:Momentum"
 capital = "60%"
 
 [[strategy]]
-name = "dips"
-use = "puna.cli.demo_strategies:DipBuyer"
-capital = "40%"
+name = "condor"
+use = "puna.cli.demo_strategies:Condor"
+capital = "15%"
+
+[[strategy]]
+name = "rebalance"
+use = "puna.engine.rebalance:Rebalance"
+capital = "25%"
+symbols = ["IBM", "FB"]
+params = {{ targets = {{ IBM = "60%", FB = "20%" }}, at = "11:00", style = "twap", seconds = 3600, slices = 12 }}
 
 [risk]
 max_position = "{position}%"
@@ -132,15 +141,19 @@ def _exchange(seed: int, day: date, folder: Path) -> ExchangeConfig:
 
 
 def _strategies(day: date) -> list[Strategy]:
-    """Both, on those of their symbols that were listed that day."""
+    """All three, on those of their symbols that were listed that day."""
     listed = {symbol for symbol in SYMBOLS if day in tape(symbol).days}
-    momentum, dips = Momentum(), DipBuyer()
+    momentum, condor, rebalance = Momentum(), Condor(), Rebalance()
     momentum.name, momentum.capital = "momentum", Decimal("0.6")
-    dips.name, dips.capital = "dips", Decimal("0.4")
-    both: list[Strategy] = [momentum, dips]
-    for each in both:
+    condor.name, condor.capital = "condor", Decimal("0.15")
+    rebalance.name, rebalance.capital = "rebalance", Decimal("0.25")
+    rebalance.symbols = tuple(TARGETS)
+    rebalance.at, rebalance.style, rebalance.seconds, rebalance.slices = "11:00", "twap", 3600.0, 12
+    team: list[Strategy] = [momentum, condor, rebalance]
+    for each in team:
         each.symbols = [symbol for symbol in each.symbols if symbol in listed]
-    return [each for each in both if each.symbols]
+    rebalance.targets = {symbol: weight for symbol, weight in TARGETS.items() if symbol in listed}
+    return [each for each in team if each.symbols]
 
 
 async def _trade(

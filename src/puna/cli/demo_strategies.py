@@ -1,18 +1,19 @@
-"""The two strategies of `puna demo`: short, so that they can be read, and busy, so that there is something to see.
+"""Two of the three strategies of `puna demo`: short, so that they can be read; the third is `puna.engine.rebalance`.
 
-They are no advice. `Momentum` says how much it wants to hold and leaves the orders to Puna; `DipBuyer` places, moves
-and cancels its own orders, and reacts to what becomes of them.
+They are no advice. `Momentum` says how much it wants to hold and leaves the orders to Puna; `Condor` checks its margin
+and lets its packages of options be worked.
 """
 
+from datetime import time, timedelta
 from decimal import Decimal
-from statistics import fmean, pstdev
 
 from puna.core import sessions
-from puna.core.orders import Order
-from puna.core.types import Bar, OrderIntent, OrderType, Side
+from puna.core.pricing import package
+from puna.core.spreads import closing, spread
+from puna.core.types import Bar, Leg, OrderIntent
 from puna.engine.strategy import Strategy
 
-__all__ = ["DipBuyer", "Momentum"]
+__all__ = ["Condor", "Momentum"]
 
 CENT = Decimal("0.01")
 LATE = 15 * 60_000_000_000
@@ -60,60 +61,90 @@ class Momentum(Strategy):
         self.modest = True
 
 
-class DipBuyer(Strategy):
-    """Waits below the mean with a limit order, protects what it got with a stop, and sells when the price is back.
+class Condor(Strategy):
+    """Sells the range in which the price may stay: an iron condor, opened and closed as one order each.
 
-    It has one order in a symbol at a time, because opposite orders of one account must not meet.
+    The margin is checked first, against the capital of this strategy alone. The price starts where we wait and gives
+    way step by step, never below the credit that was decided.
     """
 
-    symbols = ("FB", "IBM")
+    symbols = ("AAPL",)
+    option_days = {"AAPL": 21}  # noqa: RUF012 - read, never changed
 
-    window = 60
-    depth = 1.5  # standard deviations below the mean
-    stop = Decimal("0.006")  # below the mean price paid
-    weight = Decimal("0.20")
-    step = Decimal("0.001")  # a limit is moved when it is further off than this
+    away = Decimal("0.03")  # of the short strikes from the price
+    width = Decimal(10)
+    least_days = 7
+    give = Decimal("0.15")  # of the middle credit
+    most = 3
+    opens, closes = time(10, 0), time(15, 30)
+
+    def __init__(self) -> None:
+        self.legs: tuple[Leg, ...] = ()
+        self.qty = 0
+        self.opened = self.closed = False
 
     def on_bar(self, bar: Bar) -> None:
-        closes = [each.close for each in self.history(bar.symbol)[-self.window :]]
-        if len(closes) < self.window:
+        today = sessions.date_of(self.now)
+        if self.now < sessions.at(today, self.opens) or self.closed:
             return
-        mean, held = fmean(closes), self.position(bar.symbol)
-        working = next((order for order in self.orders() if order.intent.symbol == bar.symbol), None)
-        if is_late(self.now):
-            self.leave(bar.symbol, working, held, "flat before the close")
-        elif held:
-            self.guard(bar, working, held, mean)
-        else:
-            self.wait_below(bar.symbol, working, mean - self.depth * pstdev(closes))
+        if not self.legs:
+            self.choose(bar.symbol)
+        elif not self.opened:
+            self.open()
+        elif self.now >= min(sessions.at(today, self.closes), _late(self.now)):
+            self.close()
 
-    def wait_below(self, symbol: str, working: Order | None, price: float) -> None:
-        """A bid below the market that follows the mean."""
-        limit = Decimal(price).quantize(CENT)
-        why = f"{self.depth} standard deviations below the mean"
-        if working is None:
-            if self.equity is not None:
-                self.buy(symbol, self.weight * self.equity // limit, limit=limit, because=why)
-        elif working.replaceable and abs(limit - (working.intent.limit_price or limit)) > self.step * limit:
-            self.replace(working.client_order_id, limit=limit, because="the mean has moved")
+    def choose(self, symbol: str) -> None:
+        """Short strikes on both sides of the price, wings further out; their quotes are asked for from now on."""
+        quote = self.quote(symbol)
+        first = sessions.date_of(self.now) + timedelta(days=self.least_days)
+        listed = [each for each in self.contracts(symbol) if each.expiration >= first]
+        if quote is None or not quote.usable or not listed:
+            return
+        expiry, spot = min(each.expiration for each in listed), Decimal(repr(quote.mid))
+        strikes = sorted({each.strike for each in listed if each.expiration == expiry})
+        put = max((each for each in strikes if each <= spot * (1 - self.away)), default=None)
+        call = min((each for each in strikes if each >= spot * (1 + self.away)), default=None)
+        if put is None or call is None or not {put - self.width, call + self.width} <= set(strikes):
+            return
+        self.legs = spread("iron_condor", symbol, expiry, [put - self.width, put, call, call + self.width])
+        self.watch(*(leg.symbol for leg in self.legs))
 
-    def guard(self, bar: Bar, working: Order | None, held: Decimal, mean: float) -> None:
-        """What is held has a stop, and goes when the price is back at its mean."""
-        back = bar.close >= mean
-        if working is None:
-            stop = (Decimal(repr(bar.close)) * (1 - self.stop)).quantize(CENT)
-            if back:
-                self.sell(bar.symbol, held, because="back at the mean")
-            else:
-                self.sell(bar.symbol, held, stop=stop, because="not more than 0.6 % may be lost")
-        elif working.intent.side is Side.BUY:
-            self.cancel(working.client_order_id, because="what was bought is enough")
-        elif back and working.intent.type is OrderType.STOP:
-            self.cancel(working.client_order_id, because="back at the mean: sell instead")
+    def open(self) -> None:
+        """As many as the margin allows, at most `most`; nothing when the quotes are not there yet."""
+        price = self.price(self.legs)
+        if price is None or price >= 0:
+            return
+        check = self.margin_check(self.legs, self.most, price)
+        self.qty = min(self.most, check.largest_quantity)
+        self.opened = True
+        if not self.qty:
+            self.closed = True
+            return
+        cap = (price * (1 - self.give)).quantize(CENT)
+        why = f"credit {-price:.2f}, at most {check.margin_after} at risk, {check.largest_quantity} would fit"
+        self.work_package(self.legs, self.qty, cap=cap, seconds_a_step=20, because=why)
 
-    def leave(self, symbol: str, working: Order | None, held: Decimal, why: str) -> None:
-        """Nothing stays open, and nothing is held."""
-        if working is not None and working.intent.type is not OrderType.MARKET:
-            self.cancel(working.client_order_id, because=why)
-        elif working is None and held:
-            self.sell(symbol, held, because=why)
+    def close(self) -> None:
+        """Takes back what was sold, before the day ends."""
+        held = abs(self.position(self.legs[1].symbol))
+        back = closing(self.legs)
+        price = self.price(back)
+        if not held:
+            self.closed = True
+        elif price is not None and not self.working():
+            cap = (price * (1 + self.give) + CENT).quantize(CENT)
+            self.work_package(back, held, cap=cap, seconds_a_step=20, because="the day ends")
+            self.closed = True
+
+    def price(self, legs: tuple[Leg, ...]) -> Decimal | None:
+        """The middle of the package: a credit is negative."""
+        quotes = {leg.symbol: quote for leg in legs if (quote := self.quote(leg.symbol)) is not None}
+        sides = package(legs, quotes)
+        return None if sides is None else sides.mid
+
+
+def _late(now: int) -> int:
+    """When the last half hour begins, which on a half day is at 12:30."""
+    day = sessions.day(sessions.date_of(now))
+    return day.close - 2 * LATE if day is not None else now

@@ -145,8 +145,8 @@ def _taken_in(state: State, event: Event, now: int) -> tuple[State, tuple[Action
 def _noticed(state: State, event: Event, now: int) -> State:
     """What is about no child."""
     match event:
-        case QuoteSeen(quote):
-            return replace(state, quotes={**state.quotes, quote.symbol: Seen(quote, now)})
+        case QuoteSeen(quote, ts):
+            return replace(state, quotes={**state.quotes, quote.symbol: Seen(quote, now if ts is None else ts)})
         case VolumeSeen(qty):
             return replace(state, volume=state.volume + qty)
         case Stop(reason):

@@ -191,9 +191,10 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class QuoteSeen(msgspec.Struct, frozen=True):
-    """A new quote of one of the parent's symbols."""
+    """A quote of one of the parent's symbols; `ts` is when it was seen, where that is not now."""
 
     quote: Quote
+    ts: int | None = None
 
 
 class VolumeSeen(msgspec.Struct, frozen=True):

@@ -12,8 +12,8 @@ from puna.core.orders import Order, Status
 from puna.core.parent import Parent
 from puna.core.portfolio import equity
 from puna.core.risk import Breach
-from puna.core.symbols import is_symbol, underlying
-from puna.core.types import ZERO, Bar, OrderIntent, Position, Quote, TimeInForce, Trade
+from puna.core.symbols import asset_class, is_symbol, underlying
+from puna.core.types import ZERO, AssetClass, Bar, OrderIntent, Position, Quote, TimeInForce, Trade
 from puna.engine.blotter import Change
 from puna.engine.entries import ParentBegun, ParentEnded
 from puna.engine.gateway import Gateway
@@ -48,6 +48,7 @@ class StrategyDesk:
         self.on_order: Callable[[str], None] = lambda _: None
         self.parents = Parents(gateway, feed=feed)
         self.parents.on_done = self._tell_done
+        self._watched: set[str] = set()
         self._aggregates: dict[tuple[str, str], Aggregate] = {}
         self._ended = False
         _check(strategies)
@@ -60,6 +61,12 @@ class StrategyDesk:
     def symbols(self) -> list[str]:
         """Everything that any strategy wants to see."""
         return sorted({symbol for each in self.strategies.values() for symbol in each.symbols})
+
+    @property
+    def options(self) -> list[str]:
+        """Options that are held, or that somebody watches."""
+        held = (symbol for symbol in self._gateway.blotter.portfolio.positions if symbol not in self.symbols)
+        return sorted({*self._watched, *(each for each in held if asset_class(each) is AssetClass.US_OPTION)})
 
     @property
     def wants_trades(self) -> list[str]:
@@ -115,6 +122,12 @@ class StrategyDesk:
 
     def holding(self, symbol: str) -> Decimal:
         return self._gateway.blotter.portfolio.qty(symbol)
+
+    def contracts(self, root: str) -> tuple[str, ...]:
+        return self._market.options.get(root, ())
+
+    def watch(self, symbols: Iterable[str]) -> None:
+        self._watched.update(symbols)
 
     def quote(self, symbol: str) -> Quote | None:
         return self._market.quotes.get(symbol)

@@ -3,19 +3,23 @@
 import asyncio
 from collections import deque
 from contextlib import suppress
+from datetime import timedelta
 
 from msgspec.structs import replace
 
 from puna.alpaca import mapping
+from puna.alpaca.contracts import get_contracts
 from puna.alpaca.frames import Frame, Gap, Subscription
-from puna.alpaca.market import get_bars, get_latest_quotes
+from puna.alpaca.market import get_bars
 from puna.alpaca.session import MarketMessage
 from puna.alpaca.trading import get_asset
 from puna.core import sessions
 from puna.core.risk import Listing
+from puna.core.symbols import asset_class, underlying
 from puna.core.types import AssetClass, Bar
 from puna.engine.desk import StrategyDesk
 from puna.engine.gateway import Gateway
+from puna.engine.quotes import latest_quotes
 from puna.engine.recorder import Recorder
 from puna.engine.timeframe import MINUTE, minutes
 from puna.errors import ConfigError, NotFoundError, PunaError
@@ -57,8 +61,8 @@ class Feed:
 
     @property
     def subscription(self) -> Subscription:
-        """What the stream is to send."""
-        names = self.symbols
+        """What the stream is to send: stocks. Options are asked for every minute."""
+        names = [symbol for symbol in self.symbols if asset_class(symbol) is AssetClass.US_EQUITY]
         return Subscription.of(
             quotes=names, bars=names, updated_bars=names, statuses=names, trades=self._desk.wants_trades
         )
@@ -70,9 +74,36 @@ class Feed:
         for each in self._desk.strategies.values():
             for timeframe, count in each.warmup.items():
                 await self._warm_up(list(each.symbols), timeframe, count)
+        for each in self._desk.strategies.values():
+            for root, days in each.option_days.items():
+                await self._contracts(root, days)
         await self._latest_quotes()
 
+    async def _contracts(self, root: str, days: int) -> None:
+        """What options there are on it, up to so many days ahead."""
+        today = sessions.date_of(self._gateway.clock.now())
+        call = get_contracts([root], expiration_date_gte=today, expiration_date_lte=today + timedelta(days=days))
+        found = [body.symbol async for body in self._gateway.alpaca(call) if body.tradable is not False]
+        self._market.list_options(root, found)
+
+    async def ask_options(self) -> None:
+        """The quotes of options that are held or watched; nothing brings them by itself."""
+        wanted = self._desk.options
+        if not wanted:
+            return
+        try:
+            quotes = await latest_quotes(self._gateway.alpaca, self._gateway.clock, wanted)
+        except PunaError as error:
+            self._gateway.note(error.code, f"the quotes of options could not be fetched: {error.what}")
+            return
+        async with self._gateway.lock:
+            for quote in quotes:
+                self._desk.hear_quote(quote)
+
     async def _list(self, symbol: str) -> None:
+        if asset_class(symbol) is AssetClass.US_OPTION:
+            self._market.list_options(underlying(symbol), [symbol])
+            return
         try:
             asset = await self._gateway.alpaca(get_asset(symbol))
         except NotFoundError as error:
@@ -98,9 +129,9 @@ class Feed:
             self._market.take_bar(timeframe, bar)
 
     async def _latest_quotes(self) -> None:
-        quotes = await self._gateway.alpaca(get_latest_quotes(self.symbols, feed=self._feed))
-        for symbol, body in quotes.items():
-            self._market.take_quote(mapping.quote_of(symbol, body, self._gateway.clock.now()))
+        gateway = self._gateway
+        for quote in await latest_quotes(gateway.alpaca, gateway.clock, self.symbols, feed=self._feed):
+            self._market.take_quote(quote)
 
     def hear(self, frame: Frame[MarketMessage]) -> None:
         """One frame of market data. The lock is held."""
@@ -119,6 +150,8 @@ class Feed:
                     self._hear_status(message)
                 case _:
                     pass
+        if minute and self._desk.options:
+            self._gateway.tasks.spawn(self.ask_options(), "option quotes")
         if minute:
             self._recorder.point(frame.ts_init, self._desk.equity())
 

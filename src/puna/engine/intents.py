@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from puna.core.margin import OptionPosition, Right
 from puna.core.parent import Parent, Participate, Patient, Sliced, Style, Sweep
 from puna.core.pricing import Touch, Urgency
-from puna.core.symbols import lot, tick
+from puna.core.symbols import Option, lot, parse, tick
 from puna.core.types import (
     Leg,
     OrderClass,
@@ -23,7 +24,7 @@ from puna.core.types import (
     exact,
 )
 
-__all__ = ["Amount", "amount", "cap_for", "exits", "package", "parent", "single", "style_of"]
+__all__ = ["Amount", "amount", "cap_for", "exits", "option_position", "package", "parent", "single", "style_of"]
 
 Amount = Decimal | int | str | float
 """Money or a quantity; a float means the decimal that it prints as."""
@@ -103,6 +104,19 @@ def package(base: dict[str, Any], legs: Sequence[Leg], qty: Amount, limit: Amoun
         legs=tuple(legs),
         **base,
     )
+
+
+def option_position(symbol: str, qty: int) -> OptionPosition:
+    """An option as the margin rules see it.
+
+    Raises:
+        ValueError: it is no option.
+    """
+    option = parse(symbol)
+    if not isinstance(option, Option):
+        raise ValueError(f"{symbol} is no option")  # noqa: TRY004 - the word is wrong, not its type
+    right = Right.CALL if option.right == "C" else Right.PUT
+    return OptionPosition(option.root, option.expiration, right, option.strike, qty)
 
 
 def style_of(

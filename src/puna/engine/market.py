@@ -6,7 +6,7 @@ from decimal import Decimal
 from math import isfinite
 
 from puna.core.risk import Listing
-from puna.core.types import Bar, Quote, Trade, exact
+from puna.core.types import AssetClass, Bar, Quote, Trade, exact
 
 __all__ = ["MarketView", "sound"]
 
@@ -34,6 +34,7 @@ class MarketView:
     def __init__(self, *, depth: int = DEPTH) -> None:
         self.listings: dict[str, Listing] = {}
         self.quotes: dict[str, Quote] = {}
+        self.options: dict[str, tuple[str, ...]] = {}
         self.refused = 0
         self._prices: dict[str, tuple[int, float]] = {}
         self._bars: dict[tuple[str, str], deque[Bar]] = defaultdict(lambda: deque(maxlen=depth))
@@ -41,6 +42,12 @@ class MarketView:
     def list(self, listings: Iterable[Listing]) -> None:
         """Takes what the broker says about instruments."""
         self.listings.update((each.symbol, each) for each in listings)
+
+    def list_options(self, root: str, symbols: Iterable[str]) -> None:
+        """Takes which options there are on an underlying; all of these can be traded."""
+        names = list(symbols)
+        self.options[root] = tuple(sorted({*self.options.get(root, ()), *names}))
+        self.list(Listing(symbol=name, asset_class=AssetClass.US_OPTION) for name in names)
 
     def take_quote(self, quote: Quote) -> bool:
         """False when it is older than what is known, or cannot be used; an unusable one still replaces the old."""
@@ -88,9 +95,12 @@ class MarketView:
         return quote.mid if quote is not None and quote.usable else None
 
     def mark(self, symbol: str) -> Decimal | None:
-        """What one unit is worth now: the middle of the quote, else the last price on the tape."""
+        """What one unit is worth now: the middle of the quote, else the last price on the tape.
+
+        An option for which nobody bids is worth half of what is asked for it.
+        """
         quote = self.quotes.get(symbol)
-        if quote is not None and quote.usable:
+        if quote is not None and (quote.usable or (quote.bid == 0 < quote.ask < 1)):
             return (exact(quote.bid) + exact(quote.ask)) / 2
         price = self._prices.get(symbol)
         return None if price is None else exact(price[1])

@@ -10,8 +10,6 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from puna.alpaca import mapping
-from puna.alpaca.market import get_latest_quotes
 from puna.core.execution import (
     Action,
     AskQuote,
@@ -41,6 +39,7 @@ from puna.core.types import ZERO, Bar, Fill, OrderClass, OrderIntent, OrderType,
 from puna.engine.blotter import Change
 from puna.engine.entries import ParentBegun, ParentEnded, ParentStopped
 from puna.engine.gateway import Gateway
+from puna.engine.quotes import latest_quotes
 from puna.errors import PunaError
 
 __all__ = ["Parents", "Working"]
@@ -119,7 +118,7 @@ class Parents:
         working = self._live[begun.parent_id] = Working(begun)
         for symbol in parent.symbols:
             if (quote := gateway.market.quotes.get(symbol)) is not None:
-                self._feed(working, QuoteSeen(quote))
+                self._feed(working, QuoteSeen(quote, quote.ts_init))
         self._feed(working, Tick())
         return begun.parent_id
 
@@ -160,7 +159,7 @@ class Parents:
             self._do_all(working, actions)
             for symbol in working.parent.symbols:
                 if (quote := self._gateway.market.quotes.get(symbol)) is not None:
-                    self._feed(working, QuoteSeen(quote))
+                    self._feed(working, QuoteSeen(quote, quote.ts_init))
             self._feed(working, Stop(stopped) if stopped else Tick())
 
     # What happens.
@@ -300,16 +299,15 @@ class Parents:
         """Fresh quotes of what the parent trades; without an answer the stream's next one has to do."""
         gateway, symbols = self._gateway, working.parent.symbols
         try:
-            quotes = await gateway.alpaca(get_latest_quotes(symbols, feed=self._feed_name))
+            quotes = await latest_quotes(gateway.alpaca, gateway.clock, symbols, feed=self._feed_name)
         except PunaError as error:
             gateway.note(error.code, f"no fresh quote for {working.id}: {error.what}")
             return
         async with gateway.lock:
-            for symbol, body in quotes.items():
-                quote = mapping.quote_of(symbol, body, gateway.clock.now())
+            for quote in quotes:
                 gateway.market.take_quote(quote)
                 if working.id in self._live:
-                    self._feed(working, QuoteSeen(gateway.market.quotes[symbol]))
+                    self._feed(working, QuoteSeen(gateway.market.quotes[quote.symbol]))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._gateway.tasks.spawn(work, name)

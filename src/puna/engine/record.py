@@ -64,6 +64,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     refusal_text: str | None = None
     replaces: str | None = None
     parent: str | None = None
+    leg_of: str | None = None
     legs: list[str] = []
 
 

@@ -182,6 +182,7 @@ def _order_row(order: Order, blotter: Blotter) -> OrderRow:
         refusal_text=text,
         replaces=intent.replaces,
         parent=intent.parent,
+        leg_of=intent.leg_of,
         legs=[_leg(leg) for leg in intent.legs],
     )
 

@@ -11,16 +11,17 @@ Callbacks are plain functions and are called one at a time. Whatever they ask fo
 down, then sent; answers come back as events. The same class runs in every mode.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Literal, Protocol
 
 from puna.core import spreads
+from puna.core.admission import MarginCheck, check_order
 from puna.core.orders import Order
 from puna.core.parent import Parent, Patient, Style
 from puna.core.pricing import touch
-from puna.core.symbols import underlying
+from puna.core.symbols import Option, parse, underlying
 from puna.core.types import (
     ZERO,
     Bar,
@@ -82,6 +83,12 @@ class Desk(Protocol):
     def holding(self, symbol: str) -> Decimal:
         """What the whole account holds."""
 
+    def contracts(self, root: str) -> tuple[str, ...]:
+        """The options on an underlying."""
+
+    def watch(self, symbols: Iterable[str]) -> None:
+        """Lets quotes of options be asked for."""
+
     def quote(self, symbol: str) -> Quote | None:
         """The latest quote."""
 
@@ -99,6 +106,7 @@ class Strategy:
         symbols: what it sees and may trade.
         timeframe: of the bars for `on_bar`: "1Min", "5Min" and the like.
         warmup: timeframe -> how many bars it wants to know before its first event; no orders come of them.
+        option_days: underlying -> how many days ahead the options may expire that it wants to know of.
         capital: its part of the account's equity, 0 to 1.
         drift: `target` leaves differences alone that are smaller than this part of its capital.
         cap_away: a parent order without a cap never trades further beyond the far side than this part of it.
@@ -110,6 +118,7 @@ class Strategy:
     symbols: Sequence[str] = ()
     timeframe: str = "1Min"
     warmup: Mapping[str, int] = {}
+    option_days: Mapping[str, int] = {}
     capital: Decimal = Decimal(1)
     drift: Decimal = Decimal("0.01")
     cap_away: Decimal = Decimal("0.02")
@@ -273,6 +282,17 @@ class Strategy:
         base = self._base(underlying(legs[0].symbol), Side.BUY, "day", because)
         return self._desk.submit(intents.package(base, legs, qty, limit))
 
+    def margin_check(self, legs: Sequence[Leg], qty: Amount, price: Amount) -> MarginCheck:
+        """What packages at a net price would do to the margin, judged by this strategy's own capital.
+
+        Whether they are allowed, what they cost, which legs pair, and the largest quantity that fits.
+        """
+        mine = {leg.symbol: self.position(leg.symbol) for leg in legs}
+        held = [intents.option_position(symbol, int(qty)) for symbol, qty in mine.items() if qty]
+        wanted = [intents.option_position(leg.symbol, leg.side.sign * leg.ratio) for leg in legs]
+        power = self.equity or ZERO
+        return check_order(wanted, _decimal(price), int(_decimal(qty)), buying_power=power, positions=held)
+
     # Parent orders.
 
     def work(
@@ -409,6 +429,15 @@ class Strategy:
     def history(self, symbol: str, timeframe: str | None = None) -> tuple[Bar, ...]:
         """Bars so far, oldest first, warm-up included."""
         return self._desk.bars(symbol, timeframe or self.timeframe)
+
+    def contracts(self, root: str) -> tuple[Option, ...]:
+        """The options on an underlying that `option_days` asked for: expiration, right, strike; `str` is the symbol."""
+        found = (parse(symbol) for symbol in self._desk.contracts(root))
+        return tuple(each for each in found if isinstance(each, Option))
+
+    def watch(self, *symbols: str) -> None:
+        """Lets the quotes of options be asked for every minute, held or not; those that are held are anyway."""
+        self._desk.watch(symbols)
 
     def quote(self, symbol: str) -> Quote | None:
         """The latest quote."""

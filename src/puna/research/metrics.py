@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from puna.core.symbols import is_symbol, multiplier, underlying
 from puna.core.types import ZERO, Side
 from puna.engine.record import FillRow, OrderRow, RunRecord
 
@@ -40,6 +41,7 @@ __all__ = [
     "worst_fill_bp",
 ]
 
+ONE = Decimal(1)
 _FINE = Decimal("0.0001")  # finer than any price here; what is below comes of averages
 Unit = Literal["USD", "fraction", "bp", "times", "count"]
 
@@ -113,13 +115,13 @@ def largest_exposure(record: RunRecord) -> float | None:
 
 
 def trades(record: RunRecord) -> int:
-    """Orders that were filled, wholly or in part."""
-    return sum(order.filled_qty > 0 for order in record.orders)
+    """Orders that were filled, wholly or in part; a package of options is one."""
+    return _filled(record.orders)
 
 
 def orders_sent(record: RunRecord) -> int:
-    """Orders that went to the broker."""
-    return sum(not is_refused(order) for order in record.orders)
+    """Orders that went to the broker; what the broker made out of one counts with it."""
+    return sum(not is_refused(order) and order.leg_of is None for order in record.orders)
 
 
 def is_refused(order: OrderRow) -> bool:
@@ -185,23 +187,29 @@ def by_strategy(record: RunRecord) -> list[Result]:
 
 
 def by_symbol(record: RunRecord) -> list[Result]:
-    """Each symbol's part."""
+    """Each symbol's part; the options on it are a row of their own."""
+    names = dict.fromkeys([*record.symbols, *(_row_of(fill.symbol) for fill in record.fills)])
     return [
         _result(
             record,
             name,
-            [order for order in record.orders if order.symbol == name],
-            [fill for fill in record.fills if fill.symbol == name],
+            [order for order in record.orders if _row_of(order.symbol) == name],
+            [fill for fill in record.fills if _row_of(fill.symbol) == name],
         )
-        for name in record.symbols
+        for name in names
     ]
+
+
+def _row_of(symbol: str) -> str:
+    root = underlying(symbol) if is_symbol(symbol) else symbol
+    return symbol if root == symbol else f"{root} options"
 
 
 def _result(record: RunRecord, name: str, orders: Sequence[OrderRow], fills: Sequence[FillRow]) -> Result:
     return Result(
         name=name,
-        orders=len(orders),
-        trades=sum(order.filled_qty > 0 for order in orders),
+        orders=sum(order.leg_of is None for order in orders),
+        trades=_filled(orders),
         fills=len(fills),
         pnl=_pnl(record, fills),
         max_drawdown=_sleeve_drawdown(record, fills),
@@ -210,10 +218,16 @@ def _result(record: RunRecord, name: str, orders: Sequence[OrderRow], fills: Seq
     )
 
 
+def _filled(orders: Sequence[OrderRow]) -> int:
+    """Exits count, legs of packages do not: these fill with their package."""
+    packages = {order.client_order_id for order in orders if order.legs}
+    return sum(order.filled_qty > 0 and order.leg_of not in packages for order in orders)
+
+
 def _pnl(record: RunRecord, fills: Sequence[FillRow]) -> Decimal:
     """Money in and out, and what is still held at its mark."""
-    marks = _marks(record)
-    parts = (_sign(fill) * (fill.qty * marks.get(fill.symbol, fill.price) - _worth(fill)) for fill in fills)
+    marks = {fill.symbol: fill.price for fill in fills} | _marks(record)
+    parts = (_sign(fill) * (_units(fill) * marks[fill.symbol] - _worth(fill)) for fill in fills)
     return sum(parts, ZERO).quantize(_FINE)
 
 
@@ -251,7 +265,7 @@ def _walk(record: RunRecord, fills: Sequence[FillRow]) -> Iterator[tuple[int, fl
 def _events(record: RunRecord, fills: Sequence[FillRow]) -> list[tuple[int, str, float, float]]:
     """(time, symbol, price, signed quantity) of fills, and of prices with quantity 0; fills first where times agree."""
     mine = {fill.symbol for fill in fills}
-    traded = [(fill.ts, 0, fill.symbol, float(fill.price), float(_sign(fill) * fill.qty)) for fill in fills]
+    traded = [(fill.ts, 0, fill.symbol, float(fill.price), float(_sign(fill) * _units(fill))) for fill in fills]
     seen = [(p.ts, 1, symbol, p.close, 0.0) for symbol in sorted(mine) for p in record.prices.get(symbol, [])]
     return [(ts, symbol, at, qty) for ts, _, symbol, at, qty in sorted(traded + seen, key=lambda row: row[:2])]
 
@@ -261,12 +275,24 @@ def _worst(fills: Iterable[FillRow]) -> float | None:
 
 
 def _cost(fill: FillRow) -> Decimal:
-    return ZERO if fill.mid is None else _sign(fill) * (_worth(fill) - fill.qty * Decimal(repr(fill.mid)))
+    return ZERO if fill.mid is None else _sign(fill) * (_worth(fill) - _units(fill) * Decimal(repr(fill.mid)))
 
 
 def _worth(fill: FillRow) -> Decimal:
     """What the fill was worth, exactly where the record says so."""
-    return fill.qty * fill.price if fill.notional is None else fill.notional
+    if fill.notional is None:
+        return _units(fill) * fill.price
+    return fill.notional * _times(fill.symbol)
+
+
+def _units(fill: FillRow) -> Decimal:
+    """Shares, or a hundred for each contract: what a price is for."""
+    return fill.qty * _times(fill.symbol)
+
+
+def _times(symbol: str) -> Decimal:
+    """What a unit of the price is worth; a record may come from anywhere, and what is no symbol counts once."""
+    return multiplier(symbol) if is_symbol(symbol) else ONE
 
 
 def _worse(side: str, price: float, mid: float | None) -> float | None:

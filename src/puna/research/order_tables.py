@@ -15,7 +15,8 @@ __all__ = ["fills", "orders", "refused"]
 
 def orders(record: RunRecord) -> Html:
     """Every order that was sent, in the order of decision, with buttons to see a part of them."""
-    sent = [order for order in record.orders if not metrics.is_refused(order)]
+    packages = {order.client_order_id for order in record.orders if order.legs}  # their legs stand in them
+    sent = [order for order in record.orders if not metrics.is_refused(order) and order.leg_of not in packages]
     if not sent:
         return tag("p", "No order was sent.", class_="note")
     ids = {order.client_order_id: f"o{number}" for number, order in enumerate(record.orders, 1)}
