@@ -76,11 +76,13 @@ class Frame(Generic[M]):
     """What one WebSocket frame held, when it came (market time, ns), and the hole before it, if there is one.
 
     A frame without messages tells of a gap alone: the stream is back, and what was missed may be fetched now.
+    `backfilled` messages were asked for over REST after a gap (`puna.alpaca.backfill`).
     """
 
     messages: list[M] = field(default_factory=list)
     ts_init: int = 0
     gap: Gap | None = None
+    backfilled: bool = False
 
 
 @dataclass(slots=True)

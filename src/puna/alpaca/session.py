@@ -162,6 +162,7 @@ class DataSession(_Session):
         self.feed.check(wanted)
         self.wanted = wanted
         self.acknowledged = Subscription()
+        self._said = Subscription()
         self.refusals: list[ErrorMessage] = []
         self._packed = packed
 
@@ -187,10 +188,9 @@ class DataSession(_Session):
             ConfigError: a channel that the feed does not have.
         """
         self.feed.check(wanted)
-        before, self.wanted = self.wanted, wanted
+        self.wanted = wanted
         if self.state is State.LIVE:
-            self._change("subscribe", _without(wanted, before))
-            self._change("unsubscribe", _without(before, wanted))
+            self._catch_up()
 
     @property
     def missing(self) -> Subscription:
@@ -204,7 +204,10 @@ class DataSession(_Session):
             case Acknowledgement():
                 names = {name: frozenset(getattr(message, name) or ()) for name in _CHANNELS}
                 self.acknowledged = Subscription(**names)
+                entering = self.state is not State.LIVE
                 self._hear("subscribed")
+                if entering and self.state is State.LIVE:
+                    self._catch_up()
             case ErrorMessage():
                 self._refused(message)
             case _:
@@ -229,8 +232,15 @@ class DataSession(_Session):
             self.refusals.append(message)
 
     def _subscribe(self) -> None:
+        self._said = self.wanted
         if not self._change("subscribe", self.wanted):
             self._hear("subscribed")
+
+    def _catch_up(self) -> None:
+        """Says what is wanted and was not said on this connection; wants may change while an answer is on its way."""
+        said, self._said = self._said, self.wanted
+        self._change("subscribe", _without(self.wanted, said))
+        self._change("unsubscribe", _without(said, self.wanted))
 
     def _change(self, action: str, channels: Subscription) -> bool:
         named = {
