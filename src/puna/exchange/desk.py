@@ -34,7 +34,7 @@ from puna.exchange.terms import VenueOptions
 from puna.exchange.trailing import follow, is_trailing
 from puna.seams import Ids
 from puna.wire.codec import Amount
-from puna.wire.stream import QuoteMessage, StatusMessage, TradeMessage
+from puna.wire.stream import LuldMessage, QuoteMessage, StatusMessage, TradeMessage
 from puna.wire.trading import Asset, Order, OrderRequest, ReplaceRequest, TradeUpdate
 
 __all__ = ["Desk"]
@@ -261,7 +261,7 @@ class Desk:
         """Takes in quotes, prints and halts, and fills what they reach."""
         touched: dict[str, None] = {}
         for message in step.messages:
-            if isinstance(message, StatusMessage):
+            if isinstance(message, StatusMessage | LuldMessage):
                 self._hear_status(message)
             elif isinstance(message, QuoteMessage) and message.S in self.assets:
                 self._books[message.S].show(message)
@@ -273,9 +273,14 @@ class Desk:
             yield from self._life.match(symbol, now)
         yield from self._hear_options(touched, now)
 
-    def _hear_status(self, message: StatusMessage) -> None:
-        """A halt holds all orders of the symbol until it trades again; codes of both tapes (facts.md 7)."""
-        if message.sc in _HALTS:
+    def _hear_status(self, message: StatusMessage | LuldMessage) -> None:
+        """A halt holds all orders of the symbol until it trades again; outside of its band nothing trades (facts.md 7).
+
+        The codes are those of both tapes; a side of the band that is 0 is none.
+        """
+        if isinstance(message, LuldMessage):
+            self._life.bands[message.S] = (exact(message.d) or None, exact(message.u) or None)
+        elif message.sc in _HALTS:
             self._life.halted.add(message.S)
         elif message.sc in _TRADING:
             self._life.halted.discard(message.S)

@@ -11,7 +11,7 @@ from puna.core import sessions
 from puna.core.types import AssetClass
 from puna.exchange.agenda import Agenda
 from puna.exchange.blotter import Blotter
-from puna.exchange.book import Books
+from puna.exchange.book import Book, Books
 from puna.exchange.fees import kind
 from puna.exchange.groups import Group
 from puna.exchange.hours import is_live, may_trade
@@ -69,6 +69,7 @@ class Life:
         self._log = log
         self._end = end
         self.halted: set[str] = set()
+        self.bands: dict[str, tuple[Decimal | None, Decimal | None]] = {}
         self._told = self._tickets = 0
 
     def govern(self, options: VenueOptions) -> None:
@@ -165,8 +166,15 @@ class Life:
         """Fills what the quote reaches."""
         book = self._books[symbol]
         if symbol not in self.halted and is_live(book.quote, now, kind(symbol)):
-            for order, qty, price in book.match(lambda each: self.is_eligible(each, now) and not each.waits):
+            for order, qty, price in book.match(lambda each: self._may_fill(each, book, now)):
                 yield from self.fill(order, qty, price, now)
+
+    def _may_fill(self, order: LiveOrder, book: Book, now: int) -> bool:
+        """Whether it may meet the quote: it is eligible, waits for no other, and the price is inside the band."""
+        down, up = self.bands.get(order.symbol, (None, None))
+        price = book.ask if order.is_buy else book.bid
+        outside = price is not None and ((up is not None and price > up) or (down is not None and price < down))
+        return self.is_eligible(order, now) and not order.waits and not outside
 
     def match_multileg(self, order: LiveOrder, now: int) -> Iterator[TradeUpdate]:
         """Fills all legs of an order together, at its net price or a better one, or none of them."""

@@ -33,7 +33,7 @@ from puna.seams import SeededIds, seeded_rng
 from puna.wire.codec import Amount, Nanos, encode
 from puna.wire.contracts import OptionContract
 from puna.wire.market import Bar, DailyAuctions
-from puna.wire.stream import QuoteMessage, StatusMessage, TradeMessage
+from puna.wire.stream import LuldMessage, QuoteMessage, StatusMessage, TradeMessage
 from puna.wire.trading import (
     Asset,
     LegRequest,
@@ -283,9 +283,11 @@ def quote(symbol: str, ts: int, bid: float, ask: float, size: float, bid_size: f
     return QuoteMessage(S=symbol, t=Nanos(ts), bp=bid, bs=size if bid_size is None else bid_size, ap=ask, as_=size)
 
 
-def _message(ts: int, symbol: str, given: Sequence[Any]) -> QuoteMessage | TradeMessage | StatusMessage:
+def _message(ts: int, symbol: str, given: Sequence[Any]) -> QuoteMessage | TradeMessage | StatusMessage | LuldMessage:
     if isinstance(given[0], str):
-        return StatusMessage(S=symbol, t=Nanos(ts), sc=given[0])
+        code, *band = given
+        luld = LuldMessage(S=symbol, t=Nanos(ts), d=band[0], u=band[1]) if band else None
+        return luld or StatusMessage(S=symbol, t=Nanos(ts), sc=code)
     if len(given) == 1:
         return TradeMessage(S=symbol, t=Nanos(ts), p=given[0], s=100)
     return quote(symbol, ts, given[0], given[1], *(given[2:] or (1000,)))
@@ -295,8 +297,9 @@ def _message(ts: int, symbol: str, given: Sequence[Any]) -> QuoteMessage | Trade
 def world() -> Callable[..., World]:
     """Makes a world from rows (seconds, symbol, bid, ask[, size]) for quotes and (seconds, symbol, price) for prints.
 
-    A row (seconds, symbol, "H") is a status. `contracts` are options, and whether they are in the penny programme;
-    their rows come before those of their underlying.
+    A row (seconds, symbol, "H") is a status, (seconds, symbol, "band", down, up) a limit-up limit-down band.
+    `contracts` are options, and whether they are in the penny programme; their rows come before those of their
+    underlying.
 
     Without rows AAPL is quoted 99.98 / 100.00, a thousand shares each, once a second for a minute.
     """

@@ -1,5 +1,6 @@
 """Halts: orders of the symbol wait, whatever the market shows, until it trades again (facts.md 7)."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -44,3 +45,21 @@ def test_a_market_order_in_a_halted_symbol(world: Any, terms: str) -> None:
         assert w.statuses(reply) == ["new"]
         w.to(62)
         assert w.fills(reply) == [(1, 110)]
+
+
+def test_nothing_trades_outside_the_band(world: Any) -> None:
+    """A quote beyond limit-up or limit-down is not for us; one inside is, and a new band takes the old one's place."""
+    rows = [FIRST, (0, "AAPL", "band", 90.0, 95.0), (10, "AAPL", 94.0, 94.5), (20, "AAPL", 100.0, 101.0)]
+    w = world(*rows, (30, "AAPL", "band", 90.0, 0.0), (31, "AAPL", 100.0, 101.0))
+    w.to(1)
+    first = w.order()
+    w.to(9)
+    assert w.fills(first) == []
+    w.to(11)
+    assert w.fills(first) == [(1, Decimal("94.5"))]
+    w.to(21)
+    second = w.order()
+    w.to(29)
+    assert w.fills(second) == []
+    w.to(32)
+    assert w.fills(second) == [(1, 101)]
