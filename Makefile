@@ -55,7 +55,7 @@ crash: $(VENV)/dev.installed ## the long campaign: thousands of SIGKILLs and los
 proof: $(VENV)/dev.installed ## the exchange's ledger after ten thousand random days, in about ten minutes
 	@$(BIN)/python -m pytest -q tests/exchange/venue/test_ledger_proof.py $(ARGS)
 
-bench: $(VENV)/native.installed ## measure round trip and tick-to-order, against alpaca-py and a raw socket
+bench: $(VENV)/native.installed ## measure every hot path against its anchors, one table; ARGS=--quick for a look
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ## write locks/*.txt anew (needs uv); ARGS=--upgrade takes the newest versions

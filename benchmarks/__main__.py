@@ -1,26 +1,23 @@
-"""`make bench` (or `python -m benchmarks [NAME...]`): every benchmark, one table, one run."""
+"""`make bench` (or `python -m benchmarks [--quick] [NAME...]`): every benchmark, one table, one run."""
 
 import sys
-from collections.abc import Callable
+from importlib import import_module
 
-from benchmarks import decode, features, orders
 from benchmarks.table import Row, show
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
-    "decode": decode.rows,
-    "features": features.rows,
-    "orders": orders.rows,
-}
+SUBJECTS = ("decode", "receive", "features", "payoffs", "orders")
+"""A module of this package each, with `rows(*, quick: bool) -> list[Row]`; a new one is registered by its name here."""
 
 
-def main(names: list[str]) -> None:
-    unknown = set(names) - set(BENCHMARKS)
-    if unknown:
-        raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}")
+def main(arguments: list[str]) -> None:
+    quick = "--quick" in arguments
+    names = [each for each in arguments if each != "--quick"] or list(SUBJECTS)
+    if unknown := set(names) - set(SUBJECTS):
+        raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(SUBJECTS)}, and --quick")
     rows: list[Row] = []
-    for name in names or BENCHMARKS:
+    for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        rows += BENCHMARKS[name]()
+        rows += import_module(f"benchmarks.{name}").rows(quick=quick)
     show(rows)
 
 

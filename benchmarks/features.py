@@ -15,6 +15,7 @@ __all__ = ["rows"]
 
 ROUNDS = 9
 BARS = 1000
+TA_LIB_STREAM = "TA-Lib stream, 100 bars back"
 Column = NDArray[np.float64]
 
 
@@ -35,8 +36,8 @@ def _once(task: Callable[[], object]) -> Callable[[], list[int]]:
     return run
 
 
-def _row(path: str, tasks: dict[str, Callable[[], object]], *goals: Goal) -> Row:
-    return Row(path, interleaved(ROUNDS, {name: _once(task) for name, task in tasks.items()}), goals)
+def _row(path: str, tasks: dict[str, Callable[[], object]], *goals: Goal, rounds: int = ROUNDS) -> Row:
+    return Row(path, interleaved(rounds, {name: _once(task) for name, task in tasks.items()}), goals)
 
 
 def _ta_lib(_: Column, high: Column, low: Column, close: Column, volume: Column) -> list[Any]:
@@ -54,9 +55,44 @@ def _ta_lib(_: Column, high: Column, low: Column, close: Column, volume: Column)
     ]
 
 
-def _streaming() -> Row:
-    columns = _series(BARS)
-    bars = list(zip(*(column.tolist() for column in columns), strict=True))
+def _bars_one_by_one() -> list[tuple[float, ...]]:
+    return list(zip(*(column.tolist() for column in _series(BARS)), strict=True))
+
+
+def _talk() -> Callable[[], None]:
+    """TA-Lib's stream functions, which look back over what they are given."""
+    window = np.ascontiguousarray(_series(BARS)[3][:100])
+
+    def talk() -> None:
+        for _ in range(BARS):
+            talib.stream.RSI(window, 14)
+            talib.stream.MACD(window)
+            talib.stream.EMA(window, 12)
+            talib.stream.EMA(window, 26)
+            talib.stream.SMA(window, 20)
+
+    return talk
+
+
+def _read(rounds: int) -> Row:
+    """The same, and all twelve read as a tuple after each bar."""
+    bars = _bars_one_by_one()
+    computer: Any = FeatureComputer()
+    ts = 0
+
+    def feed() -> None:
+        nonlocal ts
+        for o, h, lo, c, v in bars:
+            ts += 1
+            computer.update("AAPL", o, h, lo, c, v, ts)
+            computer.row()
+
+    tasks: dict[str, Callable[[], object]] = {"puna": feed, TA_LIB_STREAM: _talk()}
+    return _row(f"streaming, {BARS:,} bars, all read", tasks, Goal(TA_LIB_STREAM, 1 / 3), rounds=rounds)
+
+
+def _streaming(rounds: int) -> Row:
+    bars = _bars_one_by_one()
     computer: Any = FeatureComputer()
     ts = 0
 
@@ -66,64 +102,74 @@ def _streaming() -> Row:
             ts += 1
             update("AAPL", o, h, lo, c, v, ts)
 
-    def feed_and_read() -> None:
-        nonlocal ts
-        for o, h, lo, c, v in bars:
-            ts += 1
-            computer.update("AAPL", o, h, lo, c, v, ts)
-            computer.row()
-
-    window = np.ascontiguousarray(columns[3][:100])
-
-    def talk() -> None:
-        for _ in bars:
-            talib.stream.RSI(window, 14)
-            talib.stream.MACD(window)
-            talib.stream.EMA(window, 12)
-            talib.stream.EMA(window, 26)
-            talib.stream.SMA(window, 20)
-
     tasks: dict[str, Callable[[], object]] = {"puna": lambda: feed(computer.update)}
     if hasattr(computer, "nothing"):
         tasks["empty native call"] = lambda: feed(computer.nothing)
-        tasks["puna, read as a tuple"] = feed_and_read
-    tasks["TA-Lib stream, 100 bars back"] = talk
-    goals = Goal("empty native call", 1.5), Goal("TA-Lib stream, 100 bars back", 1 / 10)
-    return _row(f"streaming, {BARS:,} bars one by one", tasks, *goals)
+    tasks[TA_LIB_STREAM] = _talk()
+    goals = Goal("empty native call", 1.5), Goal(TA_LIB_STREAM, 1 / 10)
+    return _row(f"streaming, {BARS:,} bars one by one", tasks, *goals, rounds=rounds)
 
 
-def _batch() -> Row:
+def _batch(rounds: int) -> list[Row]:
     columns = _series(1_000_000)
-    same = np.ones((len(columns) + len(FEATURES), 1_000_000))
-    return _row(
-        "batch, one symbol, 1,000,000 bars",
+    source = np.ones((len(columns) + len(FEATURES), 1_000_000))
+    target = np.empty_like(source)
+    computer = FeatureComputer()
+    into = computer.batch(*columns)
+    copy = "NumPy copy"
+    goals = (Goal(copy, 2.0), Goal("TA-Lib", 1 / 3))
+    again = _row(
+        "batch, one symbol, 1,000,000 bars, memory used again",
         {
-            "puna": lambda: FeatureComputer().batch(*columns),
-            "NumPy copy": same.copy,
+            "puna": lambda: computer.batch(*columns, out=into),
+            copy: lambda: np.copyto(target, source),
             "TA-Lib": lambda: _ta_lib(*columns),
         },
-        Goal("NumPy copy", 2.0),
-        Goal("TA-Lib", 1 / 3),
+        *goals,
+        rounds=rounds,
     )
+    fresh = _row(
+        "batch, one symbol, 1,000,000 bars, fresh memory",
+        {"puna": lambda: computer.batch(*columns), copy: source.copy, "TA-Lib": lambda: _ta_lib(*columns)},
+        *goals,
+        rounds=rounds,
+    )
+    return [again, fresh]
 
 
-def _panel() -> Row:
+def _panel(rounds: int) -> list[Row]:
     tables = _series(200, 5000)
     each = [tuple(np.ascontiguousarray(table[:, symbol]) for table in tables) for symbol in range(5000)]
-    same = np.ones((len(tables) + len(FEATURES), 1_000_000))
-    return _row(
-        "panel, 5,000 symbols x 200 bars",
+    source = np.ones((len(tables) + len(FEATURES), 1_000_000))
+    target = np.empty_like(source)
+    computer = FeatureComputer()
+    into = computer.panel(*tables)
+    copy = "NumPy copy"
+    goals = (Goal(copy, 1.0), Goal("TA-Lib by symbol", 1 / 15))
+
+    def talk() -> list[Any]:
+        return [_ta_lib(*one) for one in each]
+
+    again = _row(
+        "panel, 5,000 symbols x 200 bars, memory used again",
         {
-            "puna": lambda: FeatureComputer().panel(*tables),
-            "NumPy copy": same.copy,
-            "TA-Lib by symbol": lambda: [_ta_lib(*one) for one in each],
+            "puna": lambda: computer.panel(*tables, out=into),
+            copy: lambda: np.copyto(target, source),
+            "TA-Lib by symbol": talk,
         },
-        Goal("NumPy copy", 1.0),
-        Goal("TA-Lib by symbol", 1 / 15),
+        *goals,
+        rounds=rounds,
     )
+    fresh = _row(
+        "panel, 5,000 symbols x 200 bars, fresh memory",
+        {"puna": lambda: computer.panel(*tables), copy: source.copy, "TA-Lib by symbol": talk},
+        *goals,
+        rounds=rounds,
+    )
+    return [again, fresh]
 
 
-def _cross_section() -> Row:
+def _cross_section(rounds: int) -> Row:
     tables = _series(160, 5000)
     section = CrossSection([f"S{n}" for n in range(5000)])
     ts = 0
@@ -148,10 +194,14 @@ def _cross_section() -> Row:
             np.copyto(target, source)
 
     return _row(
-        "cross-section, 5,000 symbols, 100 rows", {"puna": steps, "copy in cache": copies}, Goal("copy in cache", 2.5)
+        "cross-section, 5,000 symbols, 100 rows",
+        {"puna": steps, "copy in cache": copies},
+        Goal("copy in cache", 2.5),
+        rounds=rounds,
     )
 
 
-def rows() -> list[Row]:
+def rows(*, quick: bool = False) -> list[Row]:
     """Streaming, batch, panel and cross-section."""
-    return [_streaming(), _batch(), _panel(), _cross_section()]
+    rounds = 3 if quick else ROUNDS
+    return [_streaming(rounds), _read(rounds), *_batch(rounds), *_panel(rounds), _cross_section(rounds)]

@@ -1,5 +1,6 @@
 """Order round trip, and tick to order, on loopback: Puna, alpaca-py, and a raw-socket floor against one exchange."""
 
+import time
 from collections.abc import Callable
 
 from benchmarks import alpaca_py, floor
@@ -15,8 +16,8 @@ RoundTrips = Callable[[int, int], list[int]]
 TickToOrder = Callable[[int, int], None]
 
 
-def rows() -> list[Row]:
-    """Two rows: what a caller waits for an answer, and what a quote takes to become an order."""
+def rows(*, quick: bool = False) -> list[Row]:
+    """What a caller waits for an answer; what a quote takes to become an order, and what it costs the client in CPU."""
     from benchmarks import ours  # noqa: PLC0415 - the children of the anchors need not load it
 
     waits: dict[str, RoundTrips] = {
@@ -31,13 +32,15 @@ def rows() -> list[Row]:
         "alpaca-py": alpaca_py.tick_to_order,
         "raw socket": floor.tick_to_order,
     }
+    rounds = 1 if quick else ROUNDS
+    spent: dict[str, list[int]] = {name: [] for name in reactions}
+    waited = interleaved(rounds, {name: _waiting(task) for name, task in waits.items()})
+    reacted = interleaved(rounds, {name: _reacting(task, spent[name]) for name, task in reactions.items()})
+    goals = (Goal("raw socket", 2.5), Goal("alpaca-py", 0.4))
     return [
-        Row("order round trip", interleaved(ROUNDS, {name: _waiting(task) for name, task in waits.items()})),
-        Row(
-            "tick to order",
-            interleaved(ROUNDS, {name: _reacting(task) for name, task in reactions.items()}),
-            (Goal("raw socket", 2.5), Goal("alpaca-py", 0.4)),
-        ),
+        Row("order round trip", waited),
+        Row("tick to order", reacted, goals),
+        Row("tick to order, client CPU for each order", spent),
     ]
 
 
@@ -50,10 +53,18 @@ def _waiting(task: RoundTrips) -> Callable[[], list[int]]:
     return run
 
 
-def _reacting(task: TickToOrder) -> Callable[[], list[int]]:
+def _reacting(task: TickToOrder, spent: list[int]) -> Callable[[], list[int]]:
+    """The stopwatch's samples; the client's CPU time goes to `spent`, from connecting to the last answer."""
+
     def run() -> list[int]:
         with watched() as (port, finish):
-            fresh(task, port, ORDERS)
+            spent.append(fresh(_metered, task, port, ORDERS) // ORDERS)
             return finish()
 
     return run
+
+
+def _metered(task: TickToOrder, port: int, count: int) -> int:
+    start = time.process_time_ns()
+    task(port, count)
+    return time.process_time_ns() - start

@@ -1,8 +1,9 @@
 //! Many symbols over the same times: eight symbols in the lanes of one vector, so that each keeps its own order of
 //! operations, and therefore its bits.
 //!
-//! A block of eight is warm when every lane is past its warm-up. A row in which each of them has a bar is then one
-//! step over vectors. Otherwise (warming up, a gap, Cutler's RSI) the lanes go one by one through `recurrence`.
+//! Eight symbols are in lockstep while all of them have had a bar in every row, and again once every lane is past its
+//! warm-up. A row in which each of them has a bar is then one step over vectors. Otherwise (after a gap in the warm-up,
+//! in a gap, with Cutler's RSI) the lanes go one by one through `recurrence`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,10 +94,10 @@ fn lane(column: &[f64], at: usize) -> Lane {
 #[derive(Clone, Copy)]
 struct Line(Lane);
 
-/// What eight warm symbols remember.
+/// What eight symbols remember that have had the same number of bars, or are warm.
 #[repr(C, align(64))] // the lanes first, each on a cache line
 #[derive(Clone)]
-struct Warm {
+struct Lockstep {
     last: Lane,
     gain: Lane,
     loss: Lane,
@@ -107,16 +108,46 @@ struct Warm {
     at: usize,
     steps: usize,
     ts: i64,
+    /// Bars so far while any recurrence is warming up, from then on `WARM`.
+    seen: usize,
+    /// What the averages' seeds add up to.
+    sums: [Lane; 3],
 }
+
+const WARM: usize = usize::MAX;
+/// Closes below it cannot overflow in the sums of a warm-up, nor can an average's difference be no number.
+const TAME: f64 = 1e300;
 
 /// Eight symbols.
 #[derive(Clone)]
 pub struct Block {
     memories: Vec<Memory>,
-    warm: Option<Warm>,
+    lockstep: Option<Lockstep>,
+    lengths: Lengths,
+}
+
+/// The windows, and what follows from them.
+#[derive(Clone, Copy)]
+struct Lengths {
     wilder: bool,
     alphas: [f64; 3],
-    rsi: f64,
+    rsi: usize,
+    fast: usize,
+    slow: usize,
+    signal: usize,
+    sma: usize,
+}
+
+impl Lengths {
+    /// Bars until both averages of the MACD line are there.
+    fn line(&self) -> usize {
+        self.fast.max(self.slow)
+    }
+
+    /// Bars until no recurrence warms up any more.
+    fn warm(&self) -> usize {
+        (self.line() + self.signal - 1).max(self.sma).max(self.rsi + 1)
+    }
 }
 
 pub type Values = [Lane; WIDTH];
@@ -126,17 +157,23 @@ impl Block {
     pub fn new(p: &Parameters) -> Self {
         let memory = Memory::new(p);
         let alphas = [memory.fast.alpha, memory.slow.alpha, memory.signal.alpha];
-        Block { memories: vec![memory; LANES], warm: None, wilder: p.wilder, alphas, rsi: p.rsi as f64 }
+        let Parameters { rsi, wilder, fast, slow, signal, sma } = *p;
+        let lengths = Lengths { wilder, alphas, rsi, fast, slow, signal, sma };
+        Block { memories: vec![memory; LANES], lockstep: wilder.then(|| Lockstep::new(sma)), lengths }
     }
 
     /// One row, and the vectors after it; a lane without a bar keeps what it had in `before`.
     #[inline(always)]
     pub fn step(&mut self, bars: &Bars, ts: i64, before: impl FnOnce() -> Values) -> Values {
-        if let Some(warm) = &mut self.warm
+        if let Some(lockstep) = &mut self.lockstep
             && bars.all_sound()
+            && (lockstep.seen == WARM || below(&bars.close, &[TAME; LANES]))
         {
-            warm.ts = ts;
-            return warm.step(bars, &self.alphas, self.rsi);
+            lockstep.ts = ts;
+            if lockstep.seen != WARM {
+                return lockstep.warm_up(bars, &self.lengths);
+            }
+            return lockstep.step(bars, &self.lengths.alphas, self.lengths.rsi as f64);
         }
         let mut values = before();
         self.step_each(bars, ts, &mut values);
@@ -157,7 +194,7 @@ impl Block {
                 }
             }
         }
-        if self.wilder && self.memories.iter().all(|m| m.is_warm() && m.ts == ts) {
+        if self.lengths.wilder && self.memories.iter().all(|m| m.is_warm() && m.ts == ts) {
             self.freeze();
         }
     }
@@ -166,7 +203,7 @@ impl Block {
         let each = |read: &dyn Fn(&Memory) -> f64| -> Lane { std::array::from_fn(|i| read(&self.memories[i])) };
         let length = self.memories[0].sma.ring.len();
         let ring = (0..length).map(|k| Line(each(&|m| m.sma.ring[(m.sma.at + k) % length]))).collect();
-        self.warm = Some(Warm {
+        self.lockstep = Some(Lockstep {
             last: each(&|m| m.rsi.last),
             gain: each(&|m| m.rsi.gain),
             loss: each(&|m| m.rsi.loss),
@@ -177,24 +214,38 @@ impl Block {
             at: 0,
             steps: 0,
             ts: self.memories[0].ts,
+            seen: WARM,
+            sums: [each(&|m| m.fast.sum), each(&|m| m.slow.sum), each(&|m| m.signal.sum)],
         });
     }
 
     /// Brings the memories up to date, and goes on with them.
     fn thaw(&mut self) {
-        let Some(warm) = self.warm.take() else { return };
+        let Some(lockstep) = self.lockstep.take() else { return };
+        if lockstep.seen == 0 {
+            return;
+        }
+        let (seen, lengths) = (lockstep.seen, &self.lengths);
         for (i, memory) in self.memories.iter_mut().enumerate() {
-            memory.ts = warm.ts;
-            memory.rsi.last = warm.last[i];
-            memory.rsi.gain = warm.gain[i];
-            memory.rsi.loss = warm.loss[i];
-            memory.fast.value = warm.fast[i];
-            memory.slow.value = warm.slow[i];
-            memory.signal.value = warm.signal[i];
-            let (length, window) = (warm.ring.len(), &mut memory.sma);
-            window.at = (window.at + warm.steps) % length;
+            memory.ts = lockstep.ts;
+            memory.rsi.last = lockstep.last[i];
+            memory.rsi.seen = (seen - 1).min(lengths.rsi);
+            memory.rsi.gain = lockstep.gain[i];
+            memory.rsi.loss = lockstep.loss[i];
+            let signals = seen.saturating_sub(lengths.line() - 1).min(lengths.signal);
+            let counts = [seen.min(lengths.fast), seen.min(lengths.slow), signals];
+            let values = [&lockstep.fast, &lockstep.slow, &lockstep.signal];
+            let averages = [&mut memory.fast, &mut memory.slow, &mut memory.signal];
+            for (k, average) in averages.into_iter().enumerate() {
+                average.seen = counts[k] as u64;
+                average.sum = lockstep.sums[k][i];
+                average.value = values[k][i];
+            }
+            let (length, window) = (lockstep.ring.len(), &mut memory.sma);
+            window.seen = seen.min(length);
+            window.at = (window.at + lockstep.steps) % length;
             for k in 0..length {
-                window.ring[(window.at + k) % length] = warm.ring[(warm.at + k) % length].0[i];
+                window.ring[(window.at + k) % length] = lockstep.ring[(lockstep.at + k) % length].0[i];
             }
         }
     }
@@ -222,7 +273,93 @@ fn each(f: impl Fn(usize) -> f64) -> Lane {
     lane
 }
 
-impl Warm {
+/// An average that may still be gathering its seed; `before` values came before this one.
+#[inline(always)]
+fn gather(value: &mut Lane, sum: &mut Lane, length: usize, before: usize, alpha: f64, x: &Lane) {
+    if before >= length {
+        return follow(value, alpha, x);
+    }
+    *sum = each(|i| sum[i] + x[i]);
+    if before + 1 == length {
+        *value = each(|i| sum[i] / length as f64);
+    }
+}
+
+impl Lockstep {
+    fn new(sma: usize) -> Self {
+        let (zero, nan) = ([0.0; LANES], [f64::NAN; LANES]);
+        Lockstep {
+            last: nan,
+            gain: zero,
+            loss: zero,
+            fast: nan,
+            slow: nan,
+            signal: nan,
+            ring: vec![Line(zero); sma],
+            at: 0,
+            steps: 0,
+            ts: -1,
+            seen: 0,
+            sums: [zero; 3],
+        }
+    }
+
+    /// A step while some recurrence has not all it needs. The closes are tame, so a line is NaN only for want of bars.
+    #[inline(never)]
+    fn warm_up(&mut self, bars: &Bars, n: &Lengths) -> Values {
+        let (close, before) = (bars.close, self.seen);
+        let nan = [f64::NAN; LANES];
+        gather(&mut self.fast, &mut self.sums[0], n.fast, before, n.alphas[0], &close);
+        gather(&mut self.slow, &mut self.sums[1], n.slow, before, n.alphas[1], &close);
+        let line = each(|i| self.fast[i] - self.slow[i]);
+        let mut signal = nan;
+        if before + 1 >= n.line() {
+            gather(&mut self.signal, &mut self.sums[2], n.signal, before + 1 - n.line(), n.alphas[2], &line);
+            signal = self.signal;
+        }
+        let mean = self.mean(&close);
+        let sma = if before + 1 < n.sma { nan } else { mean };
+        let mut rsi = nan;
+        if before > 0 {
+            self.gather_strength(&close, n.rsi, before - 1);
+            if before >= n.rsi {
+                rsi = self.strength();
+            }
+        }
+        self.last = close;
+        self.steps += 1;
+        self.seen = if before + 1 >= n.warm() { WARM } else { before + 1 };
+        self.values(bars, rsi, line, signal, sma)
+    }
+
+    #[inline(always)]
+    fn gather_strength(&mut self, close: &Lane, length: usize, before: usize) {
+        if before >= length {
+            return self.smooth(close, length as f64);
+        }
+        let change = each(|i| close[i] - self.last[i]);
+        self.gain = each(|i| self.gain[i] + at_least_zero(change[i]));
+        self.loss = each(|i| self.loss[i] + at_least_zero(-change[i]));
+        if before + 1 == length {
+            self.gain = each(|i| self.gain[i] / length as f64);
+            self.loss = each(|i| self.loss[i] / length as f64);
+        }
+    }
+
+    #[inline(always)]
+    fn smooth(&mut self, close: &Lane, length: f64) {
+        let change = each(|i| close[i] - self.last[i]);
+        self.gain = each(|i| (self.gain[i] * (length - 1.0) + at_least_zero(change[i])) / length);
+        self.loss = each(|i| (self.loss[i] * (length - 1.0) + at_least_zero(-change[i])) / length);
+    }
+
+    #[inline(always)]
+    fn strength(&self) -> Lane {
+        let total = each(|i| self.gain[i] + self.loss[i]);
+        let share = each(|i| 100.0 * (self.gain[i] / total[i]));
+        each(|i| if total[i] > 0.0 { share[i] } else { 50.0 })
+    }
+
     #[inline(always)]
     fn step(&mut self, bars: &Bars, alphas: &[f64; 3], length: f64) -> Values {
         let close = bars.close;
@@ -233,16 +370,19 @@ impl Warm {
         self.signal = each(|i| if line[i].is_nan() { self.signal[i] } else { after[i] });
         let signal = each(|i| if line[i].is_nan() { f64::NAN } else { self.signal[i] });
         let sma = self.mean(&close);
-        let change = each(|i| close[i] - self.last[i]);
+        self.smooth(&close, length);
+        let rsi = self.strength();
         self.last = close;
-        self.gain = each(|i| (self.gain[i] * (length - 1.0) + at_least_zero(change[i])) / length);
-        self.loss = each(|i| (self.loss[i] * (length - 1.0) + at_least_zero(-change[i])) / length);
-        let total = each(|i| self.gain[i] + self.loss[i]);
-        let share = each(|i| 100.0 * (self.gain[i] / total[i]));
         self.steps += 1;
+        self.values(bars, rsi, line, signal, sma)
+    }
+
+    #[inline(always)]
+    fn values(&self, bars: &Bars, rsi: Lane, line: Lane, signal: Lane, sma: Lane) -> Values {
+        let Bars { high, low, close, volume, .. } = bars;
         [
-            close,
-            each(|i| if total[i] > 0.0 { share[i] } else { 50.0 }),
+            *close,
+            rsi,
             line,
             signal,
             each(|i| line[i] - signal[i]),
@@ -251,8 +391,8 @@ impl Warm {
             each(|i| (line[i] / self.slow[i]) * 1e4),
             sma,
             each(|i| ((close[i] - sma[i]) / sma[i]) * 100.0),
-            bars.volume,
-            each(|i| ((bars.high[i] - bars.low[i]) / close[i]) * 100.0),
+            *volume,
+            each(|i| ((high[i] - low[i]) / close[i]) * 100.0),
         ]
     }
 
@@ -262,14 +402,15 @@ impl Warm {
         self.ring[self.at] = Line(*close);
         self.at = if self.at + 1 == length { 0 } else { self.at + 1 };
         let (newer, older) = self.ring.split_at(self.at);
-        let mut total = [0.0; LANES];
-        for values in older.iter().chain(newer) {
-            for (total, value) in total.iter_mut().zip(values.0) {
-                *total += value;
-            }
-        }
+        let total = older.iter().fold([0.0; LANES], added);
+        let total = newer.iter().fold(total, added);
         each(|i| total[i] / length as f64)
     }
+}
+
+#[inline(always)]
+fn added(total: Lane, values: &Line) -> Lane {
+    each(|i| total[i] + values.0[i])
 }
 
 /// Times by symbols, one table a column, rows of time.

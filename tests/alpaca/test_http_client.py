@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from puna.alpaca import transport
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.market import get_bars, get_latest_quotes
@@ -269,6 +270,21 @@ async def test_bodies_are_capped_after_inflation(broker: Any, credentials: Crede
     error = await failing(broker, credentials, get_account(), says(bomb, Content_Encoding="gzip"), body_cap=1 << 20)
     assert type(error) is ProtocolError
     assert "1048576" in error.why
+
+
+@pytest.mark.parametrize("library", ["zlib", "isal.isal_zlib"])
+def test_gzip_is_inflated_alike_by_either_library(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, empty, cut short, spoiled, and too large: the same answer or the same error."""
+    monkeypatch.setattr(transport, "_gzip", pytest.importorskip(library))
+    whole = gzip.compress(ACCOUNT * 100)
+    assert transport.inflated(whole, 1 << 20) == ACCOUNT * 100
+    assert transport.inflated(gzip.compress(b""), 10) == b""
+    assert transport.inflated(gzip.compress(b"x" * 10), 10) == b"x" * 10
+    for broken in (whole[:-1], whole[:5], whole[: len(whole) // 2], b"no gzip", whole[:-5] + b"abcde"):
+        with pytest.raises(ProtocolError, match="could not be read"):
+            transport.inflated(broken, 1 << 20)
+    with pytest.raises(ProtocolError, match="too large"):
+        transport.inflated(gzip.compress(b"x" * 11), 10)
 
 
 async def test_gzip_is_read(broker: Any, credentials: Credentials) -> None:

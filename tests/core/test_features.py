@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -229,3 +230,30 @@ def test_an_average_that_rounds_to_zero_does_not_break_the_computer() -> None:
     table = FeatureComputer(FeatureParameters(slow=1)).batch(wild, wild, wild, wild, np.zeros(2))
     assert column(table, "ema_slow")[-1] == 0.0
     assert math.isnan(column(table, "spread")[-1])
+
+
+@given(seed=st.integers(0, 1000), times=st.integers(0, 70), symbols=st.integers(1, 20), layout=st.sampled_from("CF="))
+def test_memory_that_is_used_again_holds_the_same_vectors(seed: int, times: int, symbols: int, layout: str) -> None:
+    """`out` is an earlier answer, or any array of that shape; what stood in it is gone, and it is what comes back."""
+    rng = np.random.default_rng(seed)
+    close = 100 + rng.random((times, symbols))
+    tables = close, close + 1, close - 1, close, close
+    computer = FeatureComputer()
+    for call, columns in ((computer.panel, tables), (computer.batch, tuple(table[:, 0] for table in tables))):
+        expected = call(*columns)
+        into = call(*columns) if layout == "=" else np.full(expected.shape, 7.0, order=cast(Any, layout))
+        into[...] = 7.0
+        assert call(*columns, out=into) is into
+        assert np.array_equal(into, expected, equal_nan=True)
+
+
+def test_memory_that_does_not_fit_is_refused() -> None:
+    """Shape, type and permission."""
+    flat = np.full(5, 10.0)
+    frozen = np.empty((5, 12))
+    frozen.flags.writeable = False
+    for out in (np.empty((4, 12)), np.empty((5, 12), dtype=np.float32), frozen):
+        with pytest.raises(DataError, match="writable float64 array"):
+            FeatureComputer().batch(flat, flat, flat, flat, flat, out=cast(Any, out))
+        with pytest.raises(DataError, match="writable float64 array"):
+            FeatureComputer().panel(*[flat[:, None]] * 5, out=cast(Any, out))

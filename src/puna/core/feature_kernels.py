@@ -23,8 +23,10 @@ from puna.core.feature_schema import (
     SymbolState,
     admit,
     check_snapshot,
+    given,
     later,
     one_each,
+    placed,
     refuse_cell,
     refuse_row,
     same_shape,
@@ -63,25 +65,49 @@ class FeatureComputer(native.FeatureKernel):
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"a FeatureComputer has no feature {name!r}")
 
-    def batch(self, open: ArrayLike, high: ArrayLike, low: ArrayLike, close: ArrayLike, volume: ArrayLike) -> Column:
+    def batch(
+        self,
+        open: ArrayLike,
+        high: ArrayLike,
+        low: ArrayLike,
+        close: ArrayLike,
+        volume: ArrayLike,
+        *,
+        out: Column | None = None,
+    ) -> Column:
         """The vectors of a whole series, shape (n, 12)."""
         columns = same_shape(open, high, low, close, volume, 1)
-        out = np.empty((len(FEATURES), len(columns[0])))
-        row = native.feature_batch(_windows(self.parameters), columns, out)
+        shape = (len(columns[0]), len(FEATURES))
+        into = given(out, shape)
+        fits = into is not None and into.T.flags.c_contiguous
+        vectors = into if into is not None and fits else np.empty(shape[::-1]).T
+        row = native.feature_batch(_windows(self.parameters), columns, vectors.T)
         if row >= 0:
             refuse_row(columns, row)
-        return out.T
+        return vectors if fits else placed(vectors, into)
 
-    def panel(self, open: ArrayLike, high: ArrayLike, low: ArrayLike, close: ArrayLike, volume: ArrayLike) -> Column:
+    def panel(
+        self,
+        open: ArrayLike,
+        high: ArrayLike,
+        low: ArrayLike,
+        close: ArrayLike,
+        volume: ArrayLike,
+        *,
+        out: Column | None = None,
+    ) -> Column:
         """The vectors of many symbols over the same times: five tables (times, symbols) to (times, symbols, 12)."""
         tables = same_shape(open, high, low, close, volume, 2)
         times, symbols = tables[0].shape
-        out = _planes(len(FEATURES), times, symbols)
-        if out.size:
-            cell = native.feature_panel(_windows(self.parameters), tables, symbols, out)
+        into = given(out, (times, symbols, len(FEATURES)))
+        again = into is not None and _is_planes(into)
+        planes = into.transpose(2, 0, 1) if into is not None and again else _planes(len(FEATURES), times, symbols)
+        if planes.size:
+            cell = native.feature_panel(_windows(self.parameters), tables, symbols, planes)
             if cell is not None:
                 refuse_cell(tables, *cell)
-        return out[:, :, :symbols].transpose(1, 2, 0)
+        vectors = planes[:, :, :symbols].transpose(1, 2, 0)
+        return vectors if into is None else into if again else placed(vectors, into)
 
     def snapshot(self) -> Snapshot:
         """The whole memory, to be restored into a computer of the same schema."""
@@ -146,6 +172,13 @@ def _fields(
     s: SymbolState,
 ) -> tuple[int, list[float], list[float], list[float], list[float], list[float], list[float]]:
     return s.ts, s.values, s.rsi, s.fast, s.slow, s.signal, s.sma
+
+
+def _is_planes(vectors: Column) -> bool:
+    """Whether the kernel can write there: whole vectors in each row, the planes one after the other, on cache lines."""
+    planes = vectors.transpose(2, 0, 1)
+    on_lines = planes.flags.c_contiguous and planes.shape[-1] % LANES == 0
+    return bool(on_lines and planes.ctypes.data % CACHE_LINE == 0)
 
 
 def _planes(*shape: int) -> Column:

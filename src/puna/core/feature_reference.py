@@ -23,8 +23,10 @@ from puna.core.feature_schema import (
     SymbolState,
     admit,
     check_snapshot,
+    given,
     later,
     one_each,
+    placed,
     refuse_cell,
     refuse_row,
     same_shape,
@@ -272,19 +274,25 @@ class FeatureComputer:
         low: ArrayLike,
         close: ArrayLike,
         volume: ArrayLike,
+        *,
+        out: Column | None = None,
     ) -> Column:
         """The vectors of a whole series, shape (n, 12): what `update` would have given bar by bar, to the last bit.
 
         It neither reads nor changes this computer's memory.
 
+        `out` is an array that an earlier call gave, to be written anew: fresh memory costs as much as the vectors.
+
         Raises:
+            DataError: `out` does not fit.
             BadBarError: a row is no bar; the text names the first such row.
         """
         columns = same_shape(open, high, low, close, volume, 1)
+        into = given(out, (len(columns[0]), len(FEATURES)))
         rows = list(zip(*(column.tolist() for column in columns), strict=True))
         for row in np.flatnonzero(~_sound(columns)):
             refuse_row(columns, int(row))
-        return self._run(rows)
+        return placed(self._run(rows), into)
 
     def _run(self, rows: Iterable[tuple[float, ...]]) -> Column:
         memory = _Symbol(self.parameters)
@@ -301,16 +309,22 @@ class FeatureComputer:
         low: ArrayLike,
         close: ArrayLike,
         volume: ArrayLike,
+        *,
+        out: Column | None = None,
     ) -> Column:
         """The vectors of many symbols over the same times: five tables (times, symbols) to (times, symbols, 12).
 
         Five NaN in a cell mean that the symbol has no bar at that time: it has no vector there either, only NaN, and
         its recurrences go on with its next bar. Each symbol has the bits that `batch` gives for its bars alone.
 
+        `out` is an array that an earlier call gave, to be written anew.
+
         Raises:
+            DataError: `out` does not fit.
             BadBarError: a cell is neither a bar nor absent; the text names the first, by time, then by symbol.
         """
         tables = same_shape(open, high, low, close, volume, 2)
+        into = given(out, (*tables[0].shape, len(FEATURES)))
         for time, symbol in np.argwhere(~_sound(tables) & ~_absent(tables)):
             refuse_cell(tables, int(time), int(symbol))
         present = ~_absent(tables)
@@ -319,7 +333,7 @@ class FeatureComputer:
             times = present[:, symbol]
             rows = zip(*(table[times, symbol].tolist() for table in tables), strict=True)
             vectors[times, symbol] = self._run(rows)
-        return vectors
+        return placed(vectors, into)
 
     def snapshot(self) -> Snapshot:
         """The whole memory, to be restored into a computer of the same schema."""

@@ -169,6 +169,25 @@ def same_shape(
     return five[0], five[1], five[2], five[3], five[4]
 
 
+def given(out: Column | None, shape: tuple[int, ...]) -> Column | None:
+    """The array that vectors are to be written into, if one was given.
+
+    Raises:
+        DataError: it has another shape or type, or may not be written.
+    """
+    if out is not None and not (out.shape == shape and out.dtype == np.float64 and out.flags.writeable):
+        raise DataError(f"The vectors need a writable float64 array of shape {shape}, not {out.dtype} {out.shape}.")
+    return out
+
+
+def placed(vectors: Column, into: Column | None) -> Column:
+    """The vectors, in the array that was given for them."""
+    if into is None:
+        return vectors
+    into[...] = vectors
+    return into
+
+
 def one_each(symbols: Sequence[str], columns: Columns) -> Columns:
     """The columns, if they have one row for each symbol.
 
