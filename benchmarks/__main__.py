@@ -1,24 +1,29 @@
-"""`make bench` (or `python -m benchmarks [--quick] [NAME...]`): every benchmark, one table, one run."""
+"""`make bench` (or `python -m benchmarks [--quick] [--markdown] [NAME...]`): every benchmark, one table, one run."""
 
 import sys
 from importlib import import_module
 
-from benchmarks.table import Row, show
+from benchmarks.table import Row, markdown, show
 
 SUBJECTS = ("decode", "receive", "features", "payoffs", "orders")
 """A module of this package each, with `rows(*, quick: bool) -> list[Row]`; a new one is registered by its name here."""
 
 
 def main(arguments: list[str]) -> None:
-    quick = "--quick" in arguments
-    names = [each for each in arguments if each != "--quick"] or list(SUBJECTS)
+    options = {"--quick", "--markdown"} & set(arguments)
+    names = [each for each in arguments if each not in options] or list(SUBJECTS)
     if unknown := set(names) - set(SUBJECTS):
-        raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(SUBJECTS)}, and --quick")
+        raise SystemExit(
+            f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(SUBJECTS)}, and --quick, --markdown"
+        )
     rows: list[Row] = []
     for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        rows += import_module(f"benchmarks.{name}").rows(quick=quick)
-    show(rows)
+        rows += import_module(f"benchmarks.{name}").rows(quick="--quick" in options)
+    if "--markdown" in options:
+        print(markdown(rows))
+    else:
+        show(rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from benchmarks.table import Goal, Row, interleaved
 
 __all__ = ["rows"]
 
-ROUNDS = 5
+ROUNDS = 3
 ORDERS = 200
 
 RoundTrips = Callable[[int, int], list[int]]

@@ -24,7 +24,7 @@ warnings.filterwarnings("ignore", category=DeprecationWarning, module="websocket
 
 __all__ = ["rows"]
 
-ROUNDS = 5
+ROUNDS = 3
 MESSAGES = 100
 FRAMES = 1000
 FEW = 100  # frames for alpaca-py, which is much slower

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Goal", "Row", "interleaved", "machine", "show"]
+__all__ = ["Goal", "Row", "interleaved", "machine", "markdown", "show"]
 
 
 class Goal(NamedTuple):
@@ -71,6 +71,22 @@ def show(rows: Sequence[Row]) -> None:
     console.print(
         "ratio: the first contestant's time divided by this one's; it should not exceed the limit", style="dim"
     )
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same table for a page, a row for each anchor."""
+    lines = ["| path | puna, us | anchor | its us | ratio | limit | |", "|---|---:|---|---:|---:|---:|---|"]
+    for row in rows:
+        (_, own), *others = row.samples.items()
+        goals = {goal.anchor: goal for goal in row.goals}
+        for at, (name, samples) in enumerate(others):
+            ratio = median(own) / median(samples)
+            limit, verdict = _verdict(goals.get(name), ratio)
+            path, ours = (row.path, _micros(median(own))) if at == 0 else ("", "")
+            lines.append(
+                f"| {path} | {ours} | {name} | {_micros(median(samples))} | {_shown(ratio)} | {limit} | {verdict} |"
+            )
+    return "\n".join([machine(), "", *lines])
 
 
 def machine() -> str:
