@@ -85,8 +85,15 @@ fn at_most(a: &Lane, b: &Lane) -> bool {
 fn lane(column: &[f64], at: usize) -> Lane {
     match column[at..].first_chunk() {
         Some(eight) => *eight,
-        None => each(|i| column[(at + i).min(column.len() - 1)]),
+        None => last_lane(column, at),
     }
+}
+
+/// Out of line: beside eight single loads the compiler would not make one of the eight above.
+#[cold]
+#[inline(never)]
+fn last_lane(column: &[f64], at: usize) -> Lane {
+    each(|i| column[(at + i).min(column.len() - 1)])
 }
 
 /// Lanes on a cache line of their own.

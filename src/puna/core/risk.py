@@ -85,6 +85,10 @@ class Check:
 
     @exactly
     def __call__(self, intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
+        return self.verdict(intent, view, limits)
+
+    def verdict(self, intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
+        """The same for whoever reckons exactly already."""
         try:
             found = self.rule(intent, view, limits)
         except (ArithmeticError, DataError, KeyError) as error:  # a NaN in a comparison, a symbol without a value
@@ -96,7 +100,7 @@ class Check:
 def check(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
     """The first breach, or None: the order may be reserved and sent."""
     limits = narrowed(limits, intent)
-    return next((breach for each in _asked(intent, view) if (breach := each(intent, view, limits))), None)
+    return next((breach for each in _asked(intent, view) if (breach := each.verdict(intent, view, limits))), None)
 
 
 class Verdict(NamedTuple):
