@@ -21,7 +21,7 @@ from puna.wire.codec import Ratio
 from puna.wire.corporate import Announcement
 from puna.wire.trading import TradeUpdate
 
-__all__ = ["CorporateActions", "CorporateEvent", "Sought", "of_market"]
+__all__ = ["CorporateActions", "CorporateEvent", "Sought", "announced", "of_market"]
 
 ZERO = Decimal(0)
 
@@ -79,11 +79,11 @@ class CorporateActions:
     def announcements(self, sought: Sought) -> list[Announcement]:
         """Those that fit, oldest first."""
         fitting = [each for each in self.events if _fits(each, sought)]
-        return [_told(each) for each in sorted(fitting, key=lambda each: (each.ex_date, each.id))]
+        return [announced(each) for each in sorted(fitting, key=lambda each: (each.ex_date, each.id))]
 
     def announcement(self, name: str) -> Announcement | None:
         """By id."""
-        return next((_told(each) for each in self.events if each.id == name), None)
+        return next((announced(each) for each in self.events if each.id == name), None)
 
     def _apply(self, event: CorporateEvent, desk: Desk, now: int) -> list[TradeUpdate]:
         held, cash = self.ledger.quantity(event.symbol), self.ledger.cash
@@ -198,7 +198,7 @@ def _sub_type(event: CorporateEvent) -> str:
     return {"dividend": "cash", "rename": "name_change"}[event.kind]
 
 
-def _told(event: CorporateEvent) -> Announcement:
+def announced(event: CorporateEvent) -> Announcement:
     target = event.new_symbol or event.symbol
     return Announcement(
         id=event.id,

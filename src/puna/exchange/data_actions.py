@@ -1,6 +1,7 @@
 """The routes of corporate actions: the list by kind and dates, and the events as they are processed (SSE).
 
-What happens to the replayed stocks is in their data: splits. Each is processed on its ex-date.
+What happens to the replayed stocks is in their data: splits. Dividends and renames are written in the account's terms.
+Each is processed on its ex-date, a dividend on the day it is paid.
 """
 
 from collections.abc import Iterator
@@ -11,8 +12,8 @@ from uuid import NAMESPACE_URL, uuid5
 from aiohttp import web
 
 from puna.core import sessions
+from puna.exchange.actions import CorporateEvent
 from puna.exchange.answers import answer, moment, number, words
-from puna.exchange.data import Split
 from puna.exchange.data_options import day_of
 from puna.exchange.floor import Floor
 from puna.exchange.live import ulid
@@ -151,9 +152,8 @@ class ActionsApi:
 
     def _all(self) -> Iterator[_Action]:
         """Everything that is known today: actions are announced before they are processed."""
-        for symbol in self._floor.market.symbols:
-            for split in self._floor.market.splits(symbol):
-                yield _split(split)
+        for event in self._floor.venue.office.corporate.events:
+            yield _TOLD[event.kind](event)
 
     def _events(self) -> list[_Event]:
         found = [_event(each) for each in self._all()]
@@ -185,7 +185,7 @@ class _Bounds(NamedTuple):
         return (self.until is not None and now >= self.until) or (self.until_id is not None and told >= 0)
 
 
-def _split(split: Split) -> _Action:
+def _split(split: CorporateEvent) -> _Action:
     forward = split.new_rate > split.old_rate
     kind, on = "forward_split" if forward else "reverse_split", split.ex_date.isoformat()
     body: dict[str, object] = {
@@ -201,6 +201,37 @@ def _split(split: Split) -> _Action:
     cusip = _cusip(split.symbol)
     names = {"cusip": cusip} if forward else {"old_cusip": cusip, "new_cusip": _cusip(f"{split.symbol} {on}")}
     return _Action(split.ex_date, kind, split.symbol, {**body, **names})
+
+
+def _dividend(event: CorporateEvent) -> _Action:
+    body: dict[str, object] = {
+        "id": event.id,
+        "symbol": event.symbol,
+        "cusip": _cusip(event.symbol),
+        "rate": float(event.cash),
+        "special": False,
+        "foreign": False,
+        "process_date": event.payable.isoformat(),
+        "ex_date": event.ex_date.isoformat(),
+        "record_date": event.record_date.isoformat(),
+        "payable_date": event.payable.isoformat(),
+    }
+    return _Action(event.payable, "cash_dividend", event.symbol, body)
+
+
+def _rename(event: CorporateEvent) -> _Action:
+    body: dict[str, object] = {
+        "id": event.id,
+        "old_symbol": event.symbol,
+        "new_symbol": event.new_symbol,
+        "old_cusip": _cusip(event.symbol),
+        "new_cusip": _cusip(event.new_symbol),
+        "process_date": event.ex_date.isoformat(),
+    }
+    return _Action(event.ex_date, "name_change", event.symbol, body)
+
+
+_TOLD = {"split": _split, "dividend": _dividend, "rename": _rename}
 
 
 def _cusip(name: str) -> str:

@@ -61,7 +61,7 @@ SOCKET_ACTIONS = {
 }
 FEED_ACTIONS = {
     "drop_socket": "resets the TCP connection",
-    "delay": "sends the event `seconds` of market time later",
+    "delay": "sends the event `seconds` of wall time later",
     "duplicate": "sends the event twice",
     "lose": "does not send the event, and says in a comment that messages were dropped",
 }

@@ -1,12 +1,18 @@
 """A running exchange that has traded already: stocks long and short, a coin, an option, watchlists."""
 
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import requests
 
+from puna.exchange.account_terms import AccountTerms
+from puna.exchange.actions import CorporateEvent
+from puna.exchange.fees import FeeSchedule
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
+from puna.exchange.venue import VenueOptions
 
 HEADERS = {"APCA-API-KEY-ID": "KEY", "APCA-API-SECRET-KEY": "SECRET"}
 
@@ -68,8 +74,12 @@ class Subject:
 
 @pytest.fixture(scope="session")
 def subject() -> Iterator[Subject]:
-    """One for all of a worker's tests; a second of its time is a minute of the market's."""
-    config = ExchangeConfig(seed=3, pacing=Speed(60), wait_for=(), lead_seconds=0, days=2)
+    """One for all of a worker's tests; a second of its time is five minutes of the market's, nights are leapt over."""
+    dividend = CorporateEvent(kind="dividend", symbol="AAPL", ex_date=date(2012, 9, 20), cash=Decimal("2.65"))
+    rename = CorporateEvent(kind="rename", symbol="IBM", ex_date=date(2012, 9, 21), new_symbol="IBMX")
+    terms = AccountTerms(dividends=True, actions=(dividend, rename), interest=Decimal("0.0625"))
+    venue = VenueOptions(fees=FeeSchedule(), account=terms)
+    config = ExchangeConfig(seed=3, pacing=Speed(300), wait_for=(), lead_seconds=0, days=3, venue=venue)
     with ExchangeThread(config) as server:
         made = Subject(server.url)
         made.populate()
