@@ -199,6 +199,7 @@ def _sub_type(event: CorporateEvent) -> str:
 
 
 def announced(event: CorporateEvent) -> Announcement:
+    """As GET /v2/corporate_actions/announcements tells it."""
     target = event.new_symbol or event.symbol
     return Announcement(
         id=event.id,
