@@ -12,7 +12,7 @@ from puna.alpaca.http import AsyncAlpaca
 from puna.engine.flatten import Flatness, flatten
 from puna.errors import AuthError, PunaError
 from puna.seams import SystemClock
-from puna.wire.trading import OrderRequest
+from puna.wire.trading import LegRequest, OrderRequest
 
 SYMBOLS = ("AAPL", "MSFT")
 BOOKS = 50
@@ -28,11 +28,11 @@ async def flattened(market: Any, **chosen: Any) -> Flatness:
         return await flatten(alpaca, SystemClock(), **options)
 
 
-def bought(market: Any, symbol: str, qty: int, **terms: Any) -> None:
+def bought(market: Any, symbol: str, qty: Decimal | int, **terms: Any) -> None:
     side = "buy" if qty > 0 else "sell"
     request: dict[str, Any] = {
         "symbol": symbol,
-        "qty": Decimal(abs(qty)),
+        "qty": abs(Decimal(qty)),
         "side": side,
         "type": "market",
         "time_in_force": "day",
@@ -78,6 +78,62 @@ async def test_fifty_random_books_end_flat_in_the_exchanges_ledger(lab: Any) -> 
         assert open_orders(market) == []
         assert (found.cash, found.remaining) == (books.cash, [])
         assert {each.symbol for each in found.closed} == {symbol for symbol, qty in wanted.items() if qty}
+
+
+def series(market: Any) -> list[str]:
+    """Two puts of AAPL of the next expiration, below the money: the lower strike first."""
+
+    def ask(server: Any) -> list[str]:
+        rows = [each for each in server._floor.market.contracts("AAPL", server.progress().now) if each.type == "put"]
+        first = min(each.expiration_date for each in rows if each.expiration_date > "2012-09-21")
+        strikes = sorted((each for each in rows if each.expiration_date == first), key=lambda each: each.strike_price)
+        below = [each.symbol for each in strikes if each.strike_price < 690]
+        return below[-3:-1]
+
+    found: list[str] = market.thread.call(ask)
+    return found
+
+
+def opened(market: Any, chance: Random, puts: list[str]) -> int:
+    """Puts on a random book of stocks, coins, single options and spreads; how many positions it will have."""
+    count = 0
+    if chance.random() < 0.7:
+        bought(market, chance.choice(SYMBOLS), chance.choice([-5, 7]))
+        count += 1
+    if chance.random() < 0.7:
+        bought(market, "BTC/USD", Decimal("0.5"), time_in_force="gtc")
+        count += 1
+    kind = chance.choice(["none", "long", "spread"])
+    if kind == "long":
+        bought(market, puts[0], 2)
+        count += 1
+    elif kind == "spread":
+        legs = [
+            LegRequest(symbol=puts[0], ratio_qty=Decimal(1), side="buy"),
+            LegRequest(symbol=puts[1], ratio_qty=Decimal(1), side="sell"),
+        ]
+        request = OrderRequest(qty=Decimal(2), type="market", time_in_force="day", order_class="mleg", legs=legs)
+        market.place(request)
+        count += 2
+    return count
+
+
+@pytest.mark.parametrize("books", [12, pytest.param(BOOKS, marks=pytest.mark.slow)])
+async def test_random_books_with_options_and_coins_end_flat(lab: Any, books: int) -> None:
+    """Stocks, coins, long options, and spreads whose short leg must go first: each time the ledger is empty."""
+    symbols, cash = (*SYMBOLS, "BTC/USD"), Decimal(1_000_000)
+    market = lab.exchange(pacing=lab.Speed(300.0), wait_for=(), symbols=symbols, cash=cash)
+    await until(lambda: market.thread.progress().now >= lab.OPEN + lab.MINUTE)
+    puts, chance, kinds = series(market), Random(11), set[str]()
+    for _ in range(books):
+        count = opened(market, chance, puts)
+        await until(lambda n=count: len(market.thread.books().positions) == n)
+        found = await flattened(market)
+        assert found.flat, found
+        assert market.thread.books().positions == {}
+        assert open_orders(market) == []
+        kinds |= {each.symbol for each in found.closed}
+    assert {*puts, "BTCUSD"} <= kinds
 
 
 async def test_a_closed_market_leaves_closing_orders_and_names_them(lab: Any) -> None:

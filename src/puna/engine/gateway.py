@@ -34,8 +34,8 @@ from puna.core.risk import (
     protected_price,
     reduces,
 )
-from puna.core.symbols import multiplier
-from puna.core.types import ZERO, OrderClass, OrderIntent
+from puna.core.symbols import asset_class, is_symbol, multiplier
+from puna.core.types import ZERO, AssetClass, OrderClass, OrderIntent
 from puna.engine.blotter import Blotter, Booked, Change
 from puna.engine.entries import (
     Adoption,
@@ -137,6 +137,7 @@ class Gateway:
         self._halted = ""
         self._account_id = ""
         self._buying_power: Decimal | None = None
+        self._powers: dict[AssetClass, Decimal] = {}
         self._maintenance: Decimal | None = None
         self._option_level: int | None = None
         self.skew: float | None = None
@@ -352,7 +353,7 @@ class Gateway:
             quote=self.market.quotes.get(intent.symbol),
             open=tuple(self._reservations()),
             recent=self._recently(now),
-            buying_power=self.buying_power,
+            buying_power=self.power_for(intent),
             id_used=key in self.blotter.orders or key in self._reserved,
             locks=self.guard.locks(),
             tally=self.guard.tally,
@@ -384,6 +385,13 @@ class Gateway:
         found = [each for each in self.blotter.booked if each.seq > self._heard_of]
         self._heard_of = self.blotter.seq
         return found
+
+    def power_for(self, intent: OrderIntent) -> Decimal | None:
+        """Buying power of the order's kind: options and coins are paid with money that margin does not multiply."""
+        whole = self.buying_power
+        kind = AssetClass.US_OPTION if intent.legs or not is_symbol(intent.symbol) else asset_class(intent.symbol)
+        narrow = self._powers.get(kind)
+        return whole if whole is None or narrow is None else min(whole, max(ZERO, narrow - self._spent))
 
     @property
     def buying_power(self) -> Decimal | None:
@@ -427,6 +435,11 @@ class Gateway:
         account = await self.alpaca(get_account())
         self._counted, self._spent = counted, self._spent - spent
         self._buying_power = None if account.buying_power is None else plain(account.buying_power)
+        powers = (
+            (AssetClass.US_OPTION, account.options_buying_power),
+            (AssetClass.CRYPTO, account.non_marginable_buying_power),
+        )
+        self._powers = {kind: plain(power) for kind, power in powers if power is not None}
         self._maintenance = None if account.maintenance_margin is None else plain(account.maintenance_margin)
         level = account.options_trading_level
         self._option_level = None if level is None else int(level)

@@ -26,6 +26,7 @@ from puna.engine.movements import bookings, told_later
 from puna.engine.record import BookRow, Books
 from puna.engine.sighting import Sighting
 from puna.errors import JournalError, PunaError
+from puna.seams import SystemClock
 from puna.wire import trading
 
 __all__ = ["Reconciliation", "reconcile"]
@@ -227,6 +228,8 @@ async def _compare(gateway: Gateway, found: Reconciliation) -> int:
     for _ in range(TRIES):
         known, booked = frozenset(blotter.orders), len(blotter.booked)
         broker_ts = (await gateway.alpaca(get_clock())).timestamp
+        if isinstance(gateway.clock, SystemClock):  # other clocks are set by the broker's
+            gateway.skew = (gateway.clock.now() - int(broker_ts)) / NANOS
         account = await gateway.refresh()
         held = await _positions(gateway)
         orders = await _orders(gateway, min(broker_ts, blotter.broker_ts or broker_ts) - MARGIN)
