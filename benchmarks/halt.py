@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from decimal import Decimal
 from pathlib import Path
 from statistics import median
 
@@ -60,14 +61,15 @@ duplicate_window_seconds = 0
 
 def main(trials: int) -> int:
     """Prints the delays as one JSON document."""
-    config = ExchangeConfig(symbols=("AAPL",), pacing=Speed(SPEED), step_seconds=1, wait_for=(), cash=10**9)  # type: ignore[arg-type]
+    cash = Decimal(10**9)
+    config = ExchangeConfig(symbols=("AAPL",), pacing=Speed(SPEED), step_seconds=1, wait_for=(), cash=cash)
     with tempfile.TemporaryDirectory() as name, ExchangeThread(config) as exchange:
         folder = Path(name)
         (folder / "bot.py").write_text(BOT)
         (folder / "bot.toml").write_text(CONFIG)
         process = _trading(folder, exchange)
         target = Target(folder / "run" / "journal.sqlite", None)
-        found = [_trial(target, exchange) for _ in range(trials)]
+        found = [_trial(target, exchange, process) for _ in range(trials)]
         asyncio.run(press(target, TradingState.HALTED, "the end", ""))
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -85,10 +87,13 @@ def main(trials: int) -> int:
     return int(bool(figures["orders_after_confirmation"]) or not figures["halted_after_kill"])
 
 
-def _trial(target: Target, exchange: ExchangeThread) -> tuple[float, float, int]:
+def _trial(target: Target, exchange: ExchangeThread, process: "subprocess.Popen[str]") -> tuple[float, float, int]:
     """Milliseconds to the confirmation, milliseconds to the last order, orders after the confirmation."""
-    before = _orders(exchange)
+    before, end = _orders(exchange), time.monotonic() + 20
     while _orders(exchange) < before + 5:
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            raise SystemExit(f"it does not trade any more: {process.communicate()[1]}")
         time.sleep(0.01)
     began = exchange.progress().now
     answer = asyncio.run(press(target, TradingState.HALTED, "a trial", "", patience=10))
@@ -118,9 +123,7 @@ def _start(folder: Path, exchange: ExchangeThread) -> "subprocess.Popen[str]":
     keep = {key: value for key, value in os.environ.items() if not key.startswith(("ALPACA_", "APCA_", "PUNA__"))}
     keep |= {"ALPACA_BASE_URL": exchange.url, "ALPACA_API_KEY": "K", "ALPACA_SECRET_KEY": "S"}
     words = [sys.executable, "-m", "puna", "run", "bot.toml", "--out", "run", "--json"]
-    return subprocess.Popen(
-        words, cwd=folder, env=keep, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(words, cwd=folder, env=keep, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def _orders(exchange: ExchangeThread) -> int:

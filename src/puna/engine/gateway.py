@@ -12,7 +12,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -30,7 +29,6 @@ from puna.core.risk import (
     Submit,
     TradingState,
     check,
-    narrowed,
     protected_price,
     reduces,
 )
@@ -360,25 +358,8 @@ class Gateway:
             maintenance=self._maintenance,
             option_level=self._option_level,
             skew=self.skew,
-            **self._asked_for(intent, now),
+            **self.guard.asked_for(intent, now),
         )
-
-    def _asked_for(self, intent: OrderIntent, now: int) -> dict[str, Any]:
-        """What only some limits need."""
-        limits, found = narrowed(self.limits, intent), dict[str, Any]()
-        found["marks"] = dict(self.market.marks(self.blotter.portfolio.positions))
-        if limits.max_adv_percent is not None:
-            found["adv"] = self.guard.adv(intent.symbol)
-        if limits.max_volatility_percent is not None:
-            found["volatility"] = self.guard.volatility(intent.symbol)
-        if limits.max_repeats is not None:
-            found["sent"] = self.guard.sent(intent, now)
-        if limits.budget(intent.strategy) is not None:
-            sleeves = self.blotter.sleeves.items()
-            found["sleeve"] = {symbol: qty for (name, symbol), qty in sleeves if name == intent.strategy and qty}
-            held = {**self.blotter.portfolio.positions, **found["sleeve"]}
-            found["marks"] = dict(self.market.marks(held))
-        return found
 
     def untold(self) -> list[Booked]:
         """Fills that are booked and of which no strategy is known to have heard; now they count as told."""

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from itertools import pairwise
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from puna.core import protections
 from puna.core.orders import Status
 from puna.core.portfolio import equity
 from puna.core.protections import Flow
-from puna.core.risk import Lock, Tally
+from puna.core.risk import Lock, Tally, narrowed
 from puna.core.sessions import date_of
 from puna.core.symbols import multiplier
 from puna.core.types import ZERO, OrderIntent, exact
@@ -99,6 +99,24 @@ class Guard:
         same = (intent.strategy, intent.symbol)
         intents = self._gateway.blotter.intents.values()
         return sum(each.ts > since and (each.intent.strategy, each.intent.symbol) == same for each in intents)
+
+    def asked_for(self, intent: OrderIntent, now: int) -> dict[str, Any]:
+        """What a view holds only where a limit needs it; marks of all that is held."""
+        gateway = self._gateway
+        limits, found = narrowed(gateway.limits, intent), dict[str, Any]()
+        found["marks"] = dict(gateway.market.marks(gateway.blotter.portfolio.positions))
+        if limits.max_adv_percent is not None:
+            found["adv"] = self.adv(intent.symbol)
+        if limits.max_volatility_percent is not None:
+            found["volatility"] = self.volatility(intent.symbol)
+        if limits.max_repeats is not None:
+            found["sent"] = self.sent(intent, now)
+        if limits.budget(intent.strategy) is not None:
+            sleeves = gateway.blotter.sleeves.items()
+            found["sleeve"] = {symbol: qty for (name, symbol), qty in sleeves if name == intent.strategy and qty}
+            held = {**gateway.blotter.portfolio.positions, **found["sleeve"]}
+            found["marks"] = dict(gateway.market.marks(held))
+        return found
 
     def _equity(self) -> Decimal | None:
         portfolio = self._gateway.blotter.portfolio
