@@ -2,8 +2,10 @@
 
 import json
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from puna.alpaca import mapping
 from puna.core.orders import Status, from_intent, reduce
 from puna.core.types import (
+    Fill,
     Leg,
     OrderClass,
     OrderIntent,
@@ -22,6 +25,7 @@ from puna.core.types import (
     TimeInForce,
 )
 from puna.errors import ProtocolError
+from puna.wire.activities import Activity, ActivityDetails, ActivityEvent
 from puna.wire.codec import Nanos, amount, decode, decoder, encode
 from puna.wire.market import Bar, Quote, Trade
 from puna.wire.stream import BarMessage, QuoteMessage, TradeMessage
@@ -252,3 +256,44 @@ def test_an_order_for_money_may_come_back_with_a_quantity() -> None:
         mapping.check_echo(wish(notional=Decimal(50)), order(qty=None, notional="51", type="market"))
     found = mapping.intent(order(qty=None, notional="51", type="market"))
     assert (found.qty, found.notional) == (Decimal(51), Decimal(51))
+
+
+def test_three_sources_of_one_fill_are_one_fill() -> None:
+    """A trade update, an event of the activities' feed and a row of the activities merge by cumulative quantity."""
+    intent = OrderIntent(
+        client_order_id="c-1", strategy="s", symbol="AAPL", side=Side.BUY, qty=Decimal(3), type=OrderType.MARKET,
+        time_in_force=TimeInForce.DAY, ts=1,
+    )  # fmt: skip
+    order = Order(id="b-1", client_order_id="c-1", status="partially_filled", filled_qty=Decimal(2), updated_at=5)
+    stream = TradeUpdate(event="partial_fill", order=order, qty=Decimal(2), price=Decimal(10), execution_id="x")
+    event = ActivityEvent(
+        event_id="01", activity_type="FILL", at=6, qty=Decimal(2), price=Decimal(10),
+        details=ActivityDetails(order_id="b-1", client_order_id="c-1", cum_qty=Decimal(2), execution_type="fill"),
+    )  # fmt: skip
+    row = Activity(
+        id="1", activity_type="FILL", order_id="b-1", qty=Decimal(2), price=Decimal(10), cum_qty=Decimal(2),
+        type="partial_fill", transaction_time=6,
+    )  # fmt: skip
+    told = mapping.execution(row)
+    assert told is not None
+    assert told.client_order_id == ""  # a row does not know our id; whoever asked for it does
+    said = [
+        mapping.update("stream", stream),
+        mapping.execution(event),
+        msgspec.structs.replace(told, client_order_id="c-1"),
+    ]
+    for evidence in permutations(said):
+        known, fills = from_intent(intent), list[Fill]()
+        for each in evidence:
+            assert each is not None
+            known, booked = reduce(known, each)
+            fills += booked
+        assert sum(fill.qty for fill in fills) == 2
+        assert known.filled_qty == 2
+
+
+def test_what_is_no_execution_is_no_evidence() -> None:
+    """A dividend, a deposit, a fill without its order say nothing about an order."""
+    assert mapping.execution(Activity(id="1", activity_type="DIV")) is None
+    assert mapping.execution(Activity(id="1", activity_type="FILL")) is None
+    assert mapping.execution(ActivityEvent(event_id="1", activity_type="CSD", at=1)) is None

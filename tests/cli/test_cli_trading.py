@@ -11,8 +11,10 @@ from click.testing import CliRunner, Result
 
 from puna.cli.activity import activity
 from puna.cli.chain import chain
+from puna.cli.market import asset, clock
 from puna.cli.order import cancel, close, order
 from puna.cli.quote import history, quote
+from puna.cli.watch import watch
 from puna.cli.watchlist import watchlist
 from puna.errors import DataError, NotFoundError, RefusedError
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
@@ -151,6 +153,24 @@ def test_watchlists_live_at_the_broker(puna: Any) -> None:
     puna(watchlist, "delete", "mine")
     with pytest.raises(NotFoundError):
         puna(watchlist, "show", "mine")
+
+
+def test_the_clock_and_assets_are_told(puna: Any) -> None:
+    """Hours of the next days; what may be traded, and how finely."""
+    assert "New York" in puna(clock).stdout
+    assert len(json.loads(puna(clock, "--days", "3", "--json").stdout)["calendar"]) == 3
+    [found] = json.loads(puna(asset, "AAPL", "--json").stdout)
+    assert found["tradable"] is True
+    assert "fractions" in puna(asset, "AAPL").stdout
+
+
+def test_streams_are_watched(puna: Any) -> None:
+    """Quotes as they come, for some seconds, for people and for programs."""
+    until_quoted(puna, "AAPL")
+    assert " x " in puna(watch, "AAPL", "--for", "0.7").stdout
+    lines = puna(watch, "AAPL", "--trades", "--for", "0.7", "--json").stdout.splitlines()
+    assert {json.loads(line)["T"] for line in lines} <= {"q", "t"}
+    assert json.loads(lines[0])["S"] == "AAPL"
 
 
 @pytest.mark.parametrize(

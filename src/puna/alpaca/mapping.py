@@ -29,12 +29,14 @@ from puna.core.types import (
 )
 from puna.errors import DataError, ProtocolError
 from puna.wire import market, options, stream, trading
+from puna.wire.activities import Activity, ActivityEvent
 from puna.wire.codec import amount
 
 __all__ = [
     "bar",
     "bar_of",
     "check_echo",
+    "execution",
     "intent",
     "leg_intent",
     "leg_key",
@@ -115,6 +117,50 @@ def update(source: Source, body: trading.Order | trading.TradeUpdate) -> Update:
         replaces=order.replaces,
         replaced_by=order.replaced_by,
         net=order.order_class == OrderClass.MLEG,
+    )
+
+
+def execution(body: Activity | ActivityEvent) -> Update | None:
+    """The third source of fills: an execution, as a row of the activities or an event of their feed; None for others.
+
+    A row knows the broker's order id only. Its execution ids are not those of the stream: what merges the sources is
+    the order and its cumulative quantity.
+
+    Raises:
+        ValueError: a quantity or price that cannot be true.
+    """
+    if isinstance(body, ActivityEvent):
+        return _execution_event(body)
+    if body.activity_type != "FILL" or body.order_id is None or body.cum_qty is None:
+        return None
+    return Update(
+        client_order_id="",
+        source="activity",
+        ts=body.transaction_time or 0,
+        broker_id=body.order_id,
+        cum_qty=body.cum_qty,
+        last_qty=body.qty,
+        last_price=body.price,
+        event=body.type if body.type in ("fill", "partial_fill") else "",
+    )
+
+
+def _execution_event(body: ActivityEvent) -> Update | None:
+    told = body.details
+    if body.activity_type != "FILL" or told.order_id is None or told.cum_qty is None:
+        return None
+    corrects = told.execution_type in ("trade_bust", "trade_correct")
+    return Update(
+        client_order_id=told.client_order_id or "",
+        source="activity",
+        ts=body.executed_at or body.at,
+        broker_id=told.order_id,
+        cum_qty=told.cum_qty,
+        last_qty=body.qty,
+        last_price=body.price,
+        execution_id=body.ref_id if corrects else None,
+        previous_execution_id=body.previous_id if corrects else None,
+        event=told.execution_type or "",
     )
 
 

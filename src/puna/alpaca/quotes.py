@@ -79,7 +79,7 @@ def get_quote(symbol: str, *, feed: str | None = None) -> Composite[LatestQuote]
                 f"There is no quote of {name}.",
                 why="the broker answered, and had none",
                 state="Nothing was changed.",
-                remedy="Check the symbol (`puna assets`), the feed of your plan, and whether it trades now.",
+                remedy="Check the symbol (`puna asset SYMBOL`), the feed of your plan, and whether it trades now.",
                 code="E640",
             )
         return found[name]

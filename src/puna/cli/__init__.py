@@ -44,6 +44,9 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "quote": ("puna.cli.quote", "The latest quotes, with mid and spread: stocks, options, coins."),
     "history": ("puna.cli.quote", "Bars of any timeframe, to the end of the span: stocks, options, coins."),
+    "watch": ("puna.cli.watch", "Quotes and trades as they come, from the streams: stocks, options, coins, news."),
+    "clock": ("puna.cli.market", "Whether the market is open, and the next trading days."),
+    "asset": ("puna.cli.market", "What the broker says about symbols: tradable, shortable, fractionable, increments."),
     "chain": (
         "puna.cli.chain",
         "The options of one underlying around its price: quotes, implied volatility, Greeks.",

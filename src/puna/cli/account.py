@@ -14,11 +14,11 @@ from puna.cli.output import config_option, json_option, money, print_next, print
 from puna.errors import ConfigError, PunaError
 
 if TYPE_CHECKING:
-    from puna.alpaca.http import AsyncAlpaca, Endpoints
+    from puna.alpaca.http import AsyncAlpaca, Credentials, Endpoints
     from puna.config import Config
     from puna.wire.trading import Order, Position
 
-__all__ = ["account", "ask", "orders", "positions", "print_wire"]
+__all__ = ["account", "ask", "credentials_of", "endpoints_of", "orders", "positions", "print_wire"]
 
 T = TypeVar("T")
 
@@ -162,12 +162,27 @@ def ask(config: "Config", question: "Callable[[AsyncAlpaca], Awaitable[T]]") -> 
     Raises:
         PunaError: there are no keys, no broker to ask, or no answer.
     """
-    return asyncio.run(_answer(config, _endpoints(config), question))
+    return asyncio.run(_answer(config, endpoints_of(config), question))
 
 
 async def _answer(config: "Config", endpoints: "Endpoints", question: "Callable[[AsyncAlpaca], Awaitable[T]]") -> T:
     from puna.alpaca.drift import DRIFT
-    from puna.alpaca.http import AsyncAlpaca, Credentials
+    from puna.alpaca.http import AsyncAlpaca
+
+    async with AsyncAlpaca(credentials_of(config), endpoints) as alpaca:
+        answer = await question(alpaca)
+    for line in DRIFT.lines():
+        click.echo(line, err=True)
+    return answer
+
+
+def credentials_of(config: "Config") -> "Credentials":
+    """The keys of a configuration.
+
+    Raises:
+        ConfigError: E008, there are none.
+    """
+    from puna.alpaca.http import Credentials
 
     if config.keys is None:
         raise ConfigError(
@@ -176,14 +191,15 @@ async def _answer(config: "Config", endpoints: "Endpoints", question: "Callable[
             remedy="set ALPACA_API_KEY and ALPACA_SECRET_KEY, or their *_FILE forms; check: puna doctor",
             code="E008",
         )
-    async with AsyncAlpaca(Credentials(config.keys.key, config.keys.secret), endpoints) as alpaca:
-        answer = await question(alpaca)
-    for line in DRIFT.lines():
-        click.echo(line, err=True)
-    return answer
+    return Credentials(config.keys.key, config.keys.secret)
 
 
-def _endpoints(config: "Config") -> "Endpoints":
+def endpoints_of(config: "Config") -> "Endpoints":
+    """Where a configuration's broker is.
+
+    Raises:
+        NotRunningError: E040, mode sim, and no exchange is named.
+    """
     from puna.alpaca.http import Endpoints
     from puna.config import Mode
 
