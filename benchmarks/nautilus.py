@@ -47,6 +47,7 @@ async def _rows() -> list[Row]:
     from puna.nautilus.parsing import quote_of  # noqa: PLC0415
     from puna.nautilus.providers import AlpacaInstrumentProvider  # noqa: PLC0415
     from puna.wire.frames import read_data  # noqa: PLC0415
+    from puna.wire.stream import QuoteMessage  # noqa: PLC0415
     from puna.wire.trading import Asset  # noqa: PLC0415
 
     clock, trader = TestClock(), TraderId("BENCH-001")
@@ -83,7 +84,8 @@ async def _rows() -> list[Row]:
     strategy.start()
 
     frames = [FRAME % (100, i % 100, 100, i % 100, i) for i in range(EACH)]
-    ticks = [quote_of(read_data(frame)[0], stock, 1) for frame in frames]
+    read = [message for frame in frames for message in read_data(frame)]
+    ticks = [quote_of(message, stock, 1) for message in read if isinstance(message, QuoteMessage)]
 
     def from_frames() -> list[int]:
         def one(frame: bytes) -> None:

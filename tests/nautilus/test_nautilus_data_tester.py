@@ -3,6 +3,7 @@
 What is asserted is the framework's cache and what the tester was given, never a log. See docs/nautilus.md.
 """
 
+from datetime import date, time
 from typing import Any
 
 import pytest
@@ -11,10 +12,14 @@ pytest.importorskip("nautilus_trader", reason="the adapter's tests need Python 3
 
 import pandas as pd
 from nautilus_node import exchange_at, here, running
-from nautilus_trader.model.data import Bar, BarType, OrderBookDeltas, QuoteTick, TradeTick
+from nautilus_trader.model.data import Bar, BarType, InstrumentStatus, OrderBookDeltas, QuoteTick, TradeTick
 from nautilus_trader.model.instruments import CurrencyPair, Equity, OptionContract
 from nautilus_trader.test_kit.strategies.tester_data import DataTester, DataTesterConfig
 
+from puna.core.sessions import at
+from puna.exchange.halts import Halt
+
+SECOND = 1_000_000_000
 AAPL, BITCOIN = here("AAPL"), here("BTC/USD")
 LONG_AGO = pd.Timedelta(days=6000)  # the exchange replays a day of 2012
 
@@ -121,14 +126,34 @@ async def test_history(symbol: str) -> None:
 
 
 async def test_order_book() -> None:
-    """D10, D11, D13, D14: a coin's book, as deltas, at an interval, as a snapshot, and kept by the tester itself."""
+    """D10, D13, D14: a coin's book, as deltas, as a snapshot, and kept by the tester itself."""
     with exchange_at() as exchange:
         one = listening("BTC/USD", subscribe_book_deltas=True, manage_book=True, request_book_snapshot=True)
         async with running(exchange.url, one, load=("BTC/USD",)) as run:
             await run.until(lambda: len(one.of(OrderBookDeltas)) > 2)
             book = one._books[BITCOIN]
             assert book.best_bid_price() < book.best_ask_price()
+            assert any(isinstance(each, OrderBookDeltas) for each in one.history)
+
+
+async def test_order_book_at_interval() -> None:
+    """D11: the framework keeps the book of the deltas, and hands it out at an interval."""
+    with exchange_at() as exchange:
+        one = listening("BTC/USD", subscribe_book_at_interval=True, book_interval_ms=200)
+        async with running(exchange.url, one, load=("BTC/USD",)) as run:
             await run.until(lambda: run.cache.order_book(BITCOIN) is not None)
+            await run.until(lambda: run.cache.order_book(BITCOIN).best_bid_price() is not None)
+
+
+async def test_status() -> None:
+    """D60: a halt and the resumption of a stock arrive as statuses."""
+    opened = at(date(2012, 9, 19), time(9, 30))
+    halt = Halt("AAPL", opened + 120 * SECOND, seconds=120)
+    with exchange_at(halts=(halt,)) as exchange:
+        one = listening(subscribe_instrument_status=True)
+        async with running(exchange.url, one) as run:
+            await run.until(lambda: len(one.of(InstrumentStatus)) >= 2)
+            assert [each.action.name for each in one.of(InstrumentStatus)][:2] == ["HALT", "TRADING"]
 
 
 async def test_what_alpaca_does_not_have() -> None:

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("nautilus_trader", reason="the adapter's tests need Python 3.12 and puna[nautilus]")
 
 from nautilus_node import Running, exchange_at, here, running
+from nautilus_strategies import ByHand
 from nautilus_trader.model.enums import OrderType, TimeInForce, TrailingOffsetType
 from nautilus_trader.test_kit.strategies.tester_exec import ExecTester, ExecTesterConfig
 
@@ -77,6 +78,17 @@ async def test_immediate_orders_away_from_the_market(tif: str, offset: int, stat
         async with running(exchange.url, one) as run:
             await run.until(lambda: orders(run, status))
             assert exchange.books().positions == {}
+
+
+@pytest.mark.parametrize("tif", ["IOC", "FOK"])
+async def test_immediate_orders_at_the_market(tif: str) -> None:
+    """E13, E15: an IOC or FOK limit through the market fills at once."""
+    hand = ByHand()
+    with exchange_at() as exchange:
+        async with running(exchange.url, hand) as run:
+            order = hand.limit(AAPL, "5", "900.00", TimeInForce[tif])
+            await run.until(lambda: run.status(order) == "FILLED")
+            assert exchange.books().positions["AAPL"][0] == 5
 
 
 async def _open(exchange: Any) -> list[dict[str, Any]]:

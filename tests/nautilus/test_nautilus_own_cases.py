@@ -98,6 +98,30 @@ async def test_trailing_stop(offset: str, kind: str) -> None:
             )
 
 
+async def test_bracket_to_sell_short() -> None:
+    """E51: the same the other way round."""
+    hand = ByHand()
+    with exchange_at() as exchange:
+        async with running(exchange.url, hand, execution=QUICK) as run:
+            orders = hand.order_factory.bracket(
+                AAPL,
+                OrderSide.SELL,
+                Quantity.from_int(5),
+                entry_order_type=OrderType.MARKET,
+                tp_price=Price.from_str("500.00"),
+                sl_trigger_price=Price.from_str("900.00"),
+                tp_post_only=False,
+                time_in_force=DAY,
+                tp_time_in_force=DAY,
+                sl_time_in_force=DAY,
+            )
+            hand.submit_order_list(orders)
+            entry, loss, profit = orders.orders
+            await run.until(lambda: run.status(entry) == "FILLED")
+            assert run.position(AAPL) == exchange.books().positions["AAPL"][0] == -5
+            await run.until(lambda: run.status(profit) == run.status(loss) == "ACCEPTED")
+
+
 async def test_extended_hours() -> None:
     """A limit order of the day with `params={"extended_hours": True}` is marked so at the broker."""
     hand = ByHand()

@@ -5,7 +5,7 @@ from typing import Any
 
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.enums import OrderSide, TimeInForce
-from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.identifiers import ClientId, InstrumentId
 from nautilus_trader.trading.strategy import Strategy
 
 __all__ = ["ByHand"]
@@ -27,8 +27,9 @@ class ByHand(Strategy):
 
     def market(self, instrument: InstrumentId, qty: str, tif: TimeInForce = TimeInForce.DAY, **params: Any) -> Any:
         """Buys, or sells a negative quantity, at market."""
+        client = params.pop("client", None)
         order = self.order_factory.market(instrument, _side(qty), self._size(instrument, qty), time_in_force=tif)
-        self.submit_order(order, params=params or None)
+        self.submit_order(order, client_id=ClientId(client) if client else None, params=params or None)
         return order
 
     def limit(

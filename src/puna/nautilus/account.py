@@ -12,11 +12,13 @@ from nautilus_trader.live.execution_client import LiveExecutionClient
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.orders import Order
+from nautilus_trader.model.position import Position
 
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.trading import get_account
 from puna.errors import PunaError
 from puna.nautilus import reports
+from puna.nautilus.constants import ALPACA_VENUE
 from puna.nautilus.providers import AlpacaInstrumentProvider
 from puna.nautilus.tracking import Tracking
 from puna.wire import trading as wire
@@ -90,9 +92,18 @@ class Account:
     # What is known.
 
     def held(self, instrument: InstrumentId) -> Decimal:
-        """The signed quantity that the framework holds."""
-        positions = self.cache.positions_open(instrument_id=instrument)
-        return sum((Decimal(str(each.signed_decimal_qty())) for each in positions), _ZERO)
+        """The signed quantity that the framework holds in this account."""
+        return sum((Decimal(str(each.signed_decimal_qty())) for each in self.positions(instrument)), _ZERO)
+
+    def positions(self, instrument: InstrumentId | None = None) -> list[Position]:
+        """The framework's open positions of this account."""
+        found = self.cache.positions_open(venue=ALPACA_VENUE, instrument_id=instrument)
+        return [each for each in found if each.account_id == self.client.account_id]
+
+    def open_orders(self) -> list[Order]:
+        """The framework's orders of this account that can still change."""
+        found = self.cache.orders_open(venue=ALPACA_VENUE) + self.cache.orders_inflight(venue=ALPACA_VENUE)
+        return [each for each in found if each.account_id == self.client.account_id]
 
     def instrument(self, wanted: InstrumentId | None) -> Instrument | None:
         """If it is loaded."""

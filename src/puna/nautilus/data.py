@@ -157,10 +157,16 @@ class AlpacaDataClient(LiveMarketDataClient):
         def open_stream(subscription: Subscription) -> Stream[Any]:
             return history.open_stream(kind, self._connection, self._config, subscription, self._options())
 
+        def deliver(message: Any) -> None:
+            try:
+                self._deliver(message)
+            except Exception as error:  # noqa: BLE001 - one message must not end the stream of all others
+                self._log.exception(f"A message of the {kind} stream is left out", error)
+
         async def mend(gap: Gap) -> None:
             await self._fill(kind, gap)
 
-        return Feed(open_stream, self._deliver, mend)
+        return Feed(open_stream, deliver, mend)
 
     def _options(self) -> StreamOptions:
         return self._connection.stream_options("data")

@@ -17,7 +17,6 @@ from puna.alpaca.stream import Stream
 from puna.alpaca.trading import get_order, get_orders
 from puna.errors import PunaError
 from puna.nautilus.account import Account
-from puna.nautilus.constants import ALPACA_VENUE
 from puna.nautilus.statements import Statements
 from puna.nautilus.updates import Fill, fills_of
 from puna.wire import trading as wire
@@ -220,9 +219,8 @@ class Evidence:
                 account.warn(f"Open orders could not be compared: {error.what}")
 
     async def _compare(self) -> None:
-        account, cache = self._account, self._account.cache
-        here = {each.client_order_id for each in cache.orders_open(venue=ALPACA_VENUE)}
-        here |= {each.client_order_id for each in cache.orders_inflight(venue=ALPACA_VENUE)}
+        account = self._account
+        here = {each.client_order_id for each in account.open_orders()}
         known = {order_id for name in here if (order_id := account.tracking.current(name)) is not None}
         if not known:
             return
@@ -233,8 +231,7 @@ class Evidence:
 
     def _since(self) -> int | None:
         """Just before the oldest order that is open here was submitted."""
-        open_ones = self._account.cache.orders_open(venue=ALPACA_VENUE)
-        return min((order.ts_accepted - 1 for order in open_ones if order.ts_accepted), default=None)
+        return min((order.ts_accepted - 1 for order in self._account.open_orders() if order.ts_accepted), default=None)
 
     async def _fetch_fills(self, shown: wire.Order) -> None:
         """The fills of an order that the stream did not tell, out of the account's activities."""

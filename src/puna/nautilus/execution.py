@@ -34,7 +34,7 @@ from puna.errors import NotFoundError, PunaError
 from puna.nautilus.account import Account
 from puna.nautilus.config import AlpacaExecClientConfig
 from puna.nautilus.connection import Connection
-from puna.nautilus.constants import ALPACA_VENUE
+from puna.nautilus.constants import ALPACA, ALPACA_VENUE
 from puna.nautilus.evidence import Evidence
 from puna.nautilus.orders import Bracket, Situation, bracket_of, bracket_request, denial, request_of
 from puna.nautilus.outbound import Outbound
@@ -79,7 +79,7 @@ class AlpacaExecutionClient(LiveExecutionClient):
         super().__init__(
             loop=loop,
             client_id=ClientId(name),
-            venue=ALPACA_VENUE,
+            venue=ALPACA_VENUE if name == ALPACA else None,  # a second account is reached by its client's id
             oms_type=OmsType.NETTING,
             account_type=AccountType.MARGIN,
             base_currency=None,

@@ -87,7 +87,7 @@ def quote_of(quote: Quote | QuoteMessage, instrument: Instrument, ts_init: int) 
 def trade_of(trade: Trade | TradeMessage, instrument: Instrument, ts_init: int) -> TradeTick | None:
     """A print; None when its size is nothing at the instrument's precision, or it has no price."""
     size = Quantity(trade.s, instrument.size_precision)
-    if not trade.p or not size:
+    if not trade.p or size == 0:
         return None
     return TradeTick(
         instrument.id,
@@ -206,7 +206,7 @@ def _level(
     side: OrderSide, price: float, size: float, instrument: Instrument, ts_event: int, ts_init: int, *, whole: bool
 ) -> OrderBookDelta:
     quantity = Quantity(size, instrument.size_precision)
-    action = BookAction.DELETE if not quantity else BookAction.ADD if whole else BookAction.UPDATE
+    action = BookAction.DELETE if quantity == 0 else BookAction.ADD if whole else BookAction.UPDATE
     order = BookOrder(side, Price(price, instrument.price_precision), quantity, 0)
     flags = RecordFlag.F_SNAPSHOT if whole else 0
     return OrderBookDelta(instrument.id, action, order, flags=flags, sequence=0, ts_event=ts_event, ts_init=ts_init)

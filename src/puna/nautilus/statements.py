@@ -15,7 +15,6 @@ from puna.alpaca.account import get_activities
 from puna.alpaca.trading import get_orders, get_positions
 from puna.nautilus import reports
 from puna.nautilus.account import Account
-from puna.nautilus.constants import ALPACA_VENUE
 from puna.nautilus.instruments import instrument_id
 from puna.nautilus.updates import Fill
 from puna.wire import trading as wire
@@ -77,7 +76,7 @@ class Statements:
                 account.warn(f"A position in {position.symbol} is left out: the instrument cannot be loaded")
                 continue
             found[instrument.id] = reports.position_report(position, instrument, account.client.account_id, account.now)
-        held = {each.instrument_id for each in account.cache.positions_open(venue=ALPACA_VENUE)}
+        held = {each.instrument_id for each in account.positions()}
         wanted = command.instrument_id
         for missing in (held | ({wanted} if wanted is not None else set())) - set(found):
             if (instrument := await account.traded(missing)) is not None:

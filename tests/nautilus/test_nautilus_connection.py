@@ -1,0 +1,143 @@
+"""Who shares a client with whom, how long secrets live, and that no log shows them."""
+
+import asyncio
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+pytest.importorskip("nautilus_trader", reason="the adapter's tests need Python 3.12 and puna[nautilus]")
+
+from nautilus_node import exchange_at, here
+from nautilus_strategies import ByHand
+from nautilus_trader.config import LoggingConfig, TradingNodeConfig
+from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.identifiers import TraderId
+
+from puna.config.environment import Environment
+from puna.errors import ConfigError, LiveRefusedError
+from puna.nautilus import (
+    AlpacaDataClientConfig,
+    AlpacaExecClientConfig,
+    AlpacaInstrumentProviderConfig,
+    AlpacaLiveDataClientFactory,
+    AlpacaLiveExecClientFactory,
+    exec_engine_config,
+)
+from puna.nautilus.connection import Pool, credentials_of, places_of
+
+LOCAL = "http://127.0.0.1:9"
+
+
+def config(**changes: Any) -> AlpacaDataClientConfig:
+    usual: dict[str, Any] = {"api_key": "key", "api_secret": "secret", "base_url_http": LOCAL}
+    return AlpacaDataClientConfig(**(usual | changes))
+
+
+async def test_the_same_account_shares_a_client() -> None:
+    """Data and execution of one account are one client; whatever differs makes another, and evicts nothing."""
+    pool, loop = Pool(), asyncio.get_running_loop()
+    first = pool.get(config(), None, loop)
+    execution = AlpacaExecClientConfig(api_key="key", api_secret="secret", base_url_http=LOCAL)
+    assert pool.get(execution, None, loop) is first
+    others = [
+        pool.get(config(**changes), None, loop)
+        for changes in ({"paper": False}, {"api_secret": "other"}, {"base_url_http": "http://127.0.0.1:8"})
+    ]
+    assert len({id(each) for each in (first, *others)}) == 4
+    assert pool.get(config(), None, loop) is first
+
+
+async def test_a_secret_lives_as_long_as_its_client() -> None:
+    """The pool keeps neither clients nor secrets alive."""
+    pool = Pool()
+    connection = pool.get(config(), None, asyncio.get_running_loop())
+    gone = weakref.ref(connection.credentials.secret) if hasattr(connection.credentials.secret, "__weakref__") else None
+    client = weakref.ref(connection)
+    del connection
+    gc.collect()
+    assert client() is None
+    assert gone is None or gone() is None
+    assert "secret" not in repr(vars(pool))
+
+
+def test_live_is_refused() -> None:
+    """There is no permit for live, so neither the flag nor an address leads there."""
+    with pytest.raises(LiveRefusedError):
+        places_of(config(paper=False, base_url_http=None))
+    with pytest.raises(LiveRefusedError):
+        places_of(config(base_url_http="https://api.alpaca.markets")).endpoints()
+
+
+def test_keys_come_from_the_environment() -> None:
+    """Where the configuration has none; half a pair is an error."""
+    here_ = Environment({"ALPACA_API_KEY": "a", "ALPACA_SECRET_KEY": "b"})
+    found = credentials_of(config(api_key=None, api_secret=None), here_)
+    assert (found.key.reveal(), found.secret.reveal()) == ("a", "b")
+    with pytest.raises(ConfigError):
+        credentials_of(config(api_key=None, api_secret=None), Environment({}))
+    with pytest.raises(ConfigError):
+        credentials_of(config(api_secret=None), here_)
+
+
+def test_places() -> None:
+    """One address on loopback stands for all; each can be set by itself."""
+    places = places_of(config())
+    assert {places.trading, places.data} == {LOCAL}
+    assert (places.streams, places.updates) == ("ws://127.0.0.1:9", "ws://127.0.0.1:9/stream")
+    paper = places_of(config(base_url_http=None))
+    assert paper.trading == "https://paper-api.alpaca.markets"
+    assert paper.updates == "wss://paper-api.alpaca.markets/stream"
+    moved = places_of(config(base_url_stream="ws://127.0.0.1:7"), "http://127.0.0.1:6")
+    assert (moved.data, moved.streams) == ("http://127.0.0.1:6", "ws://127.0.0.1:7")
+
+
+async def test_two_accounts_in_one_node(capfd: pytest.CaptureFixture[str]) -> None:
+    """Paper, and one configured for live at another exchange, trade side by side; no log shows key or secret."""
+    paper, live = ByHand("paper"), ByHand("live")
+    provider = AlpacaInstrumentProviderConfig(load_ids=frozenset({here("AAPL")}))
+    with exchange_at() as one, exchange_at(seed=4) as two:
+        accounts = {
+            "ALPACA": (one.url, "canary-key-1", "canary-secret-1"),
+            "OTHER": (two.url, "canary-key-2", "canary-secret-2"),
+        }
+        settings = {
+            name: {"api_key": key, "api_secret": secret, "base_url_http": url, "instrument_provider": provider}
+            for name, (url, key, secret) in accounts.items()
+        }
+        node = TradingNode(
+            TradingNodeConfig(
+                trader_id=TraderId("TWO-001"),
+                logging=LoggingConfig(log_level="DEBUG"),
+                exec_engine=exec_engine_config(),
+                data_clients={"ALPACA": AlpacaDataClientConfig(**settings["ALPACA"])},
+                exec_clients={
+                    "ALPACA": AlpacaExecClientConfig(**settings["ALPACA"]),
+                    "OTHER": AlpacaExecClientConfig(paper=False, **settings["OTHER"]),
+                },
+                timeout_post_stop=0.5,
+            ),
+            loop=asyncio.get_running_loop(),
+        )
+        node.trader.add_strategy(paper)
+        node.trader.add_strategy(live)
+        node.add_data_client_factory("ALPACA", AlpacaLiveDataClientFactory)
+        node.add_exec_client_factory("ALPACA", AlpacaLiveExecClientFactory)
+        node.add_exec_client_factory("OTHER", AlpacaLiveExecClientFactory)
+        node.build()
+        work = asyncio.create_task(node.run_async())
+        async with asyncio.timeout(20):
+            while not node.trader.is_running:  # noqa: ASYNC110 - what is waited for happens in the framework's tasks
+                await asyncio.sleep(0.01)
+            orders = [paper.market(here("AAPL"), "3", client="ALPACA"), live.market(here("AAPL"), "4", client="OTHER")]
+            while not all(order.is_closed for order in orders):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        assert [exchange.books().positions["AAPL"][0] for exchange in (one, two)] == [3, 4]
+        await node.stop_async()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        node.kernel.dispose()
+    printed = "".join(capfd.readouterr())
+    assert "OrderFilled" in printed
+    assert "canary" not in printed
