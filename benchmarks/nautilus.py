@@ -21,17 +21,17 @@ FRAME = (
 )
 
 
-def rows() -> list[Row]:
+def rows(*, quick: bool) -> list[Row]:
     """One row; none where the framework is not installed."""
     try:
         import nautilus_trader  # noqa: F401, PLC0415 - is it there?
     except ImportError:
         print("no nautilus_trader here (it needs Python 3.12): its rows are left out")
         return []
-    return asyncio.run(_rows())
+    return asyncio.run(_rows(4 if quick else ROUNDS))
 
 
-async def _rows() -> list[Row]:
+async def _rows(rounds: int) -> list[Row]:
     from nautilus_trader.common.component import LiveClock, MessageBus, TestClock  # noqa: PLC0415
     from nautilus_trader.config import DataEngineConfig, StrategyConfig  # noqa: PLC0415
     from nautilus_trader.data.engine import DataEngine  # noqa: PLC0415
@@ -98,8 +98,8 @@ async def _rows() -> list[Row]:
         ROUNDS,
         {"puna: from a frame": from_frames, "ready ticks": lambda: _timed(client._handle_data, ticks)},  # noqa: SLF001
     )
-    if strategy.count < 2 * ROUNDS * EACH:
-        raise SystemExit(f"the strategy heard {strategy.count} quotes of {2 * ROUNDS * EACH}")
+    if strategy.count < 2 * rounds * EACH:
+        raise SystemExit(f"the strategy heard {strategy.count} quotes of {2 * rounds * EACH}")
     await connection.alpaca.close()
     return [Row("Nautilus: quote frame to on_quote_tick", samples)]
 
