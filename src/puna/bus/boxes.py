@@ -16,6 +16,9 @@ from puna.bus.messages import BusError
 
 __all__ = ["Inbox", "Outbox", "Waiting"]
 
+AT_ONCE = 500
+"""How many messages are sent again in one go."""
+
 KEPT = 4096
 """How many answers of a sender are remembered; what is older is refused as too old, never taken twice."""
 
@@ -55,10 +58,17 @@ class Outbox:
         with _told(None):
             self._database.execute("DELETE FROM message WHERE seq = ?", (seq,))
 
-    def waiting(self) -> list[Waiting]:
-        """What was not acknowledged, oldest first."""
+    @property
+    def count(self) -> int:
+        """How many were not acknowledged."""
         with _told(None):
-            return [Waiting(*row) for row in self._database.execute("SELECT seq, body FROM message ORDER BY seq")]
+            return int(self._database.execute("SELECT count(*) FROM message").fetchone()[0])
+
+    def waiting(self, limit: int = AT_ONCE) -> list[Waiting]:
+        """What was not acknowledged, oldest first, up to a limit."""
+        with _told(None):
+            rows = self._database.execute("SELECT seq, body FROM message ORDER BY seq LIMIT ?", (limit,))
+            return [Waiting(*row) for row in rows]
 
     def close(self) -> None:
         """Releases the file."""

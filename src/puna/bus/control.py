@@ -15,7 +15,7 @@ from typing import Any, Self
 import zmq
 
 from puna.bus.boxes import KEPT, Inbox, Outbox
-from puna.bus.frames import Envelope, opened, packed, start_of
+from puna.bus.frames import HEADER, Envelope, opened, packed, start_of
 from puna.bus.keys import Authenticator, Role
 from puna.bus.messages import (
     SCHEMA,
@@ -159,6 +159,9 @@ class ControlServer:
         if (why := self._objection(peer, message)) is not None:
             self.refused["role"] += 1
             self._answer(route, envelope.epoch, seq, Ack(seq, "refused", "E705", why))
+            return
+        if envelope.topic != "control.ask" and (peer, envelope.epoch, seq) in self._under_way:
+            self.refused["repeated"] += 1  # its answer is on its way, or will be asked for again
             return
         work = self._ask if envelope.topic == "control.ask" else self._tell
         task = asyncio.create_task(work(route, peer, envelope))
@@ -315,7 +318,7 @@ class ControlClient:
     @property
     def unanswered(self) -> int:
         """Messages that wait for their answer."""
-        return len(self._outbox.waiting())
+        return 0 if self._socket.closed else self._outbox.count
 
     def age(self) -> float | None:
         """Seconds since the server answered anything; None before the first answer."""
@@ -425,5 +428,6 @@ def _body(message: Message) -> bytes:
 
 
 def _frame(epoch: int, seq: int, body: bytes) -> bytes:
-    message = opened(body).messages
-    return packed(TELL, epoch, seq, message)
+    """What stands in the outbox, with its numbers."""
+    version, encoding, count, _, _ = HEADER.unpack_from(body, len(TELL))
+    return TELL + HEADER.pack(version, encoding, count, epoch, seq) + body[len(TELL) + HEADER.size :]

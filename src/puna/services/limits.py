@@ -10,10 +10,22 @@ from puna.core.risk import RiskLimits
 
 __all__ = ["Change", "change_of", "limits_version"]
 
-# Where more is stricter: what is added to prices or held back.
-_HIGHER_IS_TIGHTER = frozenset({"buying_power_buffer", "protection_percent", "duplicate_window_seconds"})
-# A window and its count belong together: the window of a rate is stricter when it is longer.
-_LONGER_IS_TIGHTER = frozenset({"submit_window_seconds"})
+# Where more is stricter: what is added to prices or held back, and the windows that counts belong to.
+_HIGHER_IS_TIGHTER = frozenset(
+    {
+        "buying_power_buffer",
+        "protection_percent",
+        "duplicate_window_seconds",
+        "submit_window_seconds",
+        "repeat_window_seconds",
+        "refusal_window_seconds",
+        "cooldown_seconds",
+        "open_blackout_minutes",
+        "close_blackout_minutes",
+    }
+)
+# Lists of restrictions: more of them is stricter.
+_MORE_IS_TIGHTER = frozenset({"denied", "narrow"})
 
 
 class Change(NamedTuple):
@@ -55,11 +67,12 @@ def limits_version(limits: RiskLimits) -> str:
 def _is_tighter(name: str, before: Any, after: Any) -> bool:
     if name == "allowed":  # no list means everything
         return before is None or (after is not None and set(after) < set(before))
-    if name == "denied":
-        return set(after) > set(before)
+    if name in _MORE_IS_TIGHTER:
+        return all(each in after for each in before)
     if isinstance(before, bool):
         return bool(before) and not after
+    if before is None:  # no limit
+        return isinstance(after, Decimal | int | float)
     if isinstance(before, Decimal | int | float) and isinstance(after, Decimal | int | float):
-        more = after > before
-        return more if name in _HIGHER_IS_TIGHTER | _LONGER_IS_TIGHTER else not more
+        return bool(after > before) == (name in _HIGHER_IS_TIGHTER)
     return False
