@@ -1,6 +1,6 @@
 """Accepted requests become orders: alone, with the exits of a group, or with the legs of a multi-leg order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from puna.core.types import AssetClass
@@ -9,6 +9,7 @@ from puna.exchange.groups import CLASSES, Group, exit_requests, head_request
 from puna.exchange.hours import expiry
 from puna.exchange.live import LiveOrder, new_body
 from puna.exchange.multileg import LegHere, cost_basis, leg_body, net_price, parent_body
+from puna.exchange.option_margin import last_moment
 from puna.exchange.rules_options import unit_cost
 from puna.exchange.situation import Situation, intent, is_opening, limit_of, value_price
 from puna.exchange.terms import VenueOptions
@@ -80,7 +81,7 @@ class Admission:
         if net is None:
             net = net_price([(leg.signed_ratio, leg.bid, leg.ask) for leg in legs]) or ZERO
         parent.value_price = max(cost_basis(here.options_held, legs, qty, net, self._options), ZERO) / qty
-        parent.body.expires_at = Nanos(expiry(request, now))
+        parent.body.expires_at = _ends(request, [leg.symbol for leg in legs], now)
         parent.legs = tuple(self._leg(leg, parent) for leg in legs)
         self._keep(parent)
         for each in parent.legs:
@@ -102,7 +103,7 @@ class Admission:
             stop=request.stop_price,
             is_stop=request.type in ("stop", "stop_limit", "trailing_stop"),
         )
-        order.body.expires_at = Nanos(expiry(request, now))
+        order.body.expires_at = _ends(request, (asset.symbol,), now)
         self._keep(order)
         return order
 
@@ -125,6 +126,12 @@ class Admission:
             leg.body.status = "held"
             leg.body.position_intent = f"{asked.side}_to_close"
             group.put(leg, role)
+
+
+def _ends(request: OrderRequest, symbols: Iterable[str], now: int) -> Nanos:
+    """When its time is over; never later than its contracts'."""
+    ends = [expiry(request, now), *(last for each in symbols if (last := last_moment(each)) is not None)]
+    return Nanos(min(ends))
 
 
 def _unit_value(request: OrderRequest, here: Situation) -> Decimal:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import NamedTuple, Protocol
 
-from puna.core.types import exact
+from puna.core.types import AssetClass, exact
+from puna.exchange.fees import kind
 from puna.exchange.live import LiveOrder
 from puna.exchange.trailing import follow, is_trailing
 from puna.seams import Rng
@@ -24,7 +25,7 @@ class FillModel(Protocol):
     """How much of a marketable order fills."""
 
     def displayed(self, size: Decimal) -> Decimal | None:
-        """How many of the shares shown in a quote are ours to take while it lives; None is no end of them."""
+        """How much of the size shown in a quote is ours to take while it lives; None is no end of it."""
 
     def part(self, leaves: Decimal) -> Decimal:
         """How much of what is left fills in one go, if there is no end of shares."""
@@ -35,13 +36,13 @@ class Honest:
     """Shares shown are taken once: our orders share a quote's size by priority, and the rest waits for the next quote.
 
     Args:
-        participation: our share of a displayed size, in whole shares.
+        participation: our share of a displayed size, in whole shares or contracts, or in parts of coins.
     """
 
     participation: Decimal = _ONE
 
     def displayed(self, size: Decimal) -> Decimal | None:
-        return (size * self.participation).to_integral_value(ROUND_FLOOR)
+        return size * self.participation
 
     def part(self, leaves: Decimal) -> Decimal:
         return leaves
@@ -83,9 +84,11 @@ class Book:
     Args:
         model: how much fills.
         stops_within_quote: whether only prints inside bid and ask elect stops.
+        whole: whether sizes count in whole numbers only.
     """
 
-    def __init__(self, model: FillModel, *, stops_within_quote: bool = True) -> None:
+    def __init__(self, model: FillModel, *, stops_within_quote: bool = True, whole: bool = True) -> None:
+        self._whole = whole
         self.orders: dict[str, LiveOrder] = {}
         self.quote: QuoteMessage | None = None
         self._model = model
@@ -111,7 +114,11 @@ class Book:
     def show(self, quote: QuoteMessage) -> None:
         """A new quote; what was taken from the last one is forgotten."""
         self.quote = quote
-        self._shown = {True: self._model.displayed(exact(quote.as_)), False: self._model.displayed(exact(quote.bs))}
+        self._shown = {True: self._displayed(quote.as_), False: self._displayed(quote.bs)}
+
+    def _displayed(self, size: float) -> Decimal | None:
+        ours = self._model.displayed(exact(size))
+        return ours.to_integral_value(ROUND_FLOOR) if ours is not None and self._whole else ours
 
     def hear(self, price: Decimal, eligible: Callable[[LiveOrder], bool]) -> list[LiveOrder]:
         """A print: moves trailing stops and elects stops, which it gives back.
@@ -175,7 +182,8 @@ class Books(dict[str, Book]):
         self._stops_within_quote = stops_within_quote
 
     def __missing__(self, symbol: str) -> Book:
-        book = self[symbol] = Book(self._model, stops_within_quote=self._stops_within_quote)
+        whole = kind(symbol) is not AssetClass.CRYPTO
+        book = self[symbol] = Book(self._model, stops_within_quote=self._stops_within_quote, whole=whole)
         return book
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from puna.core import sessions
 from puna.core.symbols import Option, is_symbol, parse
 
-__all__ = ["HUNDRED", "Needs", "as_option", "needs"]
+__all__ = ["HUNDRED", "Needs", "as_option", "last_moment", "needs"]
 
 ZERO, HUNDRED = Decimal(0), Decimal(100)
 
@@ -51,6 +52,13 @@ def as_option(symbol: str) -> Option | None:
     """The contract that a symbol names, if it names one."""
     found = parse(symbol) if is_symbol(symbol) else None
     return found if isinstance(found, Option) else None
+
+
+def last_moment(symbol: str) -> int | None:
+    """The close of the last session of an option, ns; None for anything else."""
+    option = as_option(symbol)
+    day = sessions.day(option.expiration) if option else None
+    return day.close if day else None
 
 
 def _of_one_expiration(legs: list[tuple[Option, Decimal]]) -> Needs:

@@ -187,3 +187,14 @@ def test_dollars_buy_coins(here: Any) -> None:
     new = here.replace(resting.id, limit_price=41_000)
     here.to(4)
     assert here.statuses(resting, new) == ["replaced", "new"]
+
+
+def test_parts_of_coins_are_shown_and_taken(market: Any) -> None:
+    """A quarter of a coin is shown, a quarter fills, and the rest waits for the next quote."""
+    w = market((5, "BTC/USD", 50_000.0, 50_010.0, 0.25), (10, "BTC/USD", 50_000.0, 50_010.0, 0.25))
+    w.to(6)
+    order = w.order(**{**BTC, "qty": "0.4"})
+    w.to(7)
+    assert w.fills(order) == [(Decimal("0.25"), 50_010)]
+    w.to(11)
+    assert w.fills(order) == [(Decimal("0.25"), 50_010), (Decimal("0.15"), 50_010)]

@@ -415,3 +415,17 @@ def test_contracts_of_today_trade_until_the_close(world: Any) -> None:
     assert isinstance(w.submit(symbol=name), Order)
     w.to(CLOSE + 1)
     assert w.refused(symbol=name, type="limit", limit_price=1) == refusal(f'contract "{name}" is expired')
+
+
+def test_a_gtc_order_ends_with_its_contract(world: Any) -> None:
+    """It does not outlive the contract's last session, though it could have lived for ninety days."""
+    name = "AAPL120921C00100000"
+    days = (date(2012, 9, 21), date(2012, 9, 24))
+    w = world((0, name, 1.0, 1.1), (0, "AAPL", 99.98, 100.0), contracts=CONTRACTS, days=days)
+    w.to(1)
+    order = w.limit("0.5", symbol=name, time_in_force="gtc")
+    assert order.expires_at == w.open + CLOSE * 10**9
+    w.to(CLOSE - 1)
+    assert w.statuses(order) == ["new"]
+    w.to(CLOSE + 1)
+    assert w.statuses(order) == ["canceled"]
