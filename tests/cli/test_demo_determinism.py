@@ -11,6 +11,8 @@ import pytest
 
 HALF_DAY = "2012-07-03"  # closes at 13:00
 
+pytestmark = pytest.mark.timeout(150)  # three demos at once, on machines that do more than this
+
 
 def start(folder: Path, seed: int, hash_seed: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(
@@ -27,7 +29,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What three demos printed, each in a process of its own, side by side: seeds 7, 7 and 8."""
     root = tmp_path_factory.mktemp("runs")
     processes = [start(root / f"{at}", seed, at + 1) for at, seed in enumerate((7, 7, 8))]
-    printed = [process.communicate(timeout=50) for process in processes]
+    printed = [process.communicate(timeout=140) for process in processes]
     assert [errors for _, errors in printed] == ["", "", ""]
     assert [process.returncode for process in processes] == [0, 0, 0]
     return [json.loads(out) for out, _ in printed]

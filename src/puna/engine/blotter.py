@@ -14,6 +14,7 @@ import msgspec
 from puna.core.orders import Order, from_intent, reduce
 from puna.core.portfolio import Booking, Portfolio, book, enter, opening
 from puna.core.risk import Lock, Submit, Tally, TradingState
+from puna.core.sleeves import Sleeve
 from puna.core.types import ZERO, Fill
 from puna.engine.entries import (
     Adoption,
@@ -81,6 +82,7 @@ class Blotter:
         self.ended: dict[str, int] = {}
         self.portfolio = Portfolio(cash=ZERO)
         self.sleeves: dict[tuple[str, str], Decimal] = {}
+        self.flows: dict[str, Portfolio] = {}
         self.states: dict[str, StateChange] = {}
         self.moved: dict[str, Booking] = {}
         self.locks: dict[tuple[str, str], Lock] = {}
@@ -124,6 +126,13 @@ class Blotter:
     def sleeve(self, strategy: str, symbol: str) -> Decimal:
         """What a strategy holds by its own fills, negative when short."""
         return self.sleeves.get((strategy, symbol), ZERO)
+
+    def sleeve_of(self, strategy: str, share: Decimal) -> Sleeve:
+        """A strategy's part of the account, begun with its share of what the books began with, positions at cost."""
+        begun = self.opening
+        worth = begun.cash + sum((each.cost for each in begun.positions), ZERO) if begun else ZERO
+        start, flow = share * worth, self.flows.get(strategy) or Portfolio(cash=ZERO)
+        return Sleeve(share=share, start=start, book=msgspec.structs.replace(flow, cash=flow.cash + start))
 
     def apply(self, seq: int, entry: Entry) -> Change | None:
         """Takes one entry in; what it did to an order, if it is about one."""
@@ -256,10 +265,12 @@ class Blotter:
         self.portfolio = book(self.portfolio, fill)
         where = (fill.strategy, fill.symbol)
         self.sleeves[where] = self.sleeves.get(where, ZERO) + fill.side.sign * fill.qty
+        self.flows[fill.strategy] = book(self.flows.get(fill.strategy) or Portfolio(cash=ZERO), fill)
 
     def _open(self, entry: Opening) -> None:
         """The books begin, or begin anew: what was filled until now is in these figures."""
         self.opening = entry
         self.portfolio = opening(entry.cash, entry.positions)
         self.sleeves.clear()
+        self.flows.clear()
         self.broker_ts = entry.broker_ts

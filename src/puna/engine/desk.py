@@ -12,6 +12,7 @@ from puna.core.orders import Order, Status
 from puna.core.parent import Parent
 from puna.core.portfolio import equity
 from puna.core.risk import Breach
+from puna.core.sleeves import Sleeve, check_shares
 from puna.core.symbols import asset_class, is_symbol, underlying
 from puna.core.types import ZERO, AssetClass, Bar, OrderIntent, Position, Quote, TimeInForce, Trade
 from puna.engine.blotter import Change
@@ -119,6 +120,12 @@ class StrategyDesk:
         before: Iterable[Position] = blotter.opening.positions if blotter.opening and claimants == [strategy] else ()
         held = sum((each.qty for each in before if each.symbol == symbol), ZERO)
         return blotter.sleeve(strategy, symbol) + held
+
+    def sleeve(self, strategy: str) -> Sleeve:
+        return self._gateway.blotter.sleeve_of(strategy, self.strategies[strategy].capital)
+
+    def marks(self, symbols: Iterable[str]) -> Mapping[str, Decimal]:
+        return self._market.marks(symbols)
 
     def holding(self, symbol: str) -> Decimal:
         return self._gateway.blotter.portfolio.qty(symbol)
@@ -313,6 +320,8 @@ def _check(strategies: Sequence[Strategy]) -> None:
         if not each.symbols:
             raise _unusable(f"The strategy {each.name} has no symbols.", "it would neither see nor trade anything")
         minutes(each.timeframe)
+    shares = {each.name: each.capital for each in strategies if each.capital != 1}  # 1 is the default: not a share
+    check_shares(shares)
 
 
 def _unusable(what: str, why: str) -> ConfigError:

@@ -21,6 +21,7 @@ from puna.core.admission import MarginCheck, check_order
 from puna.core.orders import Order
 from puna.core.parent import Parent, Patient, Style
 from puna.core.pricing import touch
+from puna.core.sleeves import Sleeve
 from puna.core.symbols import Option, parse, underlying
 from puna.core.types import (
     ZERO,
@@ -82,6 +83,12 @@ class Desk(Protocol):
 
     def holding(self, symbol: str) -> Decimal:
         """What the whole account holds."""
+
+    def sleeve(self, strategy: str) -> Sleeve:
+        """A strategy's own cash and positions."""
+
+    def marks(self, symbols: Iterable[str]) -> Mapping[str, Decimal]:
+        """What a unit of each is worth now, of those that have a price."""
 
     def contracts(self, root: str) -> tuple[str, ...]:
         """The options on an underlying."""
@@ -421,6 +428,17 @@ class Strategy:
         """This strategy's part of what the account is worth; None when something held has no price."""
         whole = self._desk.equity()
         return None if whole is None else whole * self.capital
+
+    @property
+    def cash(self) -> Decimal:
+        """What this strategy has not invested: its capital at the beginning, less what its own orders paid."""
+        return self._desk.sleeve(self.name).cash
+
+    @property
+    def profit(self) -> Decimal | None:
+        """What its own fills have gained or lost, before fees; None when something it holds has no price."""
+        sleeve = self._desk.sleeve(self.name)
+        return sleeve.profit(self._desk.marks(sleeve.book.positions))
 
     def position(self, symbol: str) -> Decimal:
         """What this strategy holds, negative when short."""

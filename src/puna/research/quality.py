@@ -125,7 +125,8 @@ def _figure(text: str, label: str) -> Html:
 
 
 def _what(parent: ParentRow) -> list[Child]:
-    words = f"{parent.side.upper()} {quantity(parent.qty)} {parent.symbol}"
+    kind = " package of options" if parent.multiplier != 1 else ""
+    words = f"{parent.side.upper()} {quantity(parent.qty)} {parent.symbol}{kind}"
     cap = "" if parent.cap is None else f", cap {price(parent.cap)}"
     return [
         tag("span", words, class_="side"),
