@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from risk_cases import BUY, NOON, SECOND, SELL, D, code, holding, order, quote, resting, view
 
@@ -17,6 +19,7 @@ from puna.core.risk import (
     RiskLimits,
     Tally,
     above_ceilings,
+    asked,
     check,
     protected_price,
     reduces,
@@ -197,11 +200,23 @@ def test_ceilings_of_a_live_account() -> None:
 def test_every_verdict_is_told() -> None:
     """All checks with what each says, in their order; of a reduction the binding ones only."""
     said = verdicts(order(qty=20_000), view(), RiskLimits())
-    assert [each.check.code for each in said] == [each.code for each in CHECKS]
+    assert [each.check for each in said] == list(asked(RiskLimits()))
     assert {"R105", "R106"} <= {each.check.code for each in said if each.breach}
     assert [each.check for each in verdicts(order(SELL), view(portfolio=holding(AAPL=10)), RiskLimits())] == list(
         BINDING
     )
+
+
+def test_a_check_is_asked_when_its_limit_is_set() -> None:
+    """Nothing set: neither liquidity nor gates of the market; zero is a limit like any other."""
+    optional = {each.code for each in CHECKS if each.limits}
+    assert {each.code for each in asked(RiskLimits())} == {each.code for each in CHECKS} - optional
+    terms: dict[str, Any] = {
+        "max_adv_percent": D(0), "groups": {"a": ("X",)}, "narrow": (Narrow(symbol="X"),), "max_spread_bp": D(0),
+        "max_volatility_percent": D(0), "open_blackout_minutes": 1, "max_repeats": 0,
+    }  # fmt: skip
+    assert asked(RiskLimits(**terms)) == CHECKS
+    assert code(order(), max_repeats=0) == "R125"
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
@@ -331,3 +346,104 @@ def test_the_cost_of_a_short_option_is_not_its_ask() -> None:
         instrument=Listing(symbol=SHORT_PUT), quote=quote(1.98, 2.02, symbol=SHORT_PUT), buying_power=Decimal(10_000)
     )
     assert code(intent, seen) == "R113"
+
+
+# --- all of them against a reference ----------------------------------------------------------------------------------
+
+gates_on = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_adv_percent": st.sampled_from((D(0), D(1), D(50))),
+        "max_spread_bp": st.sampled_from((D(5), D(11))),
+        "max_volatility_percent": st.sampled_from((D(20), D(60))),
+        "max_repeats": st.integers(0, 4),
+        "open_blackout_minutes": st.sampled_from((0, 149, 151)),
+        "close_blackout_minutes": st.sampled_from((0, 239, 241)),
+        "max_maintenance_percent": st.sampled_from((D(20), D(100))),
+        "max_daily_loss_value": st.sampled_from((D(500), D(2000))),
+        "max_drawdown_percent": st.sampled_from((D(1), D(10))),
+        "groups": st.sampled_from(({"g": ("AAPL", "MSFT")}, {"g": ("MSFT",)})),
+        "max_group_percent": st.sampled_from((D(1), D(90))),
+        "narrow": st.lists(
+            st.builds(
+                Narrow,
+                strategy=st.sampled_from(("s", "t")),
+                symbol=st.sampled_from((None, "AAPL", "MSFT")),
+                max_order_qty=st.sampled_from((None, D(5), D(500))),
+                max_budget_value=st.sampled_from((None, D(1500), D(90_000))),
+            ),
+            max_size=2,
+        ).map(tuple),
+    },
+)
+seen_of = st.builds(
+    lambda held, equity, locks, **terms: view(
+        portfolio=replace(holding(**({"MSFT": held} if held else {})), cash=D(equity) - held * 100),
+        locks=locks,
+        **terms,
+    ),
+    held=st.sampled_from((0, 30)),
+    equity=st.sampled_from((99_000, 100_000)),
+    locks=st.sampled_from(
+        (
+            (),
+            (Lock(scope="", cause="x", until=NOON + 1, reason=""),),
+            (Lock(scope="strategy:t", cause="x", until=0, reason=""),),
+        )
+    ),
+    adv=st.sampled_from((None, D(100), D(10_000))),
+    volatility=st.sampled_from((None, 0.3)),
+    sent=st.integers(0, 4),
+    maintenance=st.sampled_from((None, D(10_000), D(25_000))),
+    skew=st.sampled_from((None, 0.1, 11.0)),
+    tally=st.sampled_from((None, TALLY)),
+    sleeve=st.sampled_from(({}, {"MSFT": D(10)})),
+)
+
+
+def stopped(qty: Any, seen: Any, limits: RiskLimits) -> bool:  # noqa: PLR0911 - one line a rule
+    """The reference for a market purchase of AAPL by `s` at noon, 99.9 x 100, nothing open: 103 dollars a share."""
+    qty, worth, held = D(qty), seen.portfolio.cash + seen.portfolio.qty("MSFT") * 100, seen.portfolio.qty("MSFT")
+    mine = [each for each in limits.narrow if each.strategy == "s" and each.symbol in (None, "AAPL")]
+    if any(each.max_order_qty is not None and qty > each.max_order_qty for each in mine):
+        return True
+    if any(each.max_budget_value is not None and each.symbol is None
+           and seen.sleeve.get("MSFT", D(0)) * 100 + qty * 103 > each.max_budget_value for each in mine):  # fmt: skip
+        return True
+    if limits.max_adv_percent is not None and (seen.adv is None or qty * 100 > limits.max_adv_percent * seen.adv):
+        return True
+    if limits.max_spread_bp == 5 or (limits.max_volatility_percent is not None and seen.volatility is None):
+        return True
+    if limits.max_volatility_percent == 20 or (limits.max_repeats is not None and seen.sent >= limits.max_repeats):
+        return True
+    if limits.open_blackout_minutes == 151 or limits.close_blackout_minutes == 241:
+        return True
+    if seen.maintenance is not None:
+        rate = limits.max_maintenance_percent / 100
+        if seen.maintenance + qty * 103 * D("0.3") > worth * rate:
+            return True
+    if "AAPL" in limits.groups.get("g", ()) and held * 100 + qty * 103 > worth * limits.max_group_percent / 100:
+        return True
+    if seen.skew == 11.0 or (seen.locks and seen.locks[0].scope == ""):
+        return True
+    if seen.tally is None:
+        return False
+    daily, fall = limits.max_daily_loss_value, limits.max_drawdown_percent
+    lost, fallen = 100_000 - worth, (104_000 - worth) / D(1040)
+    return (daily is not None and lost > daily) or (fall is not None and fallen > fall)
+
+
+@given(st.integers(1, 40), seen_of, gates_on)
+@settings(max_examples=400)
+def test_refused_exactly_when_the_reference_says_so(qty: int, seen: Any, chosen: dict[str, Any]) -> None:
+    """For random limits and states of the further checks: refused if and only if the plain rules say so."""
+    limits = RiskLimits(**chosen)
+    breach = check(order(qty=qty), seen, limits)
+    assert (breach is not None) == stopped(qty, seen, limits), breach
+
+
+@given(seen_of, gates_on, st.integers(1, 20))
+def test_none_of_them_traps_a_position(seen: Any, chosen: dict[str, Any], qty: int) -> None:
+    """I26: whatever is limited, locked or unknown, what is held can be sold."""
+    long = replace(seen, portfolio=holding(AAPL=20))
+    assert check(order(SELL, qty), long, RiskLimits(**chosen)) is None

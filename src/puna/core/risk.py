@@ -53,6 +53,7 @@ __all__ = [
     "TradingState",
     "Verdict",
     "above_ceilings",
+    "asked",
     "check",
     "narrowed",
     "protected_price",
@@ -73,11 +74,15 @@ class Breach(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Check:
-    """A rule with its code and name; `text` says what it refuses and which row of reliability.md section 4 it is."""
+    """A rule with its code and name; `text` says what it refuses and which row of reliability.md section 4 it is.
+
+    `limits` names what must be set for it to be asked at all; nothing: it is always asked.
+    """
 
     code: str
     name: str
     rule: Rule
+    limits: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -100,7 +105,9 @@ class Check:
 def check(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
     """The first breach, or None: the order may be reserved and sent."""
     limits = narrowed(limits, intent)
-    return next((breach for each in _asked(intent, view) if (breach := each.verdict(intent, view, limits))), None)
+    return next(
+        (breach for each in _asked(intent, view, limits) if (breach := each.verdict(intent, view, limits))), None
+    )
 
 
 class Verdict(NamedTuple):
@@ -115,15 +122,26 @@ class Verdict(NamedTuple):
 def verdicts(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> list[Verdict]:
     """What every check says, in the order in which they are asked: for people who want to know why."""
     limits, found = narrowed(limits, intent), list[Verdict]()
-    for each in _asked(intent, view):
+    for each in _asked(intent, view, limits):
         with rules.measured() as rows:
             breach = each(intent, view, limits)
         found.append(Verdict(each, breach, tuple(rows)))
     return found
 
 
-def _asked(intent: OrderIntent, view: RiskView) -> "tuple[Check, ...]":
-    return BINDING if reduces(intent, view) else CHECKS
+def _asked(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> "tuple[Check, ...]":
+    return BINDING if reduces(intent, view) else asked(limits)
+
+
+@remembered(8)
+def asked(limits: RiskLimits) -> "tuple[Check, ...]":
+    """The checks that these limits switch on, in their order."""
+    off = RiskLimits()
+
+    def switched_on(each: Check) -> bool:
+        return not each.limits or any(getattr(limits, name) != getattr(off, name) for name in each.limits)
+
+    return tuple(filter(switched_on, CHECKS))
 
 
 @remembered(8)
@@ -167,24 +185,24 @@ CHECKS: tuple[Check, ...] = (
     Check("R128", "clock", gates.clock),
     Check("R108", "price_collar", rules.price_collar),
     Check("R105", "order_quantity", rules.order_quantity),
-    Check("R118", "liquidity", gates.liquidity),
+    Check("R118", "liquidity", gates.liquidity, ("max_adv_percent",)),
     Check("R106", "order_value", rules.order_value),
     Check("R127", "options", gates.options),
     Check("R104", "position_cap", rules.position_cap),
     Check("R107", "exposure", rules.exposure),
-    Check("R119", "group", gates.group),
-    Check("R120", "budget", gates.budget),
+    Check("R119", "group", gates.group, ("groups",)),
+    Check("R120", "budget", gates.budget, ("narrow",)),
     Check("R112", "open_orders", rules.open_orders),
     Check("R113", "buying_power", rules.buying_power),
     Check("R126", "maintenance", gates.maintenance),
     Check("R114", "self_match", rules.self_match),
-    Check("R125", "repeats", gates.repeats),
-    Check("R122", "spread", gates.spread),
-    Check("R123", "volatility", gates.volatility),
-    Check("R124", "blackout", gates.blackout),
+    Check("R125", "repeats", gates.repeats, ("max_repeats",)),
+    Check("R122", "spread", gates.spread, ("max_spread_bp",)),
+    Check("R123", "volatility", gates.volatility, ("max_volatility_percent",)),
+    Check("R124", "blackout", gates.blackout, ("open_blackout_minutes", "close_blackout_minutes")),
     Check("R121", "protection", gates.protection),
 )
-"""All checks, in the order in which they are asked."""
+"""All checks, in the order in which they are asked; some only where their limit is set."""
 
 CEILINGS: dict[str, Decimal] = {
     "max_order_value": Decimal(1_000_000),
