@@ -273,3 +273,30 @@ async def test_a_logo_is_a_picture(noon: Any) -> None:
     async with noon.session.get(f"{noon.server.url}/v1beta1/logos/AAPL") as response:
         assert (response.status, response.content_type) == (200, "image/png")
         assert (await response.read()).startswith(b"\x89PNG")
+
+
+async def test_refusals_carry_the_rate_headers_too(exchange: Any) -> None:
+    """On 200, 400 and 429 of the data API, as documented; on orders only when switched on (facts.md 2, 13.8)."""
+    for everywhere in (False, True):
+        headers = {"rate_headers": "everywhere"} if everywhere else {}
+        async with exchange(rate_limit=2, **headers) as raw:
+            for path, status, left in (
+                ("quotes/latest?symbols=AAPL", 200, "1"),
+                ("bars", 400, "0"),
+                ("bars", 429, "0"),
+            ):
+                async with raw.session.get(f"{raw.server.url}/v2/stocks/{path}") as response:
+                    assert response.status == status
+                    assert response.headers["X-RateLimit-Limit"] == "2"
+                    assert response.headers["X-RateLimit-Remaining"] == left
+            async with raw.session.get(f"{raw.server.url}/v2/account") as response:
+                assert ("X-RateLimit-Limit" in response.headers) is everywhere
+
+
+async def test_wrong_prints_say_what_became_of_them(exchange: Any) -> None:
+    """`u` is corrected or canceled, once the minute is over (facts.md 6)."""
+    async with exchange(busts=3, symbols=("FB",), step_seconds=60) as raw:
+        raw.server._floor.advance(NOON_NS)
+        trades = (await get(raw, "/v2/stocks/FB/trades"))["trades"]
+        assert {each.get("u") for each in trades} == {None, "canceled", "corrected"}
+        assert "u" not in trades[-1]

@@ -178,7 +178,10 @@ def _is_watched(*, as_json: bool) -> bool:
 
 def _greet(server: ExchangeServer, *, as_json: bool) -> None:
     """Where to point a client."""
+    base = server.url.replace("http", "ws", 1)
     urls = {"rest": server.url, "data_stream": server.data_stream_url, "trading_stream": server.trading_stream_url}
+    further = {"crypto_stream": "/v1beta3/crypto/us", "option_stream": "/v1beta1/opra", "news_stream": "/v1beta1/news"}
+    urls |= {name: base + path for name, path in further.items()}
     if as_json:
         _print_line({"event": "listening", **urls, **_what(server.config)})
         return

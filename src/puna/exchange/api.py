@@ -128,10 +128,14 @@ class Doors:
         elif given is None or not self.welcome(*given):
             return self._unauthorized(is_data=data)
         limits = self._count(given[0], is_data=data)
-        response = await handler(request) if limits is not None else error(429, 42910000, "rate limit exceeded")
+        try:
+            response = await handler(request) if limits is not None else error(429, 42910000, "rate limit exceeded")
+        except RefusedRequest as refused:
+            response = refused.response
         if response.prepared:
             return response
-        if data or request.path.endswith("/clock") or "/calendar" in request.path:
+        everywhere = self._config.rate_headers == "everywhere"
+        if everywhere or data or request.path.endswith("/clock") or "/calendar" in request.path:
             response.headers.update(limits or self._exhausted(given[0], is_data=data))
         return response
 

@@ -18,6 +18,7 @@ from puna.exchange import pages
 from puna.exchange.answers import RefusedRequest, answer, error
 from puna.exchange.bars import Timeframe, adjusts_splits
 from puna.exchange.bodies import without_nulls
+from puna.exchange.feeds import revision
 from puna.exchange.floor import Floor
 from puna.exchange.options import ExchangeConfig
 from puna.exchange.pages import Window, choice, no, refusal, required, several
@@ -39,6 +40,7 @@ from puna.wire.market import (
     Trade,
     TradesPage,
 )
+from puna.wire.stream import TradeMessage
 
 __all__ = ["StocksApi", "bare"]
 
@@ -123,9 +125,18 @@ class StocksApi:
                 return self._floor.market.bars(symbol, timeframe, start, end, known_at, adjustment)
             if what == "quotes":
                 return _bared(self._floor.market.quotes(symbol, start, end, known_at), Quote, wanted)
-            return _bared(self._floor.market.trades(symbol, start, end, known_at), Trade, wanted)
+            trades = _bared(self._floor.market.trades(symbol, start, end, known_at), Trade, wanted)
+            return [self._revised(symbol, each) for each in trades] if self._config.busts else trades
 
         return pages.page(wanted, symbols, find, timeframe.lstrip("0123456789")[:1])
+
+    def _revised(self, symbol: str, trade: Trade) -> Trade:
+        """A print that was voided or corrected says so once its minute is over (facts.md 6)."""
+        told = TradeMessage(S=symbol, t=trade.t, p=trade.p, s=trade.s, i=trade.i)
+        found = revision(told, self._config.busts)
+        if found and trade.t - trade.t % MINUTE + MINUTE <= self._floor.now:
+            trade.u = found
+        return trade
 
     def _auctions(self, wanted: Window, symbols: Sequence[str]) -> tuple[dict[str, list[DailyAuctions]], str | None]:
         """Each day counts as one item."""

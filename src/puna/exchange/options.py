@@ -61,6 +61,8 @@ class ExchangeConfig:
         wait_for: kinds of sockets ("data", "trading") that must have subscribed or listened before time starts.
         lead_seconds: how long before the first open market time begins.
         rate_limit: requests in any 60 s of market time, for each key and API; 0 is no limit. Alpaca's is 200.
+        rate_headers: whether X-RateLimit-... come with the data API, clock and calendar, as documented, or with all
+            answers (facts.md 13.8).
         data_plan: "plus" sees everything at once; "basic" has no SIP data of the last 15 minutes, and IEX by default.
         data_auth_status: 401 or 403, what the data API answers to bad credentials (sources differ).
         auth_seconds: how long a data socket may stay unauthenticated (wall time).
@@ -95,6 +97,7 @@ class ExchangeConfig:
     wait_for: tuple[str, ...] = ("data", "trading")
     lead_seconds: int = 60
     rate_limit: int = 0
+    rate_headers: Literal["documented", "everywhere"] = "documented"
     data_plan: Literal["basic", "plus"] = "plus"
     data_auth_status: int = 401
     auth_seconds: float = 10.0
