@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +15,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from puna.core import sessions
+from puna.exchange.account_terms import AccountTerms
+from puna.exchange.actions import CorporateEvent
 from puna.exchange.data import SYMBOLS
+from puna.exchange.terms import VenueOptions
 
 DAY = date(2012, 9, 19)
 NOON_NS = sessions.at(DAY, time(12))
@@ -300,3 +304,19 @@ async def test_wrong_prints_say_what_became_of_them(exchange: Any) -> None:
         trades = (await get(raw, "/v2/stocks/FB/trades"))["trades"]
         assert {each.get("u") for each in trades} == {None, "canceled", "corrected"}
         assert "u" not in trades[-1]
+
+
+async def test_actions_of_the_terms_are_told_with_those_of_the_data(exchange: Any) -> None:
+    """Dividends on the day they are paid, renames on their ex-date, with the ids of the announcements."""
+    actions = (
+        CorporateEvent(
+            kind="dividend", symbol="IBM", ex_date=DAY, cash=Decimal("0.85"), payable_date=date(2012, 9, 20)
+        ),
+        CorporateEvent(kind="rename", symbol="FB", ex_date=date(2012, 9, 20), new_symbol="META"),
+    )
+    async with exchange(venue=VenueOptions(account=AccountTerms(actions=actions))) as raw:
+        found = (await get(raw, "/v1/corporate-actions", start="2012-09-01", end="2012-09-30"))["corporate_actions"]
+        assert found["cash_dividends"][0]["rate"] == 0.85
+        assert found["cash_dividends"][0]["process_date"] == "2012-09-20"
+        assert found["name_changes"][0]["new_symbol"] == "META"
+        assert found["name_changes"][0]["id"] == actions[1].id

@@ -7,10 +7,12 @@ import pytest
 
 from puna.core import sessions
 from puna.exchange.commands import DataFrame
-from puna.exchange.feeds import Teller, Wanted, teller
+from puna.exchange.feeds import CHANNELS, Teller, Wanted, teller
+from puna.exchange.frames import pack_market, pack_text
 from puna.exchange.halts import Halt
 from puna.exchange.joint import build_market
 from puna.exchange.options import ExchangeConfig
+from puna.wire.frames import read_crypto, read_data, read_packed_crypto, read_packed_data
 from puna.wire.stream import (
     BarMessage,
     CancelErrorMessage,
@@ -23,6 +25,7 @@ from puna.wire.stream import (
     QuoteMessage,
     StatusMessage,
     TradeMessage,
+    UnknownMessage,
     UpdatedBarMessage,
 )
 
@@ -196,3 +199,22 @@ def test_news_come_once_with_the_first_frame_after_their_time() -> None:
 def test_who_asks_for_nothing_hears_nothing(feed: str) -> None:
     """And costs nothing."""
     assert hear("/v2/iex", feed, {}, symbols=("IBM", "BTC/USD"))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "feed", "wanted", "config"),
+    [
+        ("/v2/sip", "stocks", dict.fromkeys(CHANNELS["stocks"], ALL), {"late_bars": 0.5, "busts": 5}),
+        ("/v1beta3/crypto/us", "crypto", dict.fromkeys(CHANNELS["crypto"], ALL), {"symbols": ("IBM", "BTC/USD")}),
+        ("/v1beta1/opra", "options", {"quotes": frozenset({CALL}), "trades": ALL}, {"symbols": ("AAPL",)}),
+        ("/v1beta1/news", "news", {"news": ALL}, {}),
+    ],
+)
+def test_the_client_knows_every_word(path: str, feed: str, wanted: Wanted, config: dict[str, Any]) -> None:
+    """In JSON and in msgpack each message reads as one of the wire's, with the same values."""
+    _, heard = hear(path, feed, wanted, OPEN + 30 * MINUTE, **config)
+    assert heard
+    read, unpack = (read_crypto, read_packed_crypto) if feed == "crypto" else (read_data, read_packed_data)
+    text, packed = list(read(pack_text(heard))), list(unpack(pack_market(heard)))
+    assert not any(isinstance(each, UnknownMessage) for each in text)
+    assert text == packed

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from puna.core import sessions
 from puna.errors import ConfigError
+from puna.exchange.actions import CorporateEvent
 from puna.exchange.book import Honest, Paper
 from puna.exchange.data import SYMBOLS
 from puna.exchange.faults import Fault
@@ -97,6 +98,11 @@ def _paper(config: ExchangeConfig) -> ExchangeConfig:
     return replace(config, venue=replace(config.venue, fills=fills))
 
 
+def _dividend(config: ExchangeConfig) -> ExchangeConfig:
+    paid = CorporateEvent(kind="dividend", symbol="IBM", ex_date=date(2012, 7, 26), cash=Decimal("0.85"))
+    return _account(actions=(*config.venue.account.actions, paid), dividends=True)(config)
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "mute-socket": Scenario(
         "the data stream goes quiet at 10:30 for five minutes, and still answers pings",
@@ -178,6 +184,12 @@ SCENARIOS: Mapping[str, Scenario] = {
         "two days, 25 and 28 February 2005: Apple splits two for one between them",
         lambda config: config,
         date(2005, 2, 25),
+        2,
+    ),
+    "dividend-overnight": Scenario(
+        "two days, 25 and 26 July 2012: IBM pays 0.85 a share to who held it over night",
+        _dividend,
+        date(2012, 7, 25),
         2,
     ),
     "assignment-monday": Scenario(
