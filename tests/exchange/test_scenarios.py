@@ -1,5 +1,6 @@
 """Scenarios by name: each starts, does what it says, and is in the documentation."""
 
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from puna.cli.exchange import exchange as command
+from puna.core import sessions
 from puna.errors import ConfigError
+from puna.exchange.faults import read_faults, read_halts
+from puna.exchange.halts import Halt
 from puna.exchange.joint import build_market
 from puna.exchange.options import ExchangeConfig
 from puna.exchange.scenarios import SCENARIOS, play_out
@@ -93,3 +97,27 @@ def test_what_does_not_go_together_is_said(options: list[str], complaint: str) -
     result = CliRunner().invoke(command, options)
     assert result.exit_code == 2
     assert complaint in result.output
+
+
+def test_halts_stand_in_the_same_script() -> None:
+    """Beside faults, by a New York time of the first day; each reads its own tables."""
+    text = '[[halt]]\nsymbol = "ibm"\nat = 10:00:00\nseconds = 60\n[[fault]]\non = "GET *"\naction = "delay"\n'
+    day = date(2012, 9, 19)
+    assert read_halts(text, day=day) == (Halt("IBM", sessions.at(day, time(10)), 60.0),)
+    assert len(read_faults(text, day=day)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('[[halt]]\nsymbol = "IBM"\n', "line 1"),
+        ('[[halt]]\nsymbol = "IBM"\nat = 10:00:00\nseconds = 0\n', "lasts"),
+        ('[[fault]]\non = "GET *"\naction = "delay"\n[[halt]]\nat = 1\n', "line 4"),
+        ("[[pause]]\n", "only"),
+    ],
+)
+def test_a_bad_halt_is_a_bad_script(text: str, complaint: str) -> None:
+    """E032, and the line."""
+    with pytest.raises(ConfigError) as caught:
+        read_halts(text, day=date(2012, 9, 19))
+    assert complaint in str(caught.value.why)

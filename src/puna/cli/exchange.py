@@ -16,7 +16,7 @@ from puna.core import sessions
 from puna.errors import PunaError
 from puna.exchange.coins import COINS
 from puna.exchange.data import SYMBOLS
-from puna.exchange.faults import load_faults
+from puna.exchange.faults import load_faults, load_halts
 from puna.exchange.options import DEFAULT_DAY
 from puna.exchange.recorded import load
 from puna.exchange.scenarios import SCENARIOS, play_out
@@ -101,6 +101,7 @@ def _config(options: dict[str, Any]) -> ExchangeConfig:
         keys=_keys(options["keys"]),
         pacing=Lockstep() if lockstep else Speed(options["speed"] or 1.0),
         faults=load_faults(options["faults"], day=day) if options["faults"] else (),
+        halts=load_halts(options["faults"], day=day) if options["faults"] else (),
         log_path=options["log"],
         host=options["host"],
         port=options["port"],

@@ -25,6 +25,7 @@ import msgspec
 
 from puna.core import sessions
 from puna.errors import ConfigError
+from puna.exchange.halts import Halt
 from puna.seams import Rng
 from puna.wire.codec import parse_time
 
@@ -36,7 +37,9 @@ __all__ = [
     "Fault",
     "FaultScript",
     "load_faults",
+    "load_halts",
     "read_faults",
+    "read_halts",
 ]
 
 REQUEST_ACTIONS = {
@@ -68,6 +71,7 @@ FEED_ACTIONS = {
 EVENT_ACTIONS = {name: text for name, text in SOCKET_ACTIONS.items() if name != "ghost"}
 
 _UNPROMPTED = {"drop_socket", "ghost", "mute"}
+_KINDS = ("fault", "halt")
 _SOCKETS = ("socket:data", "socket:trading")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -203,6 +207,15 @@ class FaultScript:
         return ripe
 
 
+class _HaltRow(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A halt as it stands in a script."""
+
+    symbol: str
+    at: Any
+    seconds: float = 300.0
+    reason: str = "T1"
+
+
 class _Row(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A fault as it stands in a script."""
 
@@ -224,11 +237,16 @@ def load_faults(path: Path, *, day: date) -> tuple[Fault, ...]:
     Raises:
         ConfigError: the file cannot be read, or is no fault script.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The fault script {path} cannot be read.", why=str(error), code="E032") from error
-    return read_faults(text, day=day, name=str(path))
+    return read_faults(_text(path), day=day, name=str(path))
+
+
+def load_halts(path: Path, *, day: date) -> tuple[Halt, ...]:
+    """The halts of the same file; see `read_halts`.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no fault script.
+    """
+    return read_halts(_text(path), day=day, name=str(path))
 
 
 def read_faults(text: str, *, day: date, name: str = "fault script") -> tuple[Fault, ...]:
@@ -239,15 +257,46 @@ def read_faults(text: str, *, day: date, name: str = "fault script") -> tuple[Fa
     Raises:
         ConfigError: it is no fault script; the message names the line.
     """
+    return tuple(_fault(row, index, text, day, name) for index, row in enumerate(_rows(text, "fault", name)))
+
+
+def read_halts(text: str, *, day: date, name: str = "fault script") -> tuple[Halt, ...]:
+    """The halts of a TOML text: tables `[[halt]]` with the fields of `Halt`; `at` is as in `read_faults`.
+
+    Raises:
+        ConfigError: it is no fault script; the message names the line.
+    """
+    return tuple(_halt(row, index, text, day, name) for index, row in enumerate(_rows(text, "halt", name)))
+
+
+def _rows(text: str, kind: str, name: str) -> list[object]:
+    """The tables of that kind; nothing but faults and halts may stand in a script."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _bad(name, str(error)) from error
-    rows = tables.pop("fault", [])
-    if tables or not isinstance(rows, list):
-        odd = next(iter(tables), "fault")
-        raise _bad(name, f"line {_line(text, odd)}: only [[fault]] tables belong here, not {odd!r}")
-    return tuple(_fault(row, index, text, day, name) for index, row in enumerate(rows))
+    odd = next((key for key, rows in tables.items() if key not in _KINDS or not isinstance(rows, list)), None)
+    if odd is not None:
+        raise _bad(name, f"line {_line(text, odd)}: only [[fault]] and [[halt]] tables belong here, not {odd!r}")
+    return list(tables.get(kind, []))
+
+
+def _halt(row: object, index: int, text: str, day: date, name: str) -> Halt:
+    try:
+        parsed = msgspec.convert(row, _HaltRow)
+        at = _at(parsed.at, day)
+        if at is None or not 0 < parsed.seconds < float("inf"):
+            raise ValueError("a halt has a time, and lasts some seconds")  # noqa: TRY301 - one place names the line
+        return Halt(parsed.symbol.upper(), at, parsed.seconds, parsed.reason)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise _bad(name, f"line {_table_line(text, index, 'halt')}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The fault script {path} cannot be read.", why=str(error), code="E032") from error
 
 
 def _fault(row: object, index: int, text: str, day: date, name: str) -> Fault:
@@ -280,9 +329,9 @@ def _line(text: str, key: str) -> int:
     return text.count("\n", 0, found.end()) + 1 if found else 1
 
 
-def _table_line(text: str, index: int) -> int:
-    """The line on which the table [[fault]] number `index` begins."""
-    heads = [found.end() for found in re.finditer(r"^\s*\[\[\s*fault\s*\]\]", text, re.MULTILINE)]
+def _table_line(text: str, index: int, kind: str = "fault") -> int:
+    """The line on which the table of that kind and number begins."""
+    heads = [found.end() for found in re.finditer(rf"^\s*\[\[\s*{kind}\s*\]\]", text, re.MULTILINE)]
     return text.count("\n", 0, heads[index]) + 1 if index < len(heads) else 1
 
 
