@@ -79,7 +79,15 @@ def subject() -> Iterator[Subject]:
     rename = CorporateEvent(kind="rename", symbol="IBM", ex_date=date(2012, 9, 21), new_symbol="IBMX")
     terms = AccountTerms(dividends=True, actions=(dividend, rename), interest=Decimal("0.0625"))
     venue = VenueOptions(fees=FeeSchedule(), account=terms)
-    config = ExchangeConfig(seed=3, pacing=Speed(300), wait_for=(), lead_seconds=0, days=3, venue=venue)
+    config = ExchangeConfig(
+        seed=3,
+        pacing=Speed(300),
+        wait_for=(),
+        lead_seconds=0,
+        days=3,
+        symbols=("AAPL", "GOOG", "IBM", "MSFT", "BTC/USD"),
+        venue=venue,
+    )
     with ExchangeThread(config) as server:
         made = Subject(server.url)
         made.populate()

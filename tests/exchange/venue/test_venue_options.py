@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from puna.exchange.activities import Query
 from puna.exchange.book import Paper
 from puna.exchange.venue import Refusal
 from puna.seams import seeded_rng
@@ -232,6 +233,11 @@ def test_a_spread_fills_all_legs_together(here: Any, recorded: Any, plain: Any) 
     assert (here.shown(order).filled_avg_price, here.shown(order).status) == (Decimal("1.7"), "filled")
     assert [each.status for each in here.shown(order).legs] == ["filled", "filled"]
     assert here.venue.ledger.cash == 100_000 - 340
+    rows = here.venue.office.activities.find(Query(types={"FILL"}, ascending=True))
+    assert [(row.symbol, row.side, row.qty, row.price) for row in rows] == [
+        (C100, "buy", 2, Decimal("3.1")),
+        (C105, "sell", 2, Decimal("1.4")),
+    ]
     real = next(
         each["body"]["data"]
         for each in recorded("trade_updates_events")
