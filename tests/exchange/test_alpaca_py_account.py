@@ -17,6 +17,7 @@ with warnings.catch_warnings():
     from alpaca.trading.client import TradingClient
     from alpaca.trading.enums import (
         AssetClass,
+        ContractType,
         CorporateActionType,
         OrderSide,
         OrderStatus,
@@ -128,12 +129,15 @@ def test_assets_of_coins(trading: Any) -> None:
 
 def test_a_call_is_bought_and_exercised(trading: Any) -> None:
     """A deep one: a hundred shares at the strike, and no contract left; a second time there is none."""
-    page = trading.get_option_contracts(GetOptionContractsRequest(underlying_symbols=["MSFT"], type="call", limit=1))
+    page = trading.get_option_contracts(
+        GetOptionContractsRequest(underlying_symbols=["MSFT"], type=ContractType.CALL, limit=1)
+    )
     [contract] = page.option_contracts
     assert trading.get_option_contract(contract.symbol).id == contract.id
     _buy(trading, contract.symbol, 1)
     trading.exercise_options_position(contract.symbol)
     position = trading.get_open_position("MSFT")
-    assert (Decimal(position.qty), Decimal(position.avg_entry_price)) == (100, Decimal(str(contract.strike_price)))
+    assert Decimal(position.qty) == Decimal(100)
+    assert Decimal(position.avg_entry_price) == Decimal(str(contract.strike_price))
     with pytest.raises(APIError, match="no available position for the specified contract"):
         trading.exercise_options_position(contract.symbol)
