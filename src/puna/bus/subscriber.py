@@ -123,9 +123,11 @@ class Subscriber:
     def receive(self, timeout: float | None = None) -> Received | None:
         """The next frame, waiting for it; None when none comes within `timeout` seconds."""
         while not self._ready:
-            if not self._ready and not self._socket.poll(None if timeout is None else round(timeout * 1000)):
-                return None
-            self._pull()
+            try:
+                self._pull()
+            except zmq.Again:  # only now it costs something to wait
+                if not self._socket.poll(None if timeout is None else round(timeout * 1000)):
+                    return None
         return self._ready.popleft()
 
     def __aiter__(self) -> Self:
@@ -135,8 +137,10 @@ class Subscriber:
         while not self._ready:
             if self._socket.closed:
                 raise StopAsyncIteration
-            await self._bell.wait()
-            self._pull()
+            try:
+                self._pull()
+            except zmq.Again:
+                await self._bell.wait()
         return self._ready.popleft()
 
     async def __aenter__(self) -> Self:
@@ -157,11 +161,17 @@ class Subscriber:
         self._bell.ring()
 
     def _pull(self) -> None:
-        """What has come: one frame, or, conflating, all there is."""
+        """What has come: one frame, or, conflating, all there is.
+
+        Raises:
+            zmq.Again: nothing has.
+        """
         if not self._conflated:
             self._take(self._socket.recv(zmq.NOBLOCK))
             return
         found: dict[str | int, Received] = {}
+        if not readable(self._socket):
+            raise zmq.Again
         for _ in range(DRAIN):
             if not readable(self._socket):
                 break
