@@ -16,7 +16,7 @@ from puna.exchange.data import Split
 from puna.exchange.ledger import FeeSchedule
 from puna.exchange.venue import Refusal
 from puna.seams import seeded_rng
-from puna.wire.trading import Order, TradeUpdate
+from puna.wire.trading import LegRequest, Order, TradeUpdate
 
 DAYS = (date(2012, 9, 17), date(2012, 9, 18))
 OPEN, CLOSE, NIGHT = 0, 23_400, 86_400
@@ -290,16 +290,40 @@ def test_the_same_script_gives_the_same_log(world: Any, seed: int, paper: bool) 
         }
     ),
     extended=st.sampled_from([None, True, False]),
+    symbol=st.sampled_from(["AAPL", "AAPL121019C00100000", "AAPL121019P00095000", "BTC/USD", "BTCUSD", "", None]),
+    legs=st.none()
+    | st.lists(
+        st.builds(
+            LegRequest,
+            symbol=st.sampled_from(["AAPL121019C00100000", "AAPL121019P00095000", "AAPL", "x", ""]),
+            ratio_qty=st.decimals("-9e14", "9e14", places=9) | st.sampled_from([Decimal(1), Decimal(2)]),
+            side=st.sampled_from(["buy", "sell", "x", None]),
+            position_intent=st.sampled_from(["buy_to_open", "sell_to_close", "x", None]),
+        ),
+        max_size=5,
+    ),
 )
 def test_every_request_is_accepted_or_refused(
-    world: Any, type_: Any, tif: Any, order_class: Any, side: Any, amounts: dict[str, Any], extended: Any
+    world: Any,
+    make_asset: Any,
+    type_: Any,
+    tif: Any,
+    order_class: Any,
+    side: Any,
+    amounts: dict[str, Any],
+    extended: Any,
+    symbol: Any,
+    legs: Any,
 ) -> None:
-    """Nothing that the wire lets through makes the venue fall over."""
-    w = world()
+    """Nothing that the wire lets through makes the venue fall over: stocks, options, coins, legs."""
+    names = ("AAPL121019C00100000", "AAPL121019P00095000")
+    coin = make_asset("BTC/USD", asset_class="crypto", marginable=False, price_increment=Decimal("0.01"))
+    rows = [(0, each, 3.0, 3.1) for each in names] + [(0, "BTC/USD", 50_000.0, 50_010.0), (0, "AAPL", 99.98, 100.0)]
+    w = world(*rows, assets=[make_asset("AAPL"), coin], contracts=dict.fromkeys(names, True))
     w.to(1)
     amounts = {name: value if value is None else f"{value:f}" for name, value in amounts.items()}
     asked = {"type": type_, "time_in_force": tif, "order_class": order_class, "side": side, "extended_hours": extended}
-    reply = w.submit(**asked, **amounts)
+    reply = w.submit(**asked, **amounts, symbol=symbol, legs=legs)
     assert isinstance(reply, Order | Refusal)
     if isinstance(reply, Refusal):
         assert reply.status in (403, 422)
