@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from puna.alpaca import feeds
 from puna.alpaca.operations import LEFT_OUT, Operation, operations
 from puna.alpaca.request import Request
 from puna.wire.account import ConfigurationsChange
@@ -52,6 +53,7 @@ def render() -> str:
         lines.append("")
     if rows:
         raise SystemExit(f"no group for {[row.path for row in rows]}")
+    lines += ["## Streams\n", STREAMS, *_feeds(), ""]
     lines += ["## Left out\n", *_left_out()]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -93,6 +95,27 @@ def _repeated(each: Operation) -> str:
     if not isinstance(value, Request):
         return "yes"
     return NOTES.get(each.call.__name__, "yes" if value.repeatable else "no")
+
+
+STREAMS = """\
+`puna.alpaca.stream.market_data(endpoints, credentials, wanted, feed=...)` is an async iterator over the frames of a
+feed, `puna.alpaca.stream.trade_updates(endpoints, credentials)` one over what happens to orders. Both come back by
+themselves and mark their gaps. `puna.alpaca.sharing` has one connection for all who listen, `puna.alpaca.backfill`
+fills gaps over REST, and `puna.alpaca.feed.EventFeed` follows the operations that answer `Events`.
+
+| Feed of `puna.alpaca.feeds` | Path | Channels |
+|---|---|---|"""
+
+
+def _feeds() -> Iterator[str]:
+    for name, feed in {
+        "stocks()": feeds.stocks(),
+        "crypto()": feeds.crypto(),
+        "options()": feeds.options(),
+        "news()": feeds.news(),
+    }.items():
+        path = feed.path + (" (msgpack only)" if feed.packed_only else "")
+        yield f"| `{name}` | {path} | {', '.join(sorted(feed.channels))} |"
 
 
 # What one value does not tell.

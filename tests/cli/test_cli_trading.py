@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from puna.cli.account import account
 from puna.cli.activity import activity
 from puna.cli.chain import chain
 from puna.cli.market import asset, clock
@@ -162,6 +163,16 @@ def test_the_clock_and_assets_are_told(puna: Any) -> None:
     [found] = json.loads(puna(asset, "AAPL", "--json").stdout)
     assert found["tradable"] is True
     assert "fractions" in puna(asset, "AAPL").stdout
+
+
+def test_the_account_has_a_history(puna: Any) -> None:
+    """Equity and profit over time, in columns of one length."""
+    until_quoted(puna, "AAPL")
+    found = json.loads(puna(account, "--history", "1D", "--timeframe", "15Min", "--json").stdout)
+    assert len(found["timestamp"]) == len(found["equity"]) == len(found["profit_loss"])
+    shown = puna(account, "--history", "1D", "--timeframe", "15Min").stdout
+    assert "equity" in shown or "no history yet" in shown
+    assert "day P&L" in puna(account).stdout
 
 
 def test_streams_are_watched(puna: Any) -> None:

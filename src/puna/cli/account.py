@@ -31,11 +31,18 @@ class NotRunningError(PunaError):
 
 
 @click.command
+@click.option("--history", metavar="PERIOD", help="Equity and profit over 1D, 2W, 3M, 1A, ... instead.")
+@click.option("--timeframe", help="Of the history: 1Min, 5Min, 15Min, 1H, 1D; the broker chooses when not given.")
 @config_option
 @json_option
 @verbose_option
-def account(*, config: Path | None, as_json: bool) -> None:
+def account(*, history: str | None, timeframe: str | None, config: Path | None, as_json: bool) -> None:
     """What the account holds and what it may spend."""
+    if history is not None:
+        _show_history(config, history, timeframe, as_json=as_json)
+        return
+    if timeframe is not None:
+        raise click.UsageError("--timeframe goes with --history")
     from puna.alpaca.portfolio import get_portfolio
     from puna.alpaca.trading import get_account
 
@@ -63,6 +70,33 @@ def account(*, config: Path | None, as_json: bool) -> None:
     for name, value in rows.items():
         click.echo(f"{name.ljust(width)}  {value}")
     print_next("puna positions")
+
+
+def _show_history(config: Path | None, period: str, timeframe: str | None, *, as_json: bool) -> None:
+    from puna.alpaca.account import get_portfolio_history
+    from puna.wire.codec import format_time
+
+    call = get_portfolio_history(period=period, timeframe=timeframe)
+    found = _ask(config, lambda alpaca: alpaca(call))
+    if as_json:
+        print_wire(found)
+        return
+    rows = [
+        {
+            "time": format_time(second * 1_000_000_000),
+            "equity": money(equity),
+            "profit": money(profit),
+            "percent": "-" if share is None else f"{share * 100:+.2f}",
+        }
+        for second, equity, profit, share in zip(
+            found.timestamp, found.equity, found.profit_loss, found.profit_loss_pct, strict=True
+        )
+    ]
+    if rows:
+        print_rows(rows, right=frozenset({"equity", "profit", "percent"}))
+    else:
+        click.echo("no history yet")
+    print_next("puna activity")
 
 
 def _gain(gained: Decimal | None, share: Decimal | None) -> str:

@@ -103,6 +103,7 @@ def _lines(frame: "Frame[Any]", *, as_json: bool) -> Iterator[str]:
         yield f"gap: {frame.gap.reason}; something may be missing"
     for message in frame.messages:
         if isinstance(message, UnknownMessage):
+            click.echo(f"a message that is not known: {message.raw[:200]!r} ({message.why})", err=True)
             continue
         if as_json:
             yield encode(_plain(message)).decode()
