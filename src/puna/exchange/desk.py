@@ -382,7 +382,7 @@ class Desk:
         self._log.append("split", now, {**told, "paid": Amount(paid)} if paid else told)
 
     def rename(self, old: str, new: str, now: int) -> Iterator[TradeUpdate]:
-        """What is held as `old` is held as `new`; open orders are canceled. The market tells prices as it did."""
+        """What is held as `old` is held as `new`; open orders are canceled. Prices come under the new name."""
         for order in self.blotter.every_open(old):
             yield from self._life.end(order, "canceled", now)
         self.ledger.rename(old, new)

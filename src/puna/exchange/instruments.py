@@ -27,6 +27,7 @@ class Instruments:
         self._names |= {symbol.replace("/", ""): symbol for symbol in self.assets} | {
             each: each for each in self.assets
         }
+        self.renamed: dict[str, str] = {}
         self._contracts: dict[str, OptionContract] = {}
 
     def find(self, name: str, now: int) -> Asset | None:
@@ -50,6 +51,7 @@ class Instruments:
             self.assets[new] = msgspec.structs.replace(known, symbol=new)
             self.assets[old] = msgspec.structs.replace(known, status="inactive", tradable=False)
             self._names |= {new: new, known.id: new}
+            self.renamed |= {name: new for name, today in self.renamed.items() if today == old} | {old: new}
 
     def contract(self, name: str, now: int) -> OptionContract | None:
         """An option contract by symbol or id."""

@@ -36,7 +36,7 @@ from puna.exchange.ledger import Holding, Ledger
 from puna.exchange.listing import Wanted, listed
 from puna.exchange.live import LiveOrder
 from puna.exchange.log import EventLog
-from puna.exchange.market import Market
+from puna.exchange.market import Market, MarketMessage, MarketStep
 from puna.exchange.office import BackOffice
 from puna.exchange.refusals import Refusal, not_found
 from puna.exchange.statements import account_body, position_body
@@ -318,9 +318,16 @@ class Venue:
         step = self._market.step(self._now)
         if step is None:
             return []
+        if self._desk.instruments.renamed:
+            step = MarketStep(step.ts, tuple(map(self._today, step.messages)))
         frame = DataFrame(step.ts, step.messages)
         self._log.append("frame", step.ts, frame.messages)
         return [*self._desk.hear(step, self._now), frame]
+
+    def _today(self, message: MarketMessage) -> MarketMessage:
+        """What the market tells under an old name, under today's."""
+        name = self._desk.instruments.renamed.get(message.S)
+        return message if name is None else msgspec.structs.replace(message, S=name)
 
     # What is shown.
 

@@ -102,6 +102,22 @@ def test_a_rename_moves_the_position(world: Any) -> None:
     assert (row.symbol, row.qty) == ("APLE", 10)
 
 
+def test_a_renamed_stock_goes_on_under_its_new_name(world: Any) -> None:
+    """Prints mark it, quotes fill its orders, frames tell the new symbol; the old one does not trade any more."""
+    event = CorporateEvent(kind="rename", symbol="AAPL", ex_date=DAYS[1], new_symbol="APLE")
+    rows = [(0, "AAPL", 99.98, 100.0, 10_000), (NIGHT, "AAPL", 49.98, 50.0, 10_000), (NIGHT + 1, "AAPL", 50.0)]
+    w = world(*rows, days=DAYS, account=AccountTerms(actions=(event,)))
+    w.to(1)
+    _buy(w, 10)
+    w.to(NIGHT + 2)
+    assert w.venue.position("APLE").current_price == 50
+    w.order(symbol="APLE", qty=5)
+    w.to(NIGHT + 3)
+    assert w.venue.ledger.positions == {"APLE": (15, Decimal("83.333333333"))}
+    assert {message.S for message in w.frames[-1].messages} == {"APLE"}
+    assert w.refused(symbol="AAPL").message == 'asset "AAPL" is not tradable'
+
+
 def test_actions_are_announced(world: Any) -> None:
     """By type, symbol and any of their dates; and one by one."""
     split = CorporateEvent(kind="split", symbol="AAPL", ex_date=DAYS[1], new_rate=7)
