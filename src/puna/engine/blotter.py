@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from puna.core.decimals import plain
 from puna.core.orders import Order, from_intent, reduce
-from puna.core.portfolio import Booking, Portfolio, book, enter, opening
+from puna.core.portfolio import Booking, Portfolio, Reason, book, enter, opening
 from puna.core.risk import Lock, Submit, Tally, TradingState
 from puna.core.sleeves import Sleeve
 from puna.core.types import ZERO, Fill
+from puna.engine.attribution import EXTERNAL, attributed
 from puna.engine.entries import (
     Adoption,
     CancelAsked,
@@ -40,8 +42,6 @@ from puna.engine.entries import (
 __all__ = ["EXTERNAL", "Blotter", "Booked", "Change", "ParentOrder"]
 
 FINEST = Decimal("1e-9")
-EXTERNAL = "external"
-"""The strategy of orders that somebody else placed on the account."""
 
 
 class Change(NamedTuple):
@@ -197,10 +197,19 @@ class Blotter:
         self.moved[booking.reference] = booking
         self.portfolio = enter(self.portfolio, booking)
         after = self.portfolio.qty(booking.symbol)
-        if booking.qty and before:
-            for (strategy, symbol), qty in list(self.sleeves.items()):
-                if symbol == booking.symbol and qty:
-                    self.sleeves[strategy, symbol] = (qty * after / before).quantize(FINEST).normalize()
+        if before and booking.qty and (booking.reason is Reason.SPLIT or abs(after) < abs(before)):
+            self._move_sleeves(booking, after / before)
+
+    def _move_sleeves(self, booking: Booking, factor: Decimal) -> None:
+        """Each strategy that holds the symbol takes its part of what happened to the whole."""
+        for (strategy, symbol), qty in list(self.sleeves.items()):
+            if symbol != booking.symbol or not qty:
+                continue
+            now = plain((qty * factor).quantize(FINEST))
+            part = msgspec.structs.replace(booking, qty=now - qty, cash=booking.cash * (now - qty) / booking.qty)
+            self.sleeves[strategy, symbol] = now
+            if strategy in self.flows:
+                self.flows[strategy] = enter(self.flows[strategy], part)
 
     def _restrict(self, entry: StateChange | Locked | Tallied) -> None:
         """What may be sent from here on, and what protections count from."""
@@ -262,10 +271,12 @@ class Blotter:
         return Change(order, fills)
 
     def _book(self, fill: Fill) -> None:
+        held = self.portfolio.qty(fill.symbol)
         self.portfolio = book(self.portfolio, fill)
-        where = (fill.strategy, fill.symbol)
-        self.sleeves[where] = self.sleeves.get(where, ZERO) + fill.side.sign * fill.qty
-        self.flows[fill.strategy] = book(self.flows.get(fill.strategy) or Portfolio(cash=ZERO), fill)
+        for part in attributed(fill, held, self.sleeves) if fill.strategy == EXTERNAL else (fill,):
+            where = (part.strategy, part.symbol)
+            self.sleeves[where] = self.sleeves.get(where, ZERO) + part.side.sign * part.qty
+            self.flows[part.strategy] = book(self.flows.get(part.strategy) or Portfolio(cash=ZERO), part)
 
     def _open(self, entry: Opening) -> None:
         """The books begin, or begin anew: what was filled until now is in these figures."""
