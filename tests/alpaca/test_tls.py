@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from proxy import Proxy
 
 from puna.alpaca import connection
 from puna.alpaca.hosts import Credentials, Endpoints
@@ -73,6 +74,16 @@ async def test_a_trusted_server_is_spoken_to(trusted: Path, seen: list[str], cre
             for _ in range(3):
                 assert (await alpaca(get_account())).status == "ACTIVE"
     assert seen == ["PKCANARYKEY"] * 3
+
+
+async def test_through_a_proxy(trusted: Path, seen: list[str], credentials: Credentials) -> None:
+    """TLS is with the broker: the proxy sees where to, and no key."""
+    proxy = Proxy()
+    async for url in serving(trusted, seen):
+        async with proxy.running() as way, AsyncAlpaca(credentials, Endpoints.at(url), proxy=way) as alpaca:
+            assert (await alpaca(get_account())).status == "ACTIVE"
+    assert seen == ["PKCANARYKEY"]
+    assert not any(b"PKCANARYKEY" in head for head in proxy.heads)
 
 
 @pytest.mark.parametrize("name", ["IP:127.0.0.1", "DNS:paper-api.alpaca.markets"])

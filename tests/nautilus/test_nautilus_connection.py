@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("nautilus_trader", reason="the adapter's tests need Python 3.12 and puna[nautilus]")
 
-from nautilus_node import exchange_at, here
+from nautilus_node import exchange_at, here, running
 from nautilus_strategies import ByHand
 from nautilus_trader.config import LoggingConfig, TradingNodeConfig
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.identifiers import TraderId
+from proxy import Proxy
 
 from puna.config.environment import Environment
 from puna.errors import ConfigError, LiveRefusedError
@@ -91,6 +92,21 @@ def test_places() -> None:
     assert paper.updates == "wss://paper-api.alpaca.markets/stream"
     moved = places_of(config(base_url_stream="ws://127.0.0.1:7"), "http://127.0.0.1:6")
     assert (moved.data, moved.streams) == ("http://127.0.0.1:6", "ws://127.0.0.1:7")
+
+
+async def test_a_proxy_is_used() -> None:
+    """`proxy_url`: requests and both streams go through it, and nothing goes past it."""
+    proxy, hand = Proxy(), ByHand()
+    with exchange_at() as exchange:
+        async with proxy.running() as way:
+            through = {"proxy_url": way}
+            async with running(exchange.url, hand, data=through, execution=through) as run:
+                hand.subscribe_quote_ticks(here("AAPL"))
+                await run.until(lambda: run.cache.quote_tick(here("AAPL")) is not None)
+        asked = b"".join(proxy.heads)
+    assert b"CONNECT" in asked
+    assert b"/v2/iex" in asked
+    assert b"/stream" in asked
 
 
 async def test_two_accounts_in_one_node(capfd: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from nautilus_trader.model.instruments import CurrencyPair, Equity, OptionContra
 from nautilus_trader.test_kit.strategies.tester_data import DataTester, DataTesterConfig
 
 from puna.core.sessions import at
+from puna.exchange.faults import Fault
 from puna.exchange.halts import Halt
 
 SECOND = 1_000_000_000
@@ -143,6 +144,17 @@ async def test_order_book_at_interval() -> None:
         async with running(exchange.url, one, load=("BTC/USD",)) as run:
             await run.until(lambda: run.cache.order_book(BITCOIN) is not None)
             await run.until(lambda: run.cache.order_book(BITCOIN).best_bid_price() is not None)
+
+
+async def test_a_mute_stream_is_made_anew() -> None:
+    """Own case: connected and silent is a failure; quotes flow again, and the subscription was made once."""
+    mute = Fault(on="socket:data", action="mute", nth=8, seconds=600)
+    with exchange_at(faults=(mute,)) as exchange:
+        one = listening(subscribe_quotes=True)
+        async with running(exchange.url, one, data={"stale_after_secs": 1.0}) as run:
+            await run.until(lambda: len(one.of(QuoteTick)) > 3)
+            before = len(one.of(QuoteTick))
+            await run.until(lambda: len(one.of(QuoteTick)) > before + 12)
 
 
 async def test_status() -> None:

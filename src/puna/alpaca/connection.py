@@ -18,6 +18,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from puna.alpaca.hosts import GuardedResolver, check_host
+from puna.alpaca.tunnel import tunnelled
 from puna.errors import ConfigError, ProtocolError
 from puna.seams import Clock
 
@@ -60,6 +61,7 @@ class Origin:
         connect_deadline: seconds for finding the address, connecting and TLS.
         body_cap: bytes of an answer's body on the wire.
         on_wire: hears of what goes out and comes in; head and body then leave in two writes.
+        proxy: an HTTP proxy to go through.
     """
 
     def __init__(
@@ -71,8 +73,10 @@ class Origin:
         connect_deadline: float,
         body_cap: int,
         on_wire: OnWire | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._url = url
+        self._proxy = URL(proxy) if proxy else None
         self._clock = clock
         self._connect_deadline = connect_deadline
         self._body_cap = body_cap
@@ -148,7 +152,7 @@ class Origin:
         url = check_host(URL(self._url))
         try:
             async with self._clock.deadline(self._connect_deadline):
-                return await _connected(url)
+                return await _connected(url, self._proxy)
         except (OSError, TimeoutError) as error:
             raise DialError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
 
@@ -200,7 +204,7 @@ def oversized(cap: int) -> ProtocolError:
     return ProtocolError("The broker's answer is too large.", why=f"more than {cap} bytes", state="It was not read.")
 
 
-async def _connected(url: URL) -> ResponseHandler:
+async def _connected(url: URL, proxy: URL | None) -> ResponseHandler:
     """A connection to the first address that takes one.
 
     Raises:
@@ -209,6 +213,8 @@ async def _connected(url: URL) -> ResponseHandler:
     loop = asyncio.get_running_loop()
     host, port = url.raw_host or "", url.port or 0
     secure = _trust() if url.scheme == "https" else None
+    if proxy is not None:
+        return await tunnelled(proxy, host, port, secure)
     refusal: OSError | None = None
     for found in await GuardedResolver().resolve(host, port, 0):  # type: ignore[arg-type]  # 0 is every family
         try:

@@ -124,6 +124,7 @@ class StreamOptions:
         stale_after: channel -> seconds of market time; silence for longer is a failure, although pings are answered.
         probe: asked before silence counts as a failure; True means that there was nothing to be heard.
         packed: msgpack instead of JSON (market data).
+        proxy: an HTTP proxy to go through.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -137,3 +138,4 @@ class StreamOptions:
     stale_after: Mapping[str, float] = field(default_factory=dict)
     probe: Callable[[str], Awaitable[bool]] | None = None
     packed: bool = False
+    proxy: str | None = None

@@ -59,6 +59,7 @@ class AsyncAlpaca:
         data_limit: the same for the data API.
         body_cap: bytes of an answer, on the wire and inflated.
         on_wire: called as a request goes out and its answer comes in.
+        proxy: an HTTP proxy to go through; those of the environment are never used.
 
     Attributes:
         on_call: hears of every exchange: the call, "ok" or the error's code, its wall time in ns.
@@ -79,6 +80,7 @@ class AsyncAlpaca:
         data_limit: int = 200,
         body_cap: int = BODY_CAP,
         on_wire: OnWire | None = None,
+        proxy: str | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self._credentials = credentials
@@ -96,6 +98,7 @@ class AsyncAlpaca:
         self._retries = retries
         self._body_cap = body_cap
         self._on_wire = on_wire
+        self._proxy = proxy
         self._origins: dict[Api, Origin] = {}
 
     def _budget(self, api: Api, limit: int) -> Budget:
@@ -266,6 +269,7 @@ class AsyncAlpaca:
             connect_deadline=self._connect_deadline,
             body_cap=self._body_cap,
             on_wire=self._on_wire,
+            proxy=self._proxy,
         )
         return origin
 

@@ -144,6 +144,7 @@ class Stream(Reception[M]):
             check_host(self._url),
             autoping=False,
             heartbeat=heartbeat,
+            proxy=self._options.proxy,
             max_msg_size=MESSAGE_CAP,
             timeout=aiohttp.ClientWSTimeout(ws_close=self._options.close_deadline),
             **({} if self._packed else _AS_BYTES),

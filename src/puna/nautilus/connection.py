@@ -73,12 +73,13 @@ class Connection:
             places.endpoints(),
             deadline=timeout,
             retries=replace(RETRIES, retries=retries),
+            proxy=proxy,
         )
         self._users = 0
 
     def stream_options(self, api: Api, **options: Any) -> StreamOptions:
         """Options of a stream whose handshakes count against this client's budget."""
-        return StreamOptions(turnstile=self.alpaca.turnstiles[api], **options)
+        return StreamOptions(turnstile=self.alpaca.turnstiles[api], proxy=self.proxy, **options)
 
     def use(self) -> None:
         self._users += 1

@@ -37,6 +37,7 @@ from nautilus_trader.model.instruments import Instrument
 
 from puna.alpaca.frames import Gap, StreamOptions, Subscription
 from puna.alpaca.stream import Stream
+from puna.alpaca.trading import get_clock
 from puna.errors import DataError, PunaError
 from puna.nautilus import history
 from puna.nautilus.config import AlpacaDataClientConfig
@@ -155,7 +156,9 @@ class AlpacaDataClient(LiveMarketDataClient):
 
     def _feed(self, kind: Kind) -> Feed:
         def open_stream(subscription: Subscription) -> Stream[Any]:
-            return history.open_stream(kind, self._connection, self._config, subscription, self._options())
+            return history.open_stream(
+                kind, self._connection, self._config, subscription, self._options(kind, subscription)
+            )
 
         def deliver(message: Any) -> None:
             try:
@@ -168,8 +171,15 @@ class AlpacaDataClient(LiveMarketDataClient):
 
         return Feed(open_stream, deliver, mend)
 
-    def _options(self) -> StreamOptions:
-        return self._connection.stream_options("data")
+    def _options(self, kind: Kind, subscription: Subscription) -> StreamOptions:
+        """Silence on quotes or trades is a failure after a while, unless the market is closed (R1)."""
+        seconds = self._config.stale_after_secs
+        stale = {name: seconds for name in ("quotes", "trades") if seconds and getattr(subscription, name)}
+        probe = None if kind is Kind.CRYPTO else self._is_closed
+        return self._connection.stream_options("data", stale_after=stale, probe=probe)
+
+    async def _is_closed(self, _: str) -> bool:
+        return not (await self._alpaca(get_clock())).is_open
 
     async def _want(self, channel: str, symbol: str) -> None:
         feed = self._feeds[kind_of(symbol)]
