@@ -228,6 +228,19 @@ async def test_the_first_failure_of_a_task_is_raised() -> None:
     assert waiting.cancelled()
 
 
+async def test_who_sleeps_through_a_leap_of_the_market_wakes_with_it() -> None:
+    """An hour of market time is an hour of the wall at this speed; the leap ends the sleep at once."""
+    clock = PacedClock(1)
+    clock.set(10**18)
+    asleep = asyncio.create_task(clock.sleep(3600))
+    later = asyncio.create_task(clock.sleep(7200))
+    await asyncio.sleep(0.01)
+    clock.observe(clock.now() + 3700 * 10**9)
+    await asyncio.wait_for(asleep, 5)
+    assert not later.done()
+    later.cancel()
+
+
 async def test_a_clock_at_a_speed_runs_so_many_times_as_fast() -> None:
     """Sleeping is market time; a leap of the exchange over a night is followed, small steps are not."""
     clock = PacedClock(1000)
