@@ -254,7 +254,7 @@ def _time(kind: str, address: str, count: int) -> list[int]:
         socket = _raw(zmq.SUB)
         socket.setsockopt(zmq.SUBSCRIBE, b"")
         socket.connect(address)
-        return [(time.time_ns() - int.from_bytes(socket.recv()[:8], "big")) for _ in range(count)]
+        return [-int.from_bytes(socket.recv()[:8], "big") + time.time_ns() for _ in range(count)]
     subscriber = _subscriber(address)
     samples = list[int]()
     while len(samples) < count:

@@ -109,6 +109,7 @@ class Subscriber:
         self._epoch = 0
         self._complete = False  # a heartbeat came: what it did not list begins at 1
         self._ready: deque[Received] = deque()
+        self._wait = -1
         self._socket = opened_socket(context, zmq.SUB, limits or Limits(), curve)
         for topic in (*self._topics, HEARTBEAT):
             for prefix in prefixes(topic):
@@ -122,12 +123,17 @@ class Subscriber:
 
     def receive(self, timeout: float | None = None) -> Received | None:
         """The next frame, waiting for it; None when none comes within `timeout` seconds."""
+        wait = -1 if timeout is None else round(timeout * 1000)
+        if wait != self._wait:
+            self._socket.setsockopt(zmq.RCVTIMEO, wait)
+            self._wait = wait
         while not self._ready:
             try:
+                self._take(self._socket.recv())
+            except zmq.Again:
+                return None
+            if self._conflated:
                 self._pull()
-            except zmq.Again:  # only now it costs something to wait
-                if not self._socket.poll(None if timeout is None else round(timeout * 1000)):
-                    return None
         return self._ready.popleft()
 
     def __aiter__(self) -> Self:
@@ -170,12 +176,13 @@ class Subscriber:
             self._take(self._socket.recv(zmq.NOBLOCK))
             return
         found: dict[str | int, Received] = {}
-        if not readable(self._socket):
+        if not self._ready and not readable(self._socket):
             raise zmq.Again
         for _ in range(DRAIN):
-            if not readable(self._socket):
+            if readable(self._socket):
+                self._take(self._socket.recv(zmq.NOBLOCK))
+            if not self._ready:
                 break
-            self._take(self._socket.recv(zmq.NOBLOCK))
             while self._ready:
                 frame = self._ready.popleft()
                 if not any(matches(each, frame.topic) for each in self._conflated):
