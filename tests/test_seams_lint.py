@@ -43,6 +43,7 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/api.py": {"network"},
     "exchange/breakage.py": {"network"},  # connections that break on purpose
     "exchange/catalog_api.py": {"network"},
+    "exchange/connections.py": {"network"},
     "exchange/contracts_api.py": {"network"},
     "exchange/data_actions.py": {"network"},
     "exchange/data_api.py": {"network"},

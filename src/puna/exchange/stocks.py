@@ -6,26 +6,34 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
-from uuid import NAMESPACE_URL, uuid5
 
 from puna.core import sessions as calendar
-from puna.errors import ConfigError, DataError
 from puna.exchange import bars as candles
-from puna.exchange.bars import MINUTE, SECOND, UNIT, Candle, Timeframe
-from puna.exchange.data import SYMBOLS, DailyBar, Listing, Split, Tape, tape
+from puna.exchange.bars import MINUTE, SECOND, Candle, Timeframe
+from puna.exchange.data import SYMBOLS, DailyBar, Split, Tape, tape
 from puna.exchange.halts import Halt, HaltChange, changes, is_halted
 from puna.exchange.market import BAR_DELAY, LATE_BY, MarketMessage, MarketStep
 from puna.exchange.path import Path
 from puna.exchange.playback import Playback, Session, bar_message, play, updated_bar_message
-from puna.wire.codec import Amount, Nanos
-from puna.wire.market import Auction, Bar, DailyAuctions
+from puna.exchange.replay_days import (
+    asset_of,
+    candle_of,
+    check_numbers,
+    close_in,
+    crosses,
+    is_over,
+    session_on,
+    sessions_before,
+    sessions_of,
+)
+from puna.wire.codec import Nanos
+from puna.wire.market import Bar, DailyAuctions
 from puna.wire.stream import QuoteMessage, TradeMessage
 from puna.wire.trading import Asset
 
 __all__ = ["ReplayMarket"]
 
 _AS_KEPT = {Timeframe(1, "Min"), Timeframe(1, "Day")}
-_PRIMARY = {"NASDAQ": "Q", "NYSE": "N"}
 _PLAYBACKS_KEPT = 64  # a symbol's day is about half a megabyte, and quick to make again
 
 
@@ -91,9 +99,9 @@ class ReplayMarket:
         late: float = 0.0,
         paths: Callable[[str, Session, int], Path | None] | None = None,
     ) -> None:
-        _check_numbers(days, step_seconds, history_days)
+        check_numbers(days, step_seconds, history_days)
         found = {symbol: tapes(symbol) for symbol in sorted(set(symbols))}
-        self.sessions = _sessions(found, first, days)
+        self.sessions = sessions_of(found, first, days)
         self._tapes = {
             symbol: each for symbol, each in found.items() if any(s.date in each.days for s in self.sessions)
         }
@@ -105,7 +113,7 @@ class ReplayMarket:
         self._late = late
         self._paths = paths
         self._replayed = {session.date: session for session in self.sessions}
-        self._recent = (*_before(self._tapes, first, history_days), *self.sessions)
+        self._recent = (*sessions_before(self._tapes, first, history_days), *self.sessions)
         self._play = lru_cache(maxsize=_PLAYBACKS_KEPT)(self._playback)
         self._closes = lru_cache(maxsize=256)(self._closes_of)
         self._whole_days: dict[tuple[str, date], Candle] = {}
@@ -145,7 +153,7 @@ class ReplayMarket:
             return ()
         days = list(each.days)
         last = bisect_left(days, on)
-        return tuple(_close_in(each, day, on) for day in days[max(0, last - count) : last])
+        return tuple(close_in(each, day, on) for day in days[max(0, last - count) : last])
 
     def next_due(self) -> int | None:
         return self._next.ts if self._next else None
@@ -197,10 +205,10 @@ class ReplayMarket:
             return []
         last = calendar.date_of(now if end is None else min(end, now))
         days = [on for on in each.days if calendar.date_of(start) <= on <= last]
-        return [found for on in days if (found := _crosses(each.listing, each.days[on], _session(on), now)).o]
+        return [found for on in days if (found := crosses(each.listing, each.days[on], session_on(on), now)).o]
 
     def assets(self) -> list[Asset]:
-        return [_asset(each.listing) for each in self._tapes.values()]
+        return [asset_of(each.listing) for each in self._tapes.values()]
 
     def splits(self, symbol: str) -> Sequence[Split]:
         return self._tapes[symbol].splits if symbol in self._tapes else ()
@@ -305,7 +313,7 @@ class ReplayMarket:
         """A day as it is known at `now`: whole when its last minute is, before that the minutes so far."""
         session = self._replayed.get(on)
         if session is None:
-            return _from_daily(on, bar) if _is_over(on, now) else None
+            return candle_of(on, bar) if is_over(on, now) else None
         if now < session.close_ns + BAR_DELAY:
             return self._put_together(symbol, session, now) if self._running_bars else None
         whole = self._whole_days.get((symbol, on)) or self._put_together(symbol, session, now)
@@ -320,103 +328,3 @@ class ReplayMarket:
         if self._running_bars or frame.unit == "Day":
             return True
         return frame.end(each.start) + (BAR_DELAY if frame.intraday else 0) <= now
-
-
-def _check_numbers(days: int, step_seconds: int, history_days: int) -> None:
-    if days < 1 or history_days < 0:
-        raise ConfigError("A replay has at least one day, and no fewer than no days of history.")
-    if step_seconds < 1 or 60 % step_seconds:
-        raise ConfigError(f"step_seconds is {step_seconds}, but steps must divide a minute.", remedy="for example 15")
-
-
-def _sessions(tapes: dict[str, Tape], first: date, days: int) -> tuple[Session, ...]:
-    if not tapes:
-        raise ConfigError("A replay needs at least one stock.", why="the sessions of the days are those of stocks")
-    found = [_session(_traded(tapes, first))]
-    while len(found) < days:
-        found.append(_session(_traded(tapes, calendar.next_trading_day(found[-1].date).date)))
-    return tuple(found)
-
-
-def _traded(tapes: dict[str, Tape], on: date) -> date:
-    """That date, if it is in the data.
-
-    Raises:
-        DataError: it is not, and why.
-    """
-    if any(on in each.days for each in tapes.values()):
-        return on
-    spans = ", ".join(f"{symbol} {min(each.days)} to {max(each.days)}" for symbol, each in tapes.items())
-    inside = any(min(each.days) <= on <= max(each.days) for each in tapes.values())
-    raise DataError(
-        f"There are no prices for {on}.",
-        why="it is not a trading day" if inside else f"the data holds {spans}",
-        remedy=f"choose a trading day inside {spans}",
-        code="E615" if inside else "E610",
-    )
-
-
-def _session(on: date) -> Session:
-    day = calendar.day(on)
-    if day is None:
-        raise DataError(f"{on} is not a trading day.", code="E615")
-    return Session(day.open, day.close, on)
-
-
-def _before(tapes: dict[str, Tape], first: date, count: int) -> tuple[Session, ...]:
-    """The last `count` days of the tapes before `first`."""
-    earlier = {on for each in tapes.values() for on in each.days if on < first}
-    return tuple(_session(on) for on in sorted(heapq.nlargest(count, earlier)))
-
-
-def _close_in(each: Tape, day: date, on: date) -> int:
-    """A day's close in the shares of a later day."""
-    close, old, new = each.days[day].close, 1, 1
-    for split in each.splits:
-        if day < split.ex_date <= on:
-            old, new = old * split.old_rate, new * split.new_rate
-    return (2 * close * old + new) // (2 * new)
-
-
-def _is_over(on: date, now: int) -> bool:
-    return on < calendar.date_of(now) or _session(on).close_ns + BAR_DELAY <= now
-
-
-def _crosses(listing: Listing, day: DailyBar, session: Session, now: int) -> DailyAuctions:
-    """The primary exchange's auctions a second after each bell; a hundredth of the volume opens, three close."""
-    where = _PRIMARY.get(listing.exchange, "N")
-    times = (session.open_ns + SECOND, session.close_ns + SECOND)
-    sizes = (max(1, day.volume // 100), max(1, day.volume * 3 // 100))
-    found = []
-    for ts, price, size, codes in zip(times, (day.open, day.close), sizes, ("OQ", "6M"), strict=True):
-        reports = [Auction(t=Nanos(ts), p=price / 100, s=float(size), x=where, c=code) for code in codes]
-        found.append(reports if ts <= now else [])
-    return DailyAuctions(d=session.date.isoformat(), o=found[0], c=found[1])
-
-
-def _from_daily(on: date, bar: DailyBar) -> Candle:
-    scale = UNIT // 100
-    return Candle(
-        candles.midnight(on), bar.open * scale, bar.high * scale, bar.low * scale, bar.close * scale, bar.volume
-    )
-
-
-def _asset(listing: Listing) -> Asset:
-    return Asset(
-        id=str(uuid5(NAMESPACE_URL, f"us_equity:{listing.symbol}")),
-        symbol=listing.symbol,
-        asset_class="us_equity",
-        exchange=listing.exchange,
-        name=listing.name,
-        status="active",
-        tradable=True,
-        marginable=True,
-        shortable=True,
-        easy_to_borrow=True,
-        borrow_status="easy_to_borrow",
-        fractionable=True,
-        maintenance_margin_requirement=Amount(30),
-        margin_requirement_long=Amount(30),
-        margin_requirement_short=Amount(30),
-        attributes=[],
-    )
