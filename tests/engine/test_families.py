@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from puna.core.orders import Status
+from puna.exchange.book import Honest
+from puna.exchange.venue import VenueOptions
 from puna.wire.trading import OrderRequest, StopLossRequest, TakeProfitRequest
 
 
@@ -51,6 +53,21 @@ async def test_a_bracket_stops_its_loss(lab: Any) -> None:
     await run(trader)
     assert roles(trader)["stop_loss"] is Status.FILLED
     assert scripted.position("AAPL") == 0
+
+
+async def test_an_entry_that_ends_filled_in_part_is_protected(lab: Any) -> None:
+    """Its exits end with it, so what was bought gets a stop of its own, once, for exactly that much (BRK-15)."""
+    market = lab.exchange(venue=VenueOptions(fills=Honest(Decimal("0.001"))))
+    scripted = lab.scripted(
+        m1=lambda s: s.buy("AAPL", 60, limit=near(s, "0.05"), take_profit=near(s, "5"), stop_loss=near(s, "-5")),
+        m2=lambda s: [s.cancel(order.client_order_id) for order in s.orders() if order.intent.leg_of is None],
+        m4=lambda s: [(o.intent.type.value, o.intent.side.value, o.leaves) for o in s.orders()],
+    )
+    trader = market.trader(scripted, minutes=8, journal=lab.journal)
+    await run(trader)
+    held = scripted.position("AAPL")
+    assert 0 < held < 60
+    assert scripted.results[2] == [("stop", "sell", held)]
 
 
 async def test_while_it_rests_each_quantity_is_reserved_once(lab: Any) -> None:

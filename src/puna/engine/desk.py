@@ -16,6 +16,7 @@ from puna.core.sleeves import Sleeve, check_shares
 from puna.core.symbols import asset_class, is_symbol, underlying
 from puna.core.types import ZERO, AssetClass, Bar, OrderIntent, Position, Quote, TimeInForce, Trade
 from puna.engine.blotter import Change
+from puna.engine.coverage import Coverage
 from puna.engine.entries import ParentBegun, ParentEnded
 from puna.engine.gateway import Gateway
 from puna.engine.parents import Parents, Working
@@ -49,6 +50,7 @@ class StrategyDesk:
         self.on_order: Callable[[str], None] = lambda _: None
         self.parents = Parents(gateway, feed=feed)
         self.parents.on_done = self._tell_done
+        self._coverage = Coverage(gateway)
         self._watched: set[str] = set()
         self._aggregates: dict[tuple[str, str], Aggregate] = {}
         self._ended = False
@@ -161,6 +163,7 @@ class StrategyDesk:
             if (owner := self.strategies.get(booked.fill.strategy)) is not None:
                 self._call(owner, owner.on_fill, booked.fill)
         self.parents.go_on()
+        self._coverage.take_up()
 
     def hear_quote(self, quote: Quote) -> None:
         if self._market.take_quote(quote):
@@ -191,6 +194,8 @@ class StrategyDesk:
             for line in _lines(change):
                 self.on_order(line)
             self.parents.hear(change)
+            if not self._ended:
+                self._coverage.hear(change.order)
             owner = self.strategies.get(change.order.intent.strategy)
             if owner is None:
                 continue
