@@ -59,7 +59,7 @@ def system(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Supervis
         config = load(path, environ=environ)
         Place(config, "execution").prepare()
         async with Supervisor(config, path, tmp_path / "logs", environ, speed=speed, **options) as supervisor:
-            assert await supervisor.until_ready(30), {name: child.health for name, child in supervisor.children.items()}
+            assert await supervisor.until_ready(60), {name: child.health for name, child in supervisor.children.items()}
             yield supervisor
 
     return running

@@ -21,7 +21,7 @@ from puna.engine.record import RunRecord
 from puna.seams import SystemClock
 from puna.services.supervisor import ORDER, Supervisor
 
-HEALED_SECONDS = 30.0
+HEALED_SECONDS = 60.0
 Starting = Callable[..., AbstractAsyncContextManager[Supervisor]]
 
 
@@ -102,7 +102,7 @@ def verdict(folder: Path) -> list[str]:
     return wrong
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(200)
 async def test_a_few_deaths_lose_nothing(bot: Callable[..., Path], system: Starting, tmp_path: Path) -> None:
     """Each of execution, market-data and a pair dies once: fills, orders and books agree with the exchange."""
     times = list[float]()

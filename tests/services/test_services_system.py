@@ -44,6 +44,7 @@ def journal_of(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
 
 
+@pytest.mark.timeout(150)
 async def test_four_processes_trade_and_survive_a_death(
     bot: Callable[..., Path], system: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -62,11 +63,11 @@ async def test_four_processes_trade_and_survive_a_death(
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)  # first it hangs, and the others notice
         for name in ("risk", "signals"):
-            await reached(partial(_message, running, name, "execution does not answer"), 10)
+            await reached(partial(_message, running, name, "execution does not answer"), 20)
             assert (await running.ask(name, "/ready"))[0] == 503
         os.kill(pid, signal.SIGKILL)
         began = time.monotonic()
-        await reached(lambda: _ready_again(running), 20)
+        await reached(lambda: _ready_again(running), 40)
         took = time.monotonic() - began
         assert running.children["execution"].pid != pid
         assert running.children["signals"].restarts == 0
@@ -81,7 +82,7 @@ async def test_four_processes_trade_and_survive_a_death(
     }
     ids = [order.client_order_id for order in record.orders]
     assert len(ids) == len(set(ids))
-    assert took < 30
+    assert took < 60
 
 
 async def _at_least(system: Supervisor, name: str, least: int) -> bool:
@@ -97,6 +98,7 @@ async def _ready_again(system: Supervisor) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(150)
 async def test_without_the_risk_process_only_reductions_leave(
     bot: Callable[..., Path], system: Callable[..., Any], tmp_path: Path
 ) -> None:

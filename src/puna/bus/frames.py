@@ -18,11 +18,13 @@ from puna.bus.messages import SCHEMA, BusError, Message
 __all__ = [
     "HEADER",
     "LARGEST_BATCH",
+    "NUL",
     "Envelope",
     "UnknownVersionError",
     "UnreadableFrameError",
     "check_topic",
     "matches",
+    "next_of",
     "opened",
     "packed",
     "prefixes",
@@ -43,8 +45,9 @@ _TOPIC = re.compile(r"[A-Za-z0-9_/:-]+(\.[A-Za-z0-9_/:-]+)*")
 
 _PACKER = msgspec.msgpack.Encoder(decimal_format="string")
 _WRITER = msgspec.json.Encoder(decimal_format="string")
+_READ_PACKED: Final = msgspec.msgpack.Decoder(list[Message]).decode
 _READERS: Final = {
-    MSGPACK: msgspec.msgpack.Decoder(list[Message]).decode,
+    MSGPACK: _READ_PACKED,
     JSON: msgspec.json.Decoder(list[Message]).decode,
 }
 
@@ -114,6 +117,23 @@ def packed(
     if as_json:
         return start + HEADER.pack(SCHEMA, JSON, count, epoch, seq) + _WRITER.encode(messages)
     return start + HEADER.pack(SCHEMA, MSGPACK, count, epoch, seq) + _PACKER.encode(messages)
+
+
+def next_of(frame: bytes, end: int, epoch: int, seq: int) -> list[Message] | None:
+    """The messages of a frame whose topic ends at `end`, if it is the one that is expected; None says: look closer.
+
+    The usual case of `opened`, without what is not needed in it.
+    """
+    if len(frame) < end + LONGEST_HEAD:
+        return None
+    version, encoding, count, found, first = HEADER.unpack_from(frame, end + 1)
+    if version != SCHEMA or encoding != MSGPACK or found != epoch or first != seq or count & SNAPSHOT:
+        return None
+    try:
+        messages = _READ_PACKED(frame[end + LONGEST_HEAD :])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return messages if len(messages) == count else None
 
 
 def opened(frame: bytes) -> Envelope:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import msgspec
 import zmq
 
-from puna.bus.frames import Envelope, UnknownVersionError, matches, opened, prefixes
+from puna.bus.frames import NUL, Envelope, UnknownVersionError, matches, next_of, opened, prefixes
 from puna.bus.messages import BusError, Heartbeat, Message
 from puna.bus.sockets import Bell, Curve, Limits, attach, opened_socket, readable
 from puna.seams import Clock, SystemClock
@@ -106,6 +106,7 @@ class Subscriber:
         self._clock = clock or SystemClock()
         self._conflated = ("",) if conflate is True else tuple(conflate or ())
         self._next: dict[str, tuple[int, int]] = {}
+        self._lines: dict[bytes, tuple[str, int, int]] = {}
         self._epoch = 0
         self._complete = False  # a heartbeat came: what it did not list begins at 1
         self._ready: deque[Received] = deque()
@@ -204,6 +205,27 @@ class Subscriber:
     def _take(self, frame: bytes) -> None:
         status = self.status
         status.last_at = self._clock.monotonic()
+        end = frame.find(NUL)
+        expected = self._lines.get(frame[:end]) if end > 0 else None
+        if expected is not None:
+            topic, epoch, seq = expected
+            messages = next_of(frame, end, epoch, seq)
+            if messages is not None:
+                self._expect(topic, epoch, seq + len(messages))
+                status.received += len(messages)
+                self._ready.append(Received(topic, seq, messages))
+                return
+        self._look_closer(frame)
+
+    def _expect(self, topic: str, epoch: int, seq: int) -> None:
+        """The number that must come next on a topic."""
+        self._next[topic] = (epoch, seq)
+        if not topic.startswith(HEARTBEAT):
+            self._lines[topic.encode()] = (topic, epoch, seq)
+
+    def _look_closer(self, frame: bytes) -> None:
+        """Whatever is not the very frame that was expected."""
+        status = self.status
         try:
             envelope = opened(frame)
         except UnknownVersionError:
@@ -214,9 +236,9 @@ class Subscriber:
             return
         topic, epoch, seq, messages = envelope.topic, envelope.epoch, envelope.seq, envelope.messages
         known = self._next.get(topic)
-        if known is not None and known[0] == epoch and known[1] == seq and not envelope.snapshot:  # the usual case
-            self._next[topic] = (epoch, seq + len(messages))
-            gap = None
+        gap = None
+        if known is not None and known[0] == epoch and known[1] == seq and not envelope.snapshot:
+            self._expect(topic, epoch, seq + len(messages))
         else:
             found = self._placed(envelope, known)
             if found is None:
@@ -248,7 +270,7 @@ class Subscriber:
         else:
             messages = messages[known[1] - seq :]
             self.status.duplicates += count - len(messages)
-        self._next[topic] = (epoch, seq + count)
+        self._expect(topic, epoch, seq + count)
         if topic.startswith(HEARTBEAT):
             return messages, None
         gap = Gap(lost, "restart" if reason == "restart" else "lost") if lost or reason == "restart" else None
@@ -269,13 +291,13 @@ class Subscriber:
                 continue
             known = self._next.get(topic)
             if known is None and not self._complete:  # it was there before us
-                self._next[topic] = (epoch, mark + 1)
+                self._expect(topic, epoch, mark + 1)
                 continue
             expected = known[1] if known is not None and known[0] == epoch else 1
             restart = known is not None and known[0] != epoch
             if mark >= expected or restart:
                 gap = Gap(mark + 1 - expected, "restart" if restart else "lost")
-                self._next[topic] = (epoch, mark + 1)
+                self._expect(topic, epoch, mark + 1)
                 self._count(gap)
                 self._ready.append(Received(topic, mark + 1, [], gap))
         self._complete = True
