@@ -1,19 +1,23 @@
 """What moved without an order: each kind of activity as a booking, once, with its reference; and a night of fees."""
 
+from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from puna.core.portfolio import Booking, Reason, enter, opening
+from puna.core.sessions import at, next_trading_day
 from puna.core.types import Position
 from puna.engine.blotter import Blotter
 from puna.engine.entries import Moved, Opening
 from puna.engine.movements import bookings, told_later
+from puna.exchange.account_terms import AccountTerms
 from puna.exchange.fees import FeeSchedule
 from puna.exchange.terms import VenueOptions
 from puna.wire.activities import Activity
 from puna.wire.codec import Amount, Nanos
+from puna.wire.trading import OrderRequest
 
 D = Decimal
 CALL = "SPY260320C00500000"
@@ -150,3 +154,49 @@ def test_sleeves_follow_a_split() -> None:
         blotter.apply(seq, Moved(ts=1, booking=booking))
     assert blotter.portfolio.qty("AAPL") == 20
     assert blotter.sleeves == {("a", "AAPL"): D(12), ("b", "AAPL"): D(8), ("a", "MSFT"): D(1)}
+
+
+async def over_night(lab: Any, day: date, *, market: Any, **deeds: Any) -> Any:
+    """Two sessions with one journal: what happened between them is explained when the second one ends."""
+    for on in (day, next_trading_day(day).date):
+        times = at(on, time(9, 30)), at(on, time(16))
+        strategy = lab.scripted()
+        if on == day:
+            strategy.deeds = {int((times[0] - lab.OPEN) // lab.MINUTE) + n: deed for n, deed in ((1, deeds["first"]),)}
+        trader = market.trader(strategy, until=times[1], journal=lab.journal)
+        record = await trader.run()
+        assert record.books is not None
+        assert record.books.equal, record.books
+    return trader
+
+
+async def test_a_split_over_night_is_explained(lab: Any) -> None:
+    """AAPL on 28 February 2005, two for one: twice the shares at the same cost, books equal, nothing realised."""
+    day = date(2005, 2, 25)
+    market = lab.exchange(day=day, days=2)
+    trader = await over_night(lab, day, market=market, first=lambda s: s.buy("AAPL", 11))
+    portfolio = trader.gateway.blotter.portfolio
+    assert portfolio.qty("AAPL") == 22 == market.thread.books().positions["AAPL"][0]
+    assert portfolio.realised == 0
+    assert {each.reason for each in trader.gateway.blotter.moved.values()} == {"split"}
+    assert trader.gateway.blotter.sleeve("scripted", "AAPL") == 22
+
+
+async def test_options_that_end_are_explained(lab: Any) -> None:
+    """A put far from the money bought on its last day expires; a call in the money becomes 100 shares (NTA)."""
+    day = date(2012, 9, 21)
+    told = VenueOptions(account=AccountTerms(option_activities="at_once"))  # on paper the next day: until then it halts
+    market = lab.exchange(day=day, days=2, cash=D(200_000), venue=told)
+
+    def buys(_: Any) -> None:
+        for symbol in ("AAPL120921P00600000", "AAPL120921C00600000"):
+            request = OrderRequest(symbol=symbol, qty=Amount(1), side="buy", type="market", time_in_force="day")
+            market.place(request)
+
+    trader = await over_night(lab, day, market=market, first=buys)
+    portfolio = trader.gateway.blotter.portfolio
+    assert set(portfolio.positions) == {"AAPL"} == set(market.thread.books().positions)
+    assert portfolio.qty("AAPL") == 100
+    assert portfolio.cash == market.thread.books().cash
+    reasons = sorted(str(each.reason) for each in trader.gateway.blotter.moved.values())
+    assert reasons == ["exercise", "exercise", "expiry"]
