@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from decimal import Decimal
 from typing import Protocol
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from puna.core.orders import Order
 from puna.core.risk import TradingState
-from puna.core.types import ZERO
+from puna.core.types import ZERO, OrderClass
 from puna.engine.trader import Progress, Trader
 from puna.research.formats import count, dollars, percent, plain, price, quantity, signed, wall
 
@@ -124,7 +124,7 @@ class Screen:
                 self._equity(trader, now, start),
                 Text(f" {_positions(trader)}", "dim", overflow="ellipsis", no_wrap=True),
                 Text(),
-                _orders(list(trader.gateway.blotter.orders.values())[-_LAST:]),
+                _orders(_shown(trader.gateway.blotter.orders.values())[-_LAST:]),
                 Text(),
                 *(Text(f" {line}", "yellow") for line in self._said),
             ),
@@ -172,6 +172,11 @@ def _positions(trader: Trader) -> str:
     return "holds " + (", ".join(f"{quantity(each.qty)} {each.symbol}" for each in held) or "nothing")
 
 
+def _shown(orders: Iterable[Order]) -> list[Order]:
+    """Without the legs of packages, which stand in these."""
+    return [each for each in orders if each.intent.leg_of is None or each.intent.order_class is not OrderClass.MLEG]
+
+
 def _orders(orders: list[Order]) -> Table:
     table = Table.grid(padding=(0, 2))
     for width in (9, 10, 18, 14, 18):
@@ -187,7 +192,7 @@ def _cells(order: Order) -> Iterator[str]:
     intent, at = order.intent, order.intent.limit_price or order.intent.stop_price
     yield f" {wall(intent.ts)}"
     yield intent.strategy
-    yield f"{intent.side.upper()} {quantity(intent.qty)} {intent.symbol}"
+    yield f"{intent.side.upper()} {quantity(intent.qty)} {intent.symbol}{' package' if intent.legs else ''}"
     yield f"{plain(intent.type)}{f' {price(at)}' if at is not None else ''}"
     average = order.average_price
     yield plain(str(order.status)) + (f" at {price(average)}" if average is not None else "")
