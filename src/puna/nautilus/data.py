@@ -43,10 +43,10 @@ from puna.nautilus import history
 from puna.nautilus.config import AlpacaDataClientConfig
 from puna.nautilus.connection import Connection
 from puna.nautilus.constants import ALPACA_VENUE
-from puna.nautilus.feeds import Feed, Kind, kind_of
 from puna.nautilus.instruments import instrument_id, symbol_of
 from puna.nautilus.parsing import bar_of, book_of, levels_of, quote_of, status_of, timeframe_of, trade_of
 from puna.nautilus.providers import AlpacaInstrumentProvider
+from puna.nautilus.subscriptions import Kind, Subscriptions, kind_of
 from puna.wire.stream import (
     BarMessage,
     DailyBarMessage,
@@ -154,7 +154,7 @@ class AlpacaDataClient(LiveMarketDataClient):
 
     # Streams.
 
-    def _feed(self, kind: Kind) -> Feed:
+    def _feed(self, kind: Kind) -> Subscriptions:
         def open_stream(subscription: Subscription) -> Stream[Any]:
             return history.open_stream(
                 kind, self._connection, self._config, subscription, self._options(kind, subscription)
@@ -169,7 +169,7 @@ class AlpacaDataClient(LiveMarketDataClient):
         async def mend(gap: Gap) -> None:
             await self._fill(kind, gap)
 
-        return Feed(open_stream, deliver, mend)
+        return Subscriptions(open_stream, deliver, mend)
 
     def _options(self, kind: Kind, subscription: Subscription) -> StreamOptions:
         """Silence on quotes or trades is a failure after a while, unless the market is closed (R1)."""

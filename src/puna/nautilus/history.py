@@ -21,8 +21,8 @@ from puna.alpaca.stream import Stream, market_data
 from puna.errors import DataError
 from puna.nautilus.config import AlpacaDataClientConfig
 from puna.nautilus.connection import Connection
-from puna.nautilus.feeds import Kind, kind_of
 from puna.nautilus.parsing import timeframe_of
+from puna.nautilus.subscriptions import Kind, kind_of
 from puna.wire.crypto import CryptoOrderbook
 from puna.wire.market import Bar
 

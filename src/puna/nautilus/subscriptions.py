@@ -15,7 +15,7 @@ from puna.alpaca.stream import Stream
 from puna.core import symbols
 from puna.core.types import AssetClass
 
-__all__ = ["Feed", "Kind", "kind_of"]
+__all__ = ["Kind", "Subscriptions", "kind_of"]
 
 CHANNELS = frozenset(field.name for field in fields(Subscription))
 
@@ -39,7 +39,7 @@ def kind_of(symbol: str) -> Kind:
     return _KINDS[symbols.asset_class(symbol)]
 
 
-class Feed:
+class Subscriptions:
     """Subscriptions of one kind, and their stream.
 
     Args:
