@@ -6,6 +6,7 @@ VENV := .venv
 OLDEST := .venv-3.11
 BIN := $(VENV)/bin
 PYTEST := -m pytest -q -n 2
+CORE_TESTS := tests/core tests/wire tests/alpaca tests/bus tests/engine tests/native tests/nautilus
 SOURCES := src tests benchmarks examples tools
 
 help: ## list the commands
@@ -40,11 +41,11 @@ check-native: $(VENV)/native.installed ## lint and test the native package itsel
 	    $(BIN)/python -m mypy.stubtest puna_native --allowlist native/stubtest-allowed.txt; \
 	else echo "puna: no native package here, so it was not checked"; fi
 
-check-oldest: ## the tests on Python 3.11, where there is one beside a newer
+check-oldest: ## the core's tests on Python 3.11, where there is one beside a newer
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
 	    echo "puna: $(VENV) is Python 3.11 already"; \
 	elif sh tools/find-python 3.11 >/dev/null; then \
-	    $(MAKE) --no-print-directory $(OLDEST)/dev.installed && $(OLDEST)/bin/python $(PYTEST) -m "not slow and not campaign"; \
+	    $(MAKE) --no-print-directory $(OLDEST)/dev.installed && $(OLDEST)/bin/python $(PYTEST) -m "not slow and not campaign" $(CORE_TESTS); \
 	else \
 	    echo "puna: no Python 3.11 on this machine, so the tests did not run on it"; \
 	fi
