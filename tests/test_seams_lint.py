@@ -58,6 +58,7 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/sockets.py": {"network"},
     "exchange/requests.py": {"network"},
     "exchange/server.py": {"network", "disk"},  # disk: the event log
+    "research/history_store.py": {"disk"},  # the Parquet files of history
     "services/doors.py": {"network"},  # health and metrics over HTTP
     "services/execution.py": {"disk"},  # the record of a session
     "services/market_data.py": {"network"},  # a door of its own

@@ -1,0 +1,207 @@
+"""`puna data get | list`: history on disk, from the broker or a running exchange."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from puna.cli.account import ask
+from puna.cli.config import load_config
+from puna.cli.output import config_option, json_option, print_json, print_next, print_rows, verbose_option
+
+if TYPE_CHECKING:
+    from puna.research.history_download import Outcome, Progress
+    from puna.research.history_store import Piece
+    from puna.research.series import Kind, Series
+
+__all__ = ["data"]
+
+F = TypeVar("F")
+KINDS = ("bars", "quotes", "trades")
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+def store_option(verb: Any) -> Any:
+    """`--store FOLDER`, as the argument `store`."""
+    return click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("history"),
+        show_default=True,
+        help="The folder of the history.",
+    )(verb)
+
+
+@click.group
+def data() -> None:
+    """History on disk: download and list it; Parquet files that any tool reads."""
+
+
+@data.command
+@click.argument("symbols", nargs=-1, required=True)
+@click.option("--kind", type=click.Choice(KINDS), default="bars", show_default=True)
+@click.option("--timeframe", default="1Min", show_default=True, help="Of bars: 1Min to 59Min, 1Hour, 1Day, 1Week, ...")
+@click.option("--from", "start", type=DAY, required=True, metavar="DATE", help="The first day.")
+@click.option("--to", "end", type=DAY, metavar="DATE", help="The last day; the last that is over when not given.")
+@click.option("--feed", help="Of stocks: iex, sip, boats, otc; of coins: us, us-1, ...; the configured one otherwise.")
+@click.option(
+    "--adjust",
+    multiple=True,
+    default=("raw",),
+    show_default=True,
+    help="Of stocks' bars: raw, split, dividend, spin-off, all; give it twice for both.",
+)
+@click.option("--jobs", type=click.IntRange(1, 16), default=4, show_default=True, help="Downloads at a time.")
+@click.option("--again", is_flag=True, help="Download what is there, too.")
+@store_option
+@config_option
+@json_option
+@verbose_option
+def get(
+    symbols: tuple[str, ...],
+    *,
+    kind: "Kind",
+    timeframe: str,
+    start: datetime,
+    end: datetime | None,
+    feed: str | None,
+    adjust: tuple[str, ...],
+    jobs: int,
+    again: bool,
+    store: Path,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Download bars, quotes or trades: only what is missing, so a download that was killed goes on where it was."""
+    from puna.research.extra import library
+    from puna.research.history_download import Progress, download
+    from puna.research.history_store import Store
+
+    library("polars")
+    settings = load_config(config, follow_address=True)
+    chosen = feed, settings.data.feed
+    wanted = [each for symbol in symbols for each in _series(kind, symbol, timeframe, chosen, adjust)]
+    days = start.date(), end.date() if end else None
+    progress = Progress()
+    with _bar(progress, shown=sys.stderr.isatty() and not as_json):
+        done = ask(
+            settings,
+            lambda alpaca: download(alpaca, Store(store), wanted, *days, again=again, jobs=jobs, progress=progress),
+        )
+    if as_json:
+        print_json(_told(done, store))
+        return
+    click.echo(f"{done.files} files, {done.rows:,} rows, {done.pages} pages; {done.present} files were there already")
+    for series, last in done.unfinished:
+        click.echo(f"{series.symbol}: to {last}, the last day that is over", err=True)
+    print_next("puna data list")
+
+
+def _series(
+    kind: "Kind", symbol: str, timeframe: str, feeds: tuple[str | None, str], adjust: tuple[str, ...]
+) -> "Iterator[Series]":
+    """The series that the words of the command line mean for one symbol."""
+    from puna.core import symbols
+    from puna.core.types import AssetClass
+    from puna.research.series import Series
+
+    name = symbols.canonical(symbol)
+    asset = symbols.asset_class(name)
+    best = {
+        AssetClass.US_EQUITY: feeds[0] or feeds[1].removeprefix("delayed_"),
+        AssetClass.US_OPTION: "opra",
+        AssetClass.CRYPTO: feeds[0] if (feeds[0] or "").startswith(("us", "eu", "bs")) else "us",
+    }[asset]
+    frame = timeframe if kind == "bars" else ""
+    adjusted = adjust if kind == "bars" and asset is AssetClass.US_EQUITY else ("raw",)
+    for each in dict.fromkeys(adjusted):
+        yield Series(kind, name, frame, best or "us", each)
+
+
+def _told(done: "Outcome", store: Path) -> dict[str, object]:
+    return {
+        "store": str(store),
+        "files": done.files,
+        "rows": done.rows,
+        "pages": done.pages,
+        "present": done.present,
+        "unfinished": [{"symbol": each.symbol, "last": last} for each, last in done.unfinished],
+    }
+
+
+@contextmanager
+def _bar(progress: "Progress", *, shown: bool) -> Iterator[None]:
+    """A bar with rows a second and time left, on a terminal's stderr."""
+    if not shown:
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Drawn
+
+    columns = (
+        *(TextColumn("{task.completed:.0f}/{task.total:.0f} files"), BarColumn()),
+        *(TextColumn("{task.fields[rows]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()),
+    )
+    with Drawn(*columns, console=Console(stderr=True)) as drawn:
+        line = drawn.add_task("", total=None, rows="")
+
+        def draw(now: "Progress") -> None:
+            seconds = drawn.tasks[0].elapsed or 0
+            rate = f", {now.rows / seconds:,.0f}/s" if seconds else ""
+            drawn.update(line, total=max(now.tasks, 1), completed=now.done, rows=f"{now.rows:,} rows{rate}")
+
+        progress.told = draw
+        yield
+
+
+@data.command("list")
+@store_option
+@json_option
+@verbose_option
+def list_(*, store: Path, as_json: bool) -> None:
+    """What is there: symbol, kind, timeframe, feed, adjustment, days, rows, size."""
+    from itertools import groupby
+
+    from puna.research.history_store import Store
+
+    found = [
+        _line(series, list(pieces)) for series, pieces in groupby(Store(store).pieces(), key=lambda piece: piece.series)
+    ]
+    if as_json:
+        print_json(found)
+    elif found:
+        print_rows(
+            [{name: "-" if cell == "" else str(cell) for name, cell in row.items()} for row in found],
+            right=frozenset({"files", "rows", "bytes"}),
+        )
+        print_next("puna data verify")
+    else:
+        click.echo(f"nothing is stored in {store}")
+        print_next("puna data get AAPL --from 2012-08-01")
+
+
+def _line(series: "Series", pieces: "list[Piece]") -> dict[str, object]:
+    from puna.wire.codec import format_time
+
+    return {
+        "symbol": series.symbol,
+        "kind": series.kind,
+        "timeframe": series.timeframe,
+        "feed": series.feed,
+        "adjustment": series.adjustment,
+        "first": _text(min(each.first for each in pieces)),
+        "last": _text(max(each.last for each in pieces)),
+        "files": len(pieces),
+        "rows": sum(each.rows for each in pieces),
+        "bytes": sum(each.bytes for each in pieces),
+        "downloaded": format_time(max(each.downloaded for each in pieces)),
+    }
+
+
+def _text(day: date) -> str:
+    return day.isoformat()
