@@ -1,6 +1,6 @@
 # Puna's commands; `make` alone lists them. Needs make and a Python 3.11 to 3.14, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash proof check-native check-oldest install native bench lock clean
+.PHONY: help conformance demo test check crash proof check-native check-oldest install native bench lock clean
 
 VENV := .venv
 OLDEST := .venv-3.11
@@ -52,6 +52,9 @@ check-oldest: ## the core's tests on Python 3.11, where there is one beside a ne
 
 crash: $(VENV)/dev.installed ## the long campaign: thousands of SIGKILLs and lost answers, in about ten minutes
 	@$(BIN)/python $(PYTEST) tests/crash $(ARGS)
+
+conformance: $(VENV)/dev.installed ## the exchange against both official specifications, three hundred examples an operation
+	@$(BIN)/python $(PYTEST) tests/exchange/conformance -m campaign $(ARGS)
 
 proof: $(VENV)/dev.installed ## the exchange's ledger after ten thousand random days, in about ten minutes
 	@$(BIN)/python -m pytest -q tests/exchange/venue/test_ledger_proof.py $(ARGS)

@@ -83,7 +83,7 @@ def test_operations_keep_to_the_specification(subject: Any, api: str, method: st
     _try(subject, api, method, path, 6)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("api", "method", "path"), SERVED)
 def test_operations_keep_to_the_specification_for_long(subject: Any, api: str, method: str, path: str) -> None:
