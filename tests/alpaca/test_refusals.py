@@ -107,3 +107,12 @@ def test_rows_of_a_207() -> None:
     assert isinstance(cancel_refusal(row(CancelResult, id="1", status=500)), OutageError)
     with pytest.raises(ProtocolError):
         close_outcome(row(CloseResult, symbol="A", status=200, body={"nothing": 1}))
+
+
+def test_the_brokers_words_stand_once() -> None:
+    """In the first line; the second has the numbers, and a word of the broker's that ends a sentence ends it once."""
+    body = b'{"code":42210000,"message":"nothing like that."}'
+    refused = str(error_of(422, body, "POST /v2/orders"))
+    assert refused.count("nothing like that") == 1
+    assert "HTTP 422, code 42210000.\n" in refused
+    assert ".." not in str(error_of(429, b'{"message":"too many requests."}', "GET /v2/orders"))

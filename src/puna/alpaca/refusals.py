@@ -113,14 +113,16 @@ def error_of(status: int, body: bytes, what: str, *, reset: int | None = None) -
         return _undocumented(status, what)
     kind = _kind(status, code, message)
     reason = reason_of(status, code, message)
-    said = f"HTTP {status}" + (f", code {code}" if code else "") + (f": {message}" if message else "")
+    title = _TITLES[kind]
+    told = "{message}" in title  # the broker's words stand once
+    said = f"HTTP {status}" + (f", code {code}" if code else "") + (f": {message}" if message and not told else "")
     error = kind(
-        _TITLES[kind].format(what=what, message=message or f"HTTP {status}"),
+        title.format(what=what, message=message or f"HTTP {status}"),
         status=status,
         broker_code=code,
         message=message,
         details={name: value for name, value in fields.items() if name not in ("code", "message")},
-        why=f"The broker answered {said}.",
+        why=f"The broker answered {said.removesuffix('.')}.",
         state=_STATES[kind],
         remedy=_REMEDIES.get(reason, "") or _ADVICE[kind],
     )
