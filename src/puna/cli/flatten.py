@@ -73,7 +73,7 @@ def _halted(run: Path | None, reason: str, *, as_json: bool) -> None:
     except NothingThereError:
         _say("no run is there to be halted", as_json=as_json)
     else:
-        _say(f"halted: {answer.text}", as_json=as_json)
+        _say(f"halted: {answer.text}; journal {answer.journal}", as_json=as_json)
 
 
 def _say(text: str, *, as_json: bool) -> None:

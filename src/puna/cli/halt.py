@@ -47,6 +47,7 @@ def halt(
         print_json(answer._asdict())
     else:
         click.echo(f"{state}  {answer.text}")
+        click.echo(f"journal {answer.journal}")
         print_next("puna flatten" if answer.confirmed else "puna halt --kill")
     return 0 if answer.confirmed else 7
 
@@ -71,6 +72,7 @@ def resume(
         print_json(answer._asdict())
     else:
         click.echo(f"{'active' if answer.confirmed else 'not resumed'}  {answer.text}")
+        click.echo(f"journal {answer.journal}")
         print_next("puna positions" if answer.confirmed else "puna explain E520")
     return 0 if answer.confirmed else 1
 
