@@ -211,7 +211,7 @@ def test_one_scope_at_a_time(journal: Path) -> None:
     ("words", "code", "says"),
     [
         (["halt", "nowhere"], 3, "There is no nowhere"),
-        (["halt"], 4, "There is no run"),
+        (["halt"], 4, "There is no run here"),
         (["resume", "--reason", "x"], 4, "There is no run"),
         (["resume"], 2, "reason"),
     ],

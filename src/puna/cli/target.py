@@ -74,8 +74,8 @@ def _there(journal: Path, named: Path) -> Path:
             f"There is no {named}.", state="Nothing was changed.", remedy="Name a config or a run's folder."
         )
     raise NothingThereError(
-        f"There is no run of {named}.",
-        why=f"{journal} does not exist",
+        "There is no run here." if named == Path("runs") else f"There is no run of {named}.",
+        why="no folder in runs has a journal" if named == Path("runs") else f"{journal} does not exist",
         state="Nothing was changed and nothing was sent.",
         remedy="Name the configuration or the folder of a run, such as runs/demo-7.",
     )
