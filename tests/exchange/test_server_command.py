@@ -78,6 +78,8 @@ def test_people_are_told_where_to_point_a_client() -> None:
         "/stream",
         'TradingClient("MY"',
         "url_override=",
+        "export ALPACA_BASE_URL=http://127.0.0.1:",
+        "ALPACA_API_KEY=MY ",
         "day over",
         "event log ",
     ):

@@ -222,7 +222,8 @@ def credentials_of(config: "Config") -> "Credentials":
         raise ConfigError(
             "There are no API keys.",
             state="Nothing was sent.",
-            remedy="set ALPACA_API_KEY and ALPACA_SECRET_KEY, or their *_FILE forms; check: puna doctor",
+            remedy="set ALPACA_API_KEY and ALPACA_SECRET_KEY, or their *_FILE forms; check: puna doctor. "
+            "Without an account, start puna exchange: it prints what to set",
             code="E008",
         )
     return Credentials(config.keys.key, config.keys.secret)

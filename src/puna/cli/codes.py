@@ -28,8 +28,9 @@ CODES: dict[str, Text] = {
     ),
     "E008": Text(
         "The API keys cannot be used",
-        "Half of a key pair is set, two variables contradict each other, or a key file cannot be read. Keys come from "
-        "the environment, from files named by *_FILE, or from .env; never from the TOML.",
+        "No keys are set, or half of a pair, two variables contradict each other, or a key file cannot be read. Keys "
+        "come from the environment, from files named by *_FILE, or from .env; never from the TOML. An exchange of your "
+        "own (`puna exchange`, its address in ALPACA_BASE_URL) takes any two words, unless it was started with --key.",
         "Set ALPACA_API_KEY and ALPACA_SECRET_KEY (or APCA_API_KEY_ID and APCA_API_SECRET_KEY), and unset what "
         "contradicts them. `puna doctor` shows what is found, never the keys.",
     ),

@@ -198,6 +198,9 @@ def _greet(server: ExchangeServer, *, as_json: bool) -> None:
     click.echo("  from alpaca.trading.client import TradingClient")
     click.echo(f'  client = TradingClient("{key}", "{secret}", url_override="{server.url}")')
     click.echo("  print(client.get_account().cash)")
+    click.echo("\nPuna's own verbs, in another terminal:")
+    click.echo(f"  export ALPACA_BASE_URL={server.url} ALPACA_API_KEY={key} ALPACA_SECRET_KEY='{secret}'")
+    click.echo("  puna account")
     if isinstance(server.config.pacing, Lockstep):
         click.echo("\nTime starts when a data socket has subscribed and a trading socket listens.")
     click.echo("\nCtrl-C ends it.")
