@@ -210,3 +210,24 @@ def test_explain_prints_the_long_text(tmp_path: Path) -> None:
     assert one.stdout.startswith("R104  Position cap\n\n  If every open order")
     rows = json.loads(puna_command("explain", "--json", folder=tmp_path).stdout)
     assert {row["code"] for row in rows} == set(CODES)
+
+
+def test_a_verb_that_is_nearly_right_is_named(tmp_path: Path) -> None:
+    """A typo is told what it may have been; a word like no verb is only refused."""
+    near, far = puna_command("acount", folder=tmp_path), puna_command("xyzzy", folder=tmp_path)
+    assert (near.returncode, far.returncode) == (2, 2)
+    assert "Did you mean 'account'?" in near.stderr
+    assert "Did you mean" not in far.stderr
+
+
+def test_the_help_tells_where_the_verbs_go(tmp_path: Path) -> None:
+    """The environment that names keys and an exchange, and every exit code, stand below the verbs."""
+    told = puna_command("--help", folder=tmp_path).stdout
+    assert all(word in told for word in ("ALPACA_API_KEY", "ALPACA_BASE_URL", "puna exchange", "130"))
+
+
+def test_the_codes_stand_in_order(tmp_path: Path) -> None:
+    """`puna explain` lists every code, sorted."""
+    lines = puna_command("explain", folder=tmp_path).stdout.splitlines()
+    listed = [line.split()[0] for line in lines if re.match(r"[ER]\d{3} ", line)]
+    assert listed == sorted(CODES)

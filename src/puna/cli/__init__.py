@@ -80,7 +80,10 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 _EPILOG = (
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 config, 4 not running, 5 broker refused, 6 risk refused, "
-    "7 timeout or in doubt, 8 needs a permit. Start with: puna demo"
+    "7 timeout or in doubt, 8 needs a permit, 130 interrupted.\n\n"
+    "Environment: ALPACA_API_KEY and ALPACA_SECRET_KEY are the keys. ALPACA_BASE_URL is the address of a running "
+    "`puna exchange`; any two words are keys there.\n\n"
+    "Start with: puna demo"
 )
 _INTERRUPTED = 130
 
@@ -97,6 +100,19 @@ class _Lazy(click.Group):
         command = getattr(import_module(VERBS[cmd_name][0]), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a programming mistake, not an input
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; a verb that is nearly one of ours is told what it may have been."""
+        word = args[0]
+        if word not in self.list_commands(ctx) and not word.startswith("-"):
+            from difflib import get_close_matches
+
+            near = " or ".join(repr(name) for name in get_close_matches(word, self.list_commands(ctx), n=2))
+            if near:
+                ctx.fail(f"No such command {word!r}. Did you mean {near}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         names = self.list_commands(ctx)

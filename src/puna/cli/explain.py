@@ -22,7 +22,7 @@ def explain(*, code: str | None, as_json: bool) -> None:
     elif code:
         click.echo("\n\n".join(_long(key, text) for key, text in wanted.items()))
     else:
-        print_rows([{"code": key, "title": text.title} for key, text in CODES.items()])
+        print_rows([{"code": key, "title": text.title} for key, text in sorted(CODES.items())])
         print_next("puna explain CODE")
 
 
