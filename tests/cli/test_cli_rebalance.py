@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from puna.cli.rebalance import rebalance
 from puna.cli.rebalancing import weights
-from puna.errors import ConfigError, PunaError
+from puna.errors import ConfigError
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
 
 KEYS = {"ALPACA_API_KEY": "KEY", "ALPACA_SECRET_KEY": "SECRET"}
@@ -99,7 +99,10 @@ def test_a_file_of_targets(folder: Path) -> None:
 
 def test_weights_beyond_the_whole_are_refused(exchange: ExchangeThread) -> None:
     """More than 100 %, or a short that was not allowed: nothing is planned."""
-    assert "add up to" in str(ask(exchange, "AAPL=80%", "MSFT=30%").exception)
-    found = ask(exchange, "AAPL=-10%").exception
-    assert isinstance(found, PunaError)
-    assert "shorts are not allowed" in str(found)
+    much, short = ask(exchange, "AAPL=80%", "MSFT=30%").exception, ask(exchange, "AAPL=-10%").exception
+    assert isinstance(much, ConfigError)
+    assert isinstance(short, ConfigError)
+    assert "add up to 110" in much.what
+    assert "shorts are not allowed" in short.what
+    assert "--short" in short.remedy
+    assert {(each.code, each.exit_code) for each in (much, short)} == {("E042", 3)}

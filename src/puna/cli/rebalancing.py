@@ -187,6 +187,9 @@ def look(config: "Config", targets: dict[str, Decimal], rules: RebalanceRules) -
     try:
         return ask(config, question)
     except DataError as error:
+        if error.code == "E042":
+            remedy = "Give --short, or leave the symbol out." if "shorts" in error.what else error.remedy
+            raise ConfigError(error.what, state="Nothing was sent.", remedy=remedy, code="E042") from error
         if not error.remedy:
             error.remedy = "When the market is closed quotes may be old or missing: try again in the core session."
         raise

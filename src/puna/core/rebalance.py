@@ -170,15 +170,18 @@ def apply(plan: Plan, holding: Holding) -> Holding:
 def _check_targets(targets: Mapping[str, Decimal], rules: RebalanceRules) -> None:
     for symbol, weight in targets.items():
         if not weight.is_finite():
-            raise DataError(f"The target weight of {symbol} is {weight}.", state="Nothing was planned.")
+            raise DataError(f"The target weight of {symbol} is {weight}.", state="Nothing was planned.", code="E042")
         if weight < 0 and not rules.allow_short:
             raise DataError(
                 f"The target weight of {symbol} is {weight}, and shorts are not allowed.",
                 remedy="Set allow_short, or leave the symbol out.",
+                code="E042",
             )
     total = sum((abs(weight) for weight in targets.values()), ZERO)
     if total > 1:
-        raise DataError(f"The target weights add up to {total}.", remedy="Let them add up to at most 1.")
+        raise DataError(
+            f"The target weights add up to {total:.2%}.", remedy="Let them add up to at most 100%.", code="E042"
+        )
 
 
 def _fresh(symbol: str, prices: Mapping[str, Priced], now: int, rules: RebalanceRules) -> Decimal:
