@@ -373,7 +373,7 @@ def test_what_is_not_listed_yet_is_absent() -> None:
         pytest.param(date(2026, 1, 5), 1, SYMBOLS, "E610", "2000-03-01 to 2013-03-01", id="after the data"),
         pytest.param(date(2013, 2, 28), 3, SYMBOLS, "E610", "2013-03-04", id="running out of it"),
         pytest.param(date(2012, 5, 17), 1, ["FB"], "E610", "FB 2012-05-18 to 2013-03-01", id="not listed"),
-        pytest.param(date(2012, 7, 4), 1, SYMBOLS, "E615", "not a trading day", id="holiday"),
+        pytest.param(date(2012, 7, 4), 1, SYMBOLS, "E615", "choose 2012-07-03 or 2012-07-05", id="holiday"),
         pytest.param(date(2012, 10, 20), 1, SYMBOLS, "E615", "not a trading day", id="Saturday"),
         pytest.param(DAY, 1, ["AAPL", "TSLA"], "E611", "TSLA", id="unknown symbol"),
     ],

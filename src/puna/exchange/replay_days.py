@@ -61,9 +61,15 @@ def _traded(tapes: dict[str, Tape], on: date) -> date:
     raise DataError(
         f"There are no prices for {on}.",
         why="it is not a trading day" if inside else f"the data holds {spans}",
-        remedy=f"choose a trading day inside {spans}",
+        remedy=f"choose {_beside(tapes, on)}" if inside else "choose a trading day inside that",
         code="E615" if inside else "E610",
     )
+
+
+def _beside(tapes: dict[str, Tape], on: date) -> str:
+    """The trading days before and after a date that is none."""
+    days = {day for each in tapes.values() for day in each.days}
+    return f"{max(day for day in days if day < on)} or {min(day for day in days if day > on)}"
 
 
 def session_on(on: date) -> Session:
