@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -58,6 +59,7 @@ def test_a_run_leaves_a_folder_and_says_what_it_was(run: Run, tmp_path: Path) ->
     assert "SIMULATED EXCHANGE" in out
     assert "equal the exchange's to the cent" in out
     assert "buyer  buy 3 AAPL at" in err
+    assert not re.search(r"at \d+\.\d{5,}", err)
     assert "(once)" in err
     folder = tmp_path / "runs" / "bot-1"
     assert {"journal.sqlite", "report.json", "report.html", "exchange.jsonl"} <= {

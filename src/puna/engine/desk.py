@@ -295,10 +295,16 @@ def _lines(change: Change) -> Iterable[str]:
             continue
         because = f"  ({intent.because})" if intent.because else ""
         done = f"  {order.filled_qty:f} of {intent.qty:f}" if order.filled_qty < intent.qty else ""
-        yield f"{intent.strategy}  {fill.side} {fill.qty:f} {fill.symbol} at {fill.price:f}{done}{because}"
+        yield f"{intent.strategy}  {fill.side} {fill.qty:f} {fill.symbol} at {_price(fill.price)}{done}{because}"
     if order.is_terminal and order.status is not Status.FILLED:
         reason = f"  {order.reason}" if order.reason else ""
         yield f"{intent.strategy}  {_wish(intent)} {order.raw_status}{reason}"
+
+
+def _price(value: Decimal) -> str:
+    """A price for people: what came out of two averages of the broker's has digits that nobody traded at."""
+    short = round(value, 4 if value >= 1 else 9).normalize()
+    return f"{short:f}"
 
 
 def _names(symbol: str) -> set[str]:
