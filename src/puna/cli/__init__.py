@@ -44,7 +44,10 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "quote": ("puna.cli.quote", "The latest quotes, with mid and spread: stocks, options, coins."),
     "history": ("puna.cli.quote", "Bars of any timeframe, to the end of the span: stocks, options, coins."),
-    "data": ("puna.cli.data", "History on disk: download and list it; Parquet files that any tool reads."),
+    "data": (
+        "puna.cli.data",
+        "History on disk: download, list, find gaps, verify, import; Parquet files that any tool reads.",
+    ),
     "watch": ("puna.cli.watch", "Quotes and trades as they come, from the streams: stocks, options, coins, news."),
     "clock": ("puna.cli.market", "Whether the market is open, and the next trading days."),
     "asset": ("puna.cli.market", "What the broker says about symbols: tradable, shortable, fractionable, increments."),

@@ -341,6 +341,12 @@ CODES: dict[str, Text] = {
         "Another process writes to the same folder. One writes at a time; any number may read.",
         "Wait for it, or name another folder with --store.",
     ),
+    "E663": Text(
+        "A file cannot be imported",
+        "It is neither CSV nor Parquet, lacks a column, or holds times or prices that are none. Nothing was stored.",
+        "The message names the column. Bars need time, open, high, low, close and volume; a time without an offset is "
+        "UTC.",
+    ),
     "E664": Text(
         "There is no such history",
         "Kind, symbol, timeframe, feed and adjustment do not go together, or the days make no span: options have no "

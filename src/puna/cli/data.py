@@ -1,4 +1,4 @@
-"""`puna data get | list`: history on disk, from the broker or a running exchange."""
+"""`puna data get | list | gaps | verify | import`: history on disk, from the broker or a running exchange."""
 
 import sys
 from collections.abc import Iterator
@@ -14,7 +14,9 @@ from puna.cli.config import load_config
 from puna.cli.output import config_option, json_option, print_json, print_next, print_rows, verbose_option
 
 if TYPE_CHECKING:
+    from puna.alpaca.http import AsyncAlpaca
     from puna.research.history_download import Outcome, Progress
+    from puna.research.history_gaps import Gap
     from puna.research.history_store import Piece
     from puna.research.series import Kind, Series
 
@@ -38,7 +40,7 @@ def store_option(verb: Any) -> Any:
 
 @click.group
 def data() -> None:
-    """History on disk: download and list it; Parquet files that any tool reads."""
+    """History on disk: download, list, find gaps, verify, import; Parquet files that any tool reads."""
 
 
 @data.command
@@ -205,3 +207,146 @@ def _line(series: "Series", pieces: "list[Piece]") -> dict[str, object]:
 
 def _text(day: date) -> str:
     return day.isoformat()
+
+
+@data.command
+@click.argument("symbols", nargs=-1)
+@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="Ask the broker about so many.")
+@click.option("--closed", is_flag=True, help="Show nights without trading, too: weekends and holidays.")
+@store_option
+@config_option
+@json_option
+@verbose_option
+def gaps(symbols: tuple[str, ...], *, limit: int, closed: bool, store: Path, config: Path | None, as_json: bool) -> int:
+    """Bars that are not there, and why: closed, halt, no eligible trade, missing; the broker is asked again.
+
+    With --limit 0 nobody is asked. Exit code 1 when the broker has bars that the store lacks.
+    """
+    from puna.core.symbols import canonical
+    from puna.research.history_gaps import explain_gap, holes
+    from puna.research.history_store import Store
+
+    place, names = Store(store), {canonical(symbol) for symbol in symbols}
+    chosen = [
+        each
+        for each in dict.fromkeys(piece.series for piece in place.pieces())
+        if each.unit in {"Min", "Hour", "Day"} and (not names or each.symbol in names)
+    ]
+    if lacking := names - {each.symbol for each in chosen}:
+        place.refuse(f"bars of {', '.join(sorted(lacking))}")
+    found = [gap for series in chosen for gap in holes(place, series) if closed or gap.why != "closed"]
+    open_ = [n for n, gap in enumerate(found) if not gap.why][:limit]
+
+    async def explain(alpaca: "AsyncAlpaca") -> None:
+        for n in open_:
+            found[n] = await explain_gap(alpaca, found[n])
+
+    if open_:
+        ask(load_config(config, follow_address=True), explain)
+    missing = sum(gap.why == "missing" for gap in found)
+    if as_json:
+        print_json([_gap(gap) for gap in found])
+    elif found:
+        print_rows([_gap(gap) for gap in found], right=frozenset({"bars"}))
+        print_next("puna data get SYMBOL --from DATE --again" if missing else "puna data verify")
+    else:
+        click.echo(f"no gaps in {len(chosen)} series")
+    return 1 if missing else 0
+
+
+def _gap(gap: "Gap") -> dict[str, str]:
+    from puna.wire.codec import format_time
+
+    return {
+        "symbol": gap.series.symbol,
+        "timeframe": gap.series.timeframe,
+        "feed": gap.series.feed,
+        "adjustment": gap.series.adjustment,
+        "from": format_time(gap.start),
+        "to": format_time(gap.end),
+        "bars": str(gap.bars),
+        "why": gap.why or "not asked",
+        "evidence": gap.evidence,
+    }
+
+
+@data.command
+@store_option
+@json_option
+@verbose_option
+def verify(*, store: Path, as_json: bool) -> int:
+    """Check every file: digest, order, doubles, days, sessions, prices, splits that are not adjusted.
+
+    Exit code 1 when something is wrong.
+    """
+    from puna.research.history_store import Store
+    from puna.research.history_verify import verify as check
+
+    place = Store(store)
+    found = [
+        {
+            "file": each.path.relative_to(store).as_posix(),
+            "what": each.what,
+            "fault": "yes" if each.fault else "no",
+            "detail": each.detail,
+        }
+        for each in check(place)
+    ]
+    faults = sum(each["fault"] == "yes" for each in found)
+    if as_json:
+        print_json({"files": len(place.paths()), "faults": faults, "findings": found})
+        return 1 if faults else 0
+    if found:
+        print_rows(found)
+    click.echo(f"{len(place.paths())} files, {faults} faults")
+    print_next("puna data gaps" if not faults else "remove the file, and puna data get")
+    return 1 if faults else 0
+
+
+@data.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--name", default="file", show_default=True, help="It is stored as feed own-NAME.")
+@click.option("--symbol", help="Of all rows; the column symbol otherwise.")
+@click.option("--kind", type=click.Choice(KINDS), default="bars", show_default=True)
+@click.option("--timeframe", default="1Min", show_default=True, help="Of bars.")
+@click.option("--adjust", default="raw", show_default=True, help="What the prices are: raw, split, dividend, all.")
+@store_option
+@json_option
+@verbose_option
+def import_(
+    file: Path,
+    *,
+    name: str,
+    symbol: str | None,
+    kind: "Kind",
+    timeframe: str,
+    adjust: str,
+    store: Path,
+    as_json: bool,
+) -> None:
+    """Take in a CSV or Parquet file of your own.
+
+    Columns of bars: time, open, high, low, close, volume, and where there are any symbol, vwap, trades; of quotes:
+    time, bid, ask, bid_size, ask_size; of trades: time, price, size, id, exchange. Alpaca's letters do as well. A time
+    is ISO 8601, UTC without an offset, a date, or nanoseconds since the epoch.
+    """
+    from puna.research.history_import import import_file
+    from puna.research.history_store import Store
+    from puna.seams import SystemClock
+
+    done = import_file(
+        file,
+        Store(store),
+        name=name,
+        now=SystemClock().now(),
+        kind=kind,
+        symbol=symbol,
+        timeframe=timeframe,
+        adjustment=adjust,
+    )
+    if as_json:
+        print_json([{"symbol": series.symbol, "feed": series.feed, "rows": rows} for series, rows in done])
+        return
+    for series, rows in done:
+        click.echo(f"{series.symbol}: {rows:,} {series.kind}, feed {series.feed}")
+    print_next("puna data verify")

@@ -8,27 +8,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
 from puna.alpaca.crypto import get_crypto_bars, get_crypto_quotes, get_crypto_trades
 from puna.alpaca.market import get_bars, get_quotes, get_trades
 from puna.alpaca.options import get_option_bars, get_option_trades
-from puna.alpaca.request import Page, Paged, Paging, Request
+from puna.alpaca.request import Page, Paged, Paging
 from puna.alpaca.trading import get_clock
 from puna.core.types import AssetClass
 from puna.errors import DataError
+from puna.research.history_actions import Asks, download_actions, outdated
 from puna.research.history_store import Store, about
 from puna.research.series import Period, Series, row_of
 
 __all__ = ["Outcome", "Progress", "Task", "download", "plan", "question", "rows_of"]
 
 JOBS = 4
-
-
-class Asks(Protocol):
-    """The client, as far as it is needed here: `AsyncAlpaca` is one."""
-
-    def __call__(self, call: Request[Any], /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +63,8 @@ def plan(
 ) -> tuple[list[Task], int, list[tuple[Series, date]]]:
     """What has to be downloaded, how many periods are there already, and up to which day series are over.
 
+    Adjusted prices that an action has changed since they were stored are downloaded again, whatever days are asked for.
+
     Args:
         store: what is there.
         wanted: the series.
@@ -78,6 +75,11 @@ def plan(
     """
     tasks, present, unfinished = [], 0, []
     for series in dict.fromkeys(wanted):
+        stale = {
+            piece.first: piece
+            for piece in (store.pieces_of(series) if series.adjustment != "raw" else ())
+            if outdated(store, series, piece.downloaded, now)
+        }
         over = series.last_whole_day(now)
         end = over if last is None else min(last, over)
         if last is not None and end < last:
@@ -85,11 +87,13 @@ def plan(
         for period in series.periods(first, end):
             days = max(first, period.first), min(end, period.last)
             piece = store.piece(series, period)
-            if piece is not None and piece.covers(*days) and not again:
+            out_of_date = piece is not None and stale.pop(piece.first, None) is not None
+            if piece is not None and piece.covers(*days) and not again and not out_of_date:
                 present += 1
                 continue
             hull = days if piece is None else (min(days[0], piece.first), max(days[1], piece.last))
             tasks.append(Task(series, period, *hull))
+        tasks += [Task(series, series.period(day), day, piece.last) for day, piece in stale.items()]
     return tasks, present, unfinished
 
 
@@ -114,9 +118,13 @@ async def download(
     """
     if last is not None and first > last:
         raise DataError(f"{first} is after {last}.", state="Nothing was downloaded.", code="E664")
+    for series in wanted:
+        if series.feed.startswith("own-"):
+            raise DataError(f"The broker has no feed {series.feed}.", state="Nothing was downloaded.", code="E664")
     progress = progress or Progress()
     with store.writing():
         now = int((await ask(get_clock())).timestamp)
+        await download_actions(ask, store, wanted, first, now)
         tasks, present, unfinished = plan(store, wanted, first, last, now, again=again)
         progress.tasks = len(tasks)
         progress.told(progress)

@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from puna.errors import DataError
 from puna.research.extra import library
 from puna.research.series import COLUMNS, Kind, Period, Row, Series
 
-__all__ = ["Digest", "Draft", "Piece", "Store"]
+__all__ = ["Digest", "Draft", "Piece", "Store", "about", "read_metadata", "read_piece", "schema", "write_whole"]
 
 BATCH = 65_536  # rows that are held before they go to the disk, and of a row group
 _KEY = "puna"
@@ -93,15 +93,9 @@ class Draft:
 
     def finish(self, about: dict[str, object]) -> None:
         """Puts the file in its place, with `about`, rows and digest in its metadata."""
-        polars = library("polars")
         self._spill(even_empty=not self._parts)
-        metadata = {_KEY: json.dumps(about | {"rows": self.rows, "digest": self._digest.hex()})}
-        whole = self._path.with_name(f".{self._path.name}.whole")
-        polars.scan_parquet(self._parts).sink_parquet(
-            whole, compression="zstd", row_group_size=BATCH, metadata=metadata, sync_on_close="all"
-        )
-        whole.replace(self._path)
-        _sync(self._path.parent)
+        whole = about | {"rows": self.rows, "digest": self._digest.hex()}
+        write_whole(self._path, library("polars").scan_parquet(self._parts), whole)
         self.discard()
 
     def discard(self) -> None:
@@ -177,6 +171,10 @@ class Store:
         found = [read_piece(path) for path in self.paths()]
         return sorted(found, key=lambda each: (each.series, each.first))
 
+    def pieces_of(self, series: Series) -> list[Piece]:
+        """The files of one series, by day."""
+        return [read_piece(path) for path in sorted((self.root / series.folder).glob("[!.]*.parquet"))]
+
     def paths(self) -> list[Path]:
         """Every file of bars, quotes and trades, readable or not."""
         return sorted(path for kind in COLUMNS for path in (self.root / kind).rglob("*.parquet") if path.name[0] != ".")
@@ -189,13 +187,33 @@ class Store:
         """
         files = sorted((self.root / series.folder).glob("[!.]*.parquet"))
         if not files:
-            raise DataError(
-                f"No {series.kind} of {series.symbol} are stored.",
-                why=f"{self.root / series.folder} holds no file",
-                remedy=f"puna data get {series.symbol} --kind {series.kind}; puna data list shows what there is",
-                code="E665",
-            )
+            self.refuse(f"{series.kind} of {series.symbol}")
         return library("polars").scan_parquet(files)
+
+    def refuse(self, what: str) -> NoReturn:
+        """Raises E665: no file holds it."""
+        raise DataError(
+            f"No {what} are stored.",
+            why=f"{self.root} holds no file of them",
+            remedy="puna data list shows what there is; puna data get downloads",
+            code="E665",
+        )
+
+
+def write_whole(path: Path, rows: Any, told: dict[str, object]) -> None:
+    """Writes a frame, or a lazy one, beside its place, forces it to the disk, and moves it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_name(f".{path.name}.whole")
+    metadata = {_KEY: json.dumps(told)}
+    rows.lazy().sink_parquet(whole, compression="zstd", row_group_size=BATCH, metadata=metadata, sync_on_close="all")
+    whole.replace(path)
+    _sync(path.parent)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What a file of the store says of itself; raises what polars raises, or KeyError."""
+    told: dict[str, Any] = json.loads(library("polars").read_parquet_metadata(path)[_KEY])
+    return told
 
 
 def about(series: Series, first: date, last: date, downloaded: int) -> dict[str, object]:
@@ -212,7 +230,7 @@ def read_piece(path: Path) -> Piece:
     """
     polars = library("polars")
     try:
-        told = json.loads(polars.read_parquet_metadata(path)[_KEY])
+        told = read_metadata(path)
         series = Series(*(told[name] for name in ("kind", "symbol", "timeframe", "feed", "adjustment")))
         days = date.fromisoformat(told["first"]), date.fromisoformat(told["last"])
         return Piece(series, *days, told["downloaded"], told["rows"], told["digest"], path, path.stat().st_size)
