@@ -21,7 +21,18 @@ from puna.engine.entries import CancelAsked, Entry, Epoch, Intent, Note, Reconci
 from puna.seams import Record
 from puna.wire.trading import Order
 
-__all__ = ["Final", "Memory", "Source", "event_log", "journal_entries", "judge", "judge_torn", "story", "unjournaled"]
+__all__ = [
+    "Final",
+    "Memory",
+    "Source",
+    "agreement",
+    "event_log",
+    "journal_entries",
+    "judge",
+    "judge_torn",
+    "story",
+    "unjournaled",
+]
 
 ZERO = Decimal(0)
 HALF_A_CENT = Decimal("0.005")
@@ -149,6 +160,18 @@ def judge_torn(source: Source) -> list[str]:
         *_ledger(source),
         *(f"R33 the strategy was never told of the fill {key}" for key in booked - told),
         *_peace(source),
+    ]
+
+
+def agreement(source: Source) -> list[str]:
+    """Whether both sides have the same orders, fills, positions and cash; whatever it was that was traded."""
+    return [
+        *unjournaled(source.log, source.entries),
+        *_strangers(source),
+        *_states(source),
+        *_fills(source),
+        *_lineages(source),
+        *_ledger(source),
     ]
 
 
