@@ -9,7 +9,7 @@ from scenes import SCENES
 
 from puna.seams import seeded_rng
 
-SCRIPTS = [pytest.param(n, marks=pytest.mark.campaign if n >= 12 else ()) for n in range(300)]
+SCRIPTS = [pytest.param(n, marks=pytest.mark.campaign if n >= 8 else ()) for n in range(200)]
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -10,8 +10,8 @@ from pathlib import Path
 from bourse import ALL, CASH, SYMBOLS, Closed
 from scenes import OPEN, SCENES, staged
 from script import LIFE, Scripted
-from verdict import Final, Source, agreement, event_log, journal_entries
 from scripted import LIMITS
+from verdict import Final, Source, agreement, event_log, journal_entries
 
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.engine.outbound import Timing

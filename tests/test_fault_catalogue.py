@@ -1,0 +1,46 @@
+"""Every fault of tier 1 is in the table, and what the table names exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+from catalogue import AGREE, CATALOGUE
+from scenes import SCENES
+
+TESTS = Path(__file__).parent
+DESIGN = TESTS.parents[1] / "shared" / "design" / "reliability.md"
+SECTIONS = ("NET", "PRO", "BRK")
+ROW = re.compile(r"^\| ((?:NET|PRO|BRK)-\d{2}) \| 1 \|", re.MULTILINE)
+
+
+@pytest.mark.skipif(not DESIGN.exists(), reason="../shared/design/reliability.md is not here")
+def test_no_fault_of_tier_one_is_missing() -> None:
+    """The table has each ID of sections 1.1 to 1.3 that the catalogue marks tier 1, and no other."""
+    asked = ROW.findall(DESIGN.read_text("utf-8"))
+    assert len(asked) > 50
+    assert {name.partition("-")[0] for name in asked} == set(SECTIONS)
+    assert set(CATALOGUE) == set(asked)
+
+
+def test_every_fault_names_tests_that_exist() -> None:
+    """At least one each; a test that is renamed has to be renamed here."""
+    names = {(name, test) for name, proof in CATALOGUE.items() for test in proof.tests}
+    assert {name for name, _ in names} == set(CATALOGUE)
+    lost = [(name, test) for name, test in sorted(names) if not _exists(test)]
+    assert lost == []
+
+
+def test_every_scene_belongs_to_a_fault_of_the_table() -> None:
+    """By the first word of its name."""
+    assert {scene.partition(" ")[0] for scene in SCENES} == {
+        name for name, proof in CATALOGUE.items() if AGREE in proof.tests
+    }
+
+
+def _exists(test: str) -> bool:
+    file, _, name = test.partition("::")
+    path = TESTS / file
+    return (
+        path.exists()
+        and re.search(rf"^(async )?def {re.escape(name)}\(", path.read_text("utf-8"), re.MULTILINE) is not None
+    )
