@@ -150,3 +150,14 @@ def test_a_run_that_goes_on_with_a_journal_is_told_apart(run: RunRecord) -> None
     """Fills from before the start mean that strategies count from an earlier day than the account does."""
     assert not metrics.is_continued(run)
     assert metrics.is_continued(replace(run, started_ts=run.fills[0].ts + 1))
+
+
+def test_a_package_counts_with_the_options_it_is_made_of(run: RunRecord) -> None:
+    """Ordered once and filled once with its leg's fill, and no order of the stock that it is written on."""
+    contract, stock, bought = "AAPL120817P00550000", run.orders[0], run.fills[0]
+    package = replace(stock, client_order_id="package", legs=[contract])
+    leg = replace(stock, client_order_id="leg", symbol=contract, leg_of="package")
+    fills = [bought, replace(bought, symbol=contract, cid="leg")]
+    record = replace(run, symbols=["AAPL"], orders=[package, leg, stock], fills=fills)
+    counted = {each.name: (each.orders, each.trades, each.fills) for each in metrics.by_symbol(record)}
+    assert counted == {"AAPL": (1, 1, 1), "AAPL options": (1, 1, 1)}

@@ -193,11 +193,16 @@ def by_symbol(record: RunRecord) -> list[Result]:
         _result(
             record,
             name,
-            [order for order in record.orders if _row_of(order.symbol) == name],
+            [order for order in record.orders if _row_of_order(order) == name],
             [fill for fill in record.fills if _row_of(fill.symbol) == name],
         )
         for name in names
     ]
+
+
+def _row_of_order(order: OrderRow) -> str:
+    """A package goes by the name of its underlying, and belongs to the options."""
+    return f"{order.symbol} options" if order.legs else _row_of(order.symbol)
 
 
 def _row_of(symbol: str) -> str:
