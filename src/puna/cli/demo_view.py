@@ -164,7 +164,8 @@ def _counts(trader: Trader, now: Progress) -> str:
     refused = f", {count(now.refusals, 'order')} refused" if now.refusals else ""
     streams = _STREAMS.get(now.state, str(now.state))
     fills = sum(booked.fill.qty != 0 for booked in trader.gateway.blotter.booked)
-    return f"{now.orders} orders, {fills} fills{refused}, {streams}"
+    sent = sum(order.intent.leg_of is None for order in trader.gateway.blotter.orders.values())  # as the report counts
+    return f"{sent} orders, {fills} fills{refused}, {streams}"
 
 
 def _positions(trader: Trader) -> str:
