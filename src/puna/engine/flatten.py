@@ -156,7 +156,7 @@ class _Run:
         self._looks, self._trouble, self._at = self._looks + 1, None, int(clock.timestamp)
         if self._looks == 1:
             self._found = {order.id: order.symbol or "" for order in orders}
-            self._say(f"{len(orders)} orders are open, {len(held)} positions are held")
+            self._say(f"open orders: {len(orders)}, positions: {len(held)}")
         return Sight(
             is_open=clock.is_open,
             opens=f"{new_york(int(clock.next_open)):%Y-%m-%d %H:%M} New York",
