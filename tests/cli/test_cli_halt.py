@@ -179,6 +179,12 @@ def states(journal: Path) -> list[tuple[str, str, str]]:
     return [(each.scope, str(each.state), each.reason) for each in entries if isinstance(each, StateChange)]
 
 
+def test_people_are_told_whose_state_it_is(journal: Path) -> None:
+    """Halt and resume name the journal: when no RUN was given, it is the program that chose."""
+    for words in (["halt", str(journal)], ["resume", str(journal), "--reason", "back"]):
+        assert f"journal {journal}\n" in CliRunner().invoke(puna, words, standalone_mode=False).stdout
+
+
 def test_without_a_process_latch_and_journal_say_so(journal: Path) -> None:
     """Nothing runs: durable at once in both places; a strategy alone can be halted, and resumed with a reason."""
     code, answer = verb("halt", str(journal.parent), "--reason", "holiday")
