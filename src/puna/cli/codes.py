@@ -189,6 +189,12 @@ CODES: dict[str, Text] = {
         "Nothing of it was used. Unknown fields and new words are no error.",
         "Try again; if it stays, run with -v and report it.",
     ),
+    "E302": Text(
+        "An exit that is watched here cannot be sent",
+        "The broker, or risk, refused an exit several times in a row. Without a stop at the broker the position is "
+        "watched by the running process alone; an exit that was due is tried again, ever more slowly.",
+        "`puna why ORDER` shows the refusal. Close by hand (`puna flatten`) what must not wait.",
+    ),
     "E400": Text(
         "The journal cannot be used",
         "The journal is the durable record of what was sent and answered. It could not be opened or read. Without it "

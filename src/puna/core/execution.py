@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from puna.core.children import cancelled, changed, read, recalled, with_child
 from puna.core.parent import (
     SECOND,
     Action,
@@ -32,6 +33,7 @@ from puna.core.parent import (
     Parent,
     Participate,
     Patient,
+    Protect,
     QuoteSeen,
     ReadChild,
     Seen,
@@ -112,9 +114,7 @@ def resumed(parent: Parent, children: Iterable[Child]) -> tuple[State, tuple[Act
     Every child that has ended is read again before anything of it counts as free. Volume counts on from where what was
     taken is the parent's share of it.
     """
-    known = tuple(
-        replace(child, settled=child.refused or child.filled >= child.qty, cancelling=False) for child in children
-    )
+    known = recalled(children)
     state = State(known)
     if isinstance(parent.style, Participate):
         state = replace(state, volume=state.taken / parent.style.rate)
@@ -133,9 +133,9 @@ def _taken_in(state: State, event: Event, now: int) -> tuple[State, tuple[Action
     """The state with the event's facts; a child that has ended is to be read once more."""
     match event:
         case ChildChanged(number, filled, ended):
-            return _changed(state, number, filled, ended=ended)
+            return changed(state, number, filled, ended=ended)
         case ChildRead(number, filled, ended):
-            return _read(state, number, filled, ended=ended)
+            return read(state, number, filled, ended=ended)
         case ChildRefused():
             return _refused(state, event, now), ()
         case _:
@@ -155,43 +155,18 @@ def _noticed(state: State, event: Event, now: int) -> State:
             return state
 
 
-def _changed(state: State, number: int, filled: Decimal, *, ended: bool) -> tuple[State, tuple[Action, ...]]:
-    child = _child(state, number)
-    known = _merged(child, filled, ended=ended)
-    if known.filled >= known.qty:  # nothing can come after a full fill
-        return _with(state, replace(known, ended=True, settled=True)), ()
-    first = known.ended and not child.ended
-    return _with(replace(state, refusals=0), known), (ReadChild(number),) if first else ()
-
-
-def _read(state: State, number: int, filled: Decimal, *, ended: bool) -> tuple[State, tuple[Action, ...]]:
-    """Settles the child when the reading itself says that it has ended; an older reading is asked for again."""
-    child = _child(state, number)
-    known = _merged(child, filled, ended=ended)
-    state = _with(state, replace(known, settled=known.settled or ended))
-    return state, (ReadChild(number),) if known.ended and not ended and not known.settled else ()
-
-
 def _refused(state: State, event: ChildRefused, now: int) -> State:
     """What was refused never was, unless something shows otherwise; a little later another try, but not for ever."""
-    child = _child(state, event.number)
+    child = state.children[event.number]
     if child.ended:
         return state
     if not child.filled:
-        state = _with(state, replace(child, ended=True, settled=True, refused=True))
+        state = with_child(state, replace(child, ended=True, settled=True, refused=True))
     refusals = state.refusals + (not event.passing)
     state = replace(state, refusals=refusals, quiet_until=now + PAUSE)
     if refusals < PATIENCE:
         return state
     return replace(state, stopped=state.stopped or f"refused {refusals} times: {event.reason}")
-
-
-def _merged(child: Child, filled: Decimal, *, ended: bool) -> Child:
-    """Cumulative quantities only grow, what has ended stays ended; what was refused and lives was not refused."""
-    alive = child.refused and (not ended or filled > 0)
-    if alive:
-        child = replace(child, refused=False, ended=False, settled=False)
-    return replace(child, filled=max(child.filled, filled), ended=child.ended or ended)
 
 
 def _over(parent: Parent, state: State, now: int) -> bool:
@@ -200,7 +175,7 @@ def _over(parent: Parent, state: State, now: int) -> bool:
 
 def _wound_down(parent: Parent, state: State) -> tuple[State, tuple[Action, ...]]:
     """Cancels what works; done when nothing does."""
-    state, cancels = _cancelled(state, [child for child in state.working if not child.ended])
+    state, cancels = cancelled(state, [child for child in state.working if not child.ended])
     if state.working:
         return state, cancels
     filled = state.filled
@@ -219,7 +194,7 @@ def _worked(parent: Parent, state: State, now: int) -> tuple[State, tuple[Action
     excess = state.taken > parent.qty  # a child that was refused lives after all
     wrong = [child for child in state.working if excess or _stands_wrong(parent, child, price)]
     patient = isinstance(parent.style, Patient)  # its step has its own time
-    state, cancels = _cancelled(state, [child for child in wrong if patient or child.sent + REST <= now])
+    state, cancels = cancelled(state, [child for child in wrong if patient or child.sent + REST <= now])
     wakes = [aim.wake, *(child.sent + REST for child in wrong if child.sent + REST > now)]
     if now < state.quiet_until:
         return state, (*cancels, WakeAt(min(*wakes, state.quiet_until)))
@@ -245,6 +220,8 @@ def _aim(parent: Parent, state: State, now: int) -> _Aim:
             return _sliced(parent, parent.style, now)
         case Participate(rate, urgency):
             return _Aim(FRACTION[urgency], state.volume * rate, parent.end)
+        case Protect():
+            raise TypeError("exits are worked by puna.core.exits")
 
 
 def _sliced(parent: Parent, style: Sliced, now: int) -> _Aim:
@@ -280,20 +257,3 @@ def _stands_wrong(parent: Parent, child: Child, price: Decimal | None) -> bool:
     if child.ended or child.cancelling or price is None or child.limit is None:
         return False
     return (price - child.limit) * parent.side.sign > 0
-
-
-def _cancelled(state: State, children: list[Child]) -> tuple[State, tuple[Action, ...]]:
-    """Asks once for each."""
-    asked = [child for child in children if not child.cancelling]
-    for child in asked:
-        state = _with(state, replace(child, cancelling=True))
-    return state, tuple(CancelChild(child.number) for child in asked)
-
-
-def _child(state: State, number: int) -> Child:
-    return state.children[number]
-
-
-def _with(state: State, child: Child) -> State:
-    children = (*state.children[: child.number], child, *state.children[child.number + 1 :])
-    return replace(state, children=children)

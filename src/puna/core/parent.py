@@ -15,18 +15,24 @@ from puna.core.types import ZERO, Leg, Quote, Side
 __all__ = [
     "SECOND",
     "Action",
+    "Alarm",
     "AskQuote",
     "CancelChild",
+    "CancelEntry",
     "Child",
     "ChildChanged",
     "ChildRead",
     "ChildRefused",
     "Done",
     "Event",
+    "Halted",
+    "Held",
     "Parent",
     "Participate",
     "Patient",
+    "Protect",
     "QuoteSeen",
+    "Reached",
     "ReadChild",
     "Seen",
     "Sliced",
@@ -83,7 +89,41 @@ class Participate(msgspec.Struct, frozen=True, tag=True):
             raise ValueError(f"a rate of participation lies between 0 and 1, not {self.rate}")
 
 
-Style: TypeAlias = Sweep | Patient | Sliced | Participate
+class Protect(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Exits for what is held, watched here, with a resting stop at the broker behind them (`core.exits`).
+
+    Args:
+        held: so much was held when it began.
+        entry: client_order_id of an order whose fills are held as well, as they come.
+        stop: the loss ends here.
+        take_profit: the profit is taken here.
+        trail: the stop follows the best price at this distance, in dollars; this or `trail_percent`.
+        trail_percent: the same in percent.
+        slip: the part of the price that a stop with a limit may give way, where the broker takes no other.
+        extended: may close outside the core session as well, by limit orders.
+
+    Raises:
+        ValueError: no exit at all, both trails, or a price that is none.
+    """
+
+    held: Decimal = Decimal(0)
+    entry: str = ""
+    stop: Decimal | None = None
+    take_profit: Decimal | None = None
+    trail: Decimal | None = None
+    trail_percent: Decimal | None = None
+    slip: Decimal = Decimal("0.02")
+    extended: bool = False
+
+    def __post_init__(self) -> None:
+        given = [each for each in (self.stop, self.take_profit, self.trail, self.trail_percent) if each is not None]
+        if not given or not all(each.is_finite() and each > 0 for each in given):
+            raise ValueError("exits need a stop, a profit or a trail, each above 0")
+        if self.trail is not None and self.trail_percent is not None:
+            raise ValueError("a trail is in dollars or in percent, not in both")
+
+
+Style: TypeAlias = Sweep | Patient | Sliced | Participate | Protect
 
 
 def style_name(style: Style) -> str:
@@ -97,6 +137,8 @@ def style_name(style: Style) -> str:
             return f"VWAP, {len(profile)} slices" if profile else f"TWAP, {slices} slices"
         case Participate(rate, _):
             return f"{(rate * 100).normalize():f} % of volume"
+        case Protect():
+            return "exits"
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -124,7 +166,10 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Child(msgspec.Struct, frozen=True):
-    """One order at the broker. It is `settled` when it has ended and was read again since, or was refused."""
+    """One order at the broker. It is `settled` when it has ended and was read again since, or was refused.
+
+    `stop` is the price that elects it, of a stop order.
+    """
 
     number: int
     qty: Decimal
@@ -135,6 +180,7 @@ class Child(msgspec.Struct, frozen=True):
     ended: bool = False
     settled: bool = False
     refused: bool = False
+    stop: Decimal | None = None
 
     @property
     def taken(self) -> Decimal:
@@ -233,15 +279,37 @@ class Stop(msgspec.Struct, frozen=True):
     reason: str
 
 
-Event: TypeAlias = Tick | QuoteSeen | VolumeSeen | ChildChanged | ChildRead | ChildRefused | Stop
+class Held(msgspec.Struct, frozen=True):
+    """What exits protect: `bought` in all, of which `outside` has left by other orders; `over`: no more will come.
+
+    `over` is said when the entry has ended and was read again since.
+    """
+
+    bought: Decimal
+    outside: Decimal = ZERO
+    over: bool = False
+
+
+class Halted(msgspec.Struct, frozen=True):
+    """Whether trading is halted: what rests stays then, and nothing is sent."""
+
+    on: bool
+
+
+Event: TypeAlias = Tick | QuoteSeen | VolumeSeen | ChildChanged | ChildRead | ChildRefused | Stop | Held | Halted
 
 
 class SubmitChild(msgspec.Struct, frozen=True):
-    """Send an order: a limit order at `limit`, a market order when it is None."""
+    """Send an order: a limit order at `limit`, a market order when it is None; with a `stop` it waits for that.
+
+    `extended` says that it may trade outside the core session.
+    """
 
     number: int
     qty: Decimal
     limit: Decimal | None
+    stop: Decimal | None = None
+    extended: bool = False
 
 
 class CancelChild(msgspec.Struct, frozen=True):
@@ -273,4 +341,20 @@ class Done(msgspec.Struct, frozen=True):
     reason: str
 
 
-Action: TypeAlias = SubmitChild | CancelChild | ReadChild | AskQuote | WakeAt | Done
+class CancelEntry(msgspec.Struct, frozen=True):
+    """Ask the broker to cancel the entry: exits cannot be sent while an order of the other side may meet them."""
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """Write down the best price that a trail has followed so far, so that a restart goes on from there."""
+
+    price: Decimal
+
+
+class Alarm(msgspec.Struct, frozen=True):
+    """Tell a person."""
+
+    text: str
+
+
+Action: TypeAlias = SubmitChild | CancelChild | ReadChild | AskQuote | WakeAt | Done | CancelEntry | Reached | Alarm

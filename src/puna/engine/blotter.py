@@ -31,6 +31,7 @@ from puna.engine.entries import (
     Opening,
     ParentBegun,
     ParentEnded,
+    ParentReached,
     ParentStopped,
     Reconciled,
     Refusal,
@@ -66,6 +67,7 @@ class ParentOrder(msgspec.Struct):
 
     begun: ParentBegun
     stopped: str = ""
+    reached: Decimal | None = None
     ended: ParentEnded | None = None
 
 
@@ -158,7 +160,7 @@ class Blotter:
                 self.refusals.append(entry)
             case CancelAsked():
                 self.cancels.add(entry.client_order_id)
-            case ParentBegun() | ParentStopped() | ParentEnded():
+            case ParentBegun() | ParentStopped() | ParentReached() | ParentEnded():
                 self._parent(entry)
             case StateChange() | Locked() | Tallied():
                 self._restrict(entry)
@@ -169,12 +171,14 @@ class Blotter:
             case Reconciled():
                 self.broker_ts = entry.broker_ts
 
-    def _parent(self, entry: ParentBegun | ParentStopped | ParentEnded) -> None:
+    def _parent(self, entry: ParentBegun | ParentStopped | ParentReached | ParentEnded) -> None:
         if isinstance(entry, ParentBegun):
             self.parents[entry.parent_id] = ParentOrder(entry)
         elif (known := self.parents.get(entry.parent_id)) is not None:
             if isinstance(entry, ParentStopped):
                 known.stopped = entry.reason
+            elif isinstance(entry, ParentReached):
+                known.reached = entry.price
             else:
                 known.ended = entry
 

@@ -50,6 +50,7 @@ class StrategyDesk:
         self.on_order: Callable[[str], None] = lambda _: None
         self.parents = Parents(gateway, feed=feed)
         self.parents.on_done = self._tell_done
+        self.parents.position = self.position
         self._coverage = Coverage(gateway)
         self._watched: set[str] = set()
         self._aggregates: dict[tuple[str, str], Aggregate] = {}
@@ -98,6 +99,11 @@ class StrategyDesk:
 
     def cancel(self, client_order_id: str, because: str) -> bool:
         return self._gateway.cancel(client_order_id, because)
+
+    def guard(self, strategy: str, parent: Parent, because: str, entry: OrderIntent | None = None) -> str | None:
+        if entry is not None and self._refused(entry):
+            return None
+        return self.parents.begin(strategy, parent, because, entry)
 
     def work(self, strategy: str, parent: Parent, because: str) -> str:
         return self.parents.begin(strategy, parent, because)
@@ -229,7 +235,7 @@ class StrategyDesk:
         for each in list(self.strategies.values()):
             self._call(each, each.on_stop)
             self._leave(each, over=over)
-        self._ended = True
+        self._ended = self.parents.over = True
 
     # Inside.
 

@@ -31,6 +31,7 @@ __all__ = [
     "Opening",
     "ParentBegun",
     "ParentEnded",
+    "ParentReached",
     "ParentStopped",
     "Reconciled",
     "Refusal",
@@ -191,6 +192,17 @@ class ParentStopped(_Entry, frozen=True, kw_only=True, tag="parent_stop"):
         return self.parent_id
 
 
+class ParentReached(_Entry, frozen=True, kw_only=True, tag="parent_reached"):
+    """The best price that the trail of exits has followed so far."""
+
+    parent_id: str
+    price: Decimal
+
+    @property
+    def key(self) -> str:
+        return self.parent_id
+
+
 class ParentEnded(_Entry, frozen=True, kw_only=True, tag="parent_end"):
     """Nothing of a parent works any more. `mid` is the middle of the market then, for what was left undone."""
 
@@ -274,6 +286,7 @@ Entry: TypeAlias = (
     | CancelAsked
     | ParentBegun
     | ParentStopped
+    | ParentReached
     | ParentEnded
     | StateChange
     | Locked

@@ -47,6 +47,7 @@ from puna.engine.entries import (
     Opening,
     ParentBegun,
     ParentEnded,
+    ParentReached,
     ParentStopped,
     Refusal,
     StateChange,
@@ -291,7 +292,7 @@ class Gateway:
         self.line.put(Rank.ORDER, lambda: self._send(decision, entry))
         return None
 
-    def enlist(self, entry: ParentBegun | ParentStopped | ParentEnded) -> None:
+    def enlist(self, entry: ParentBegun | ParentStopped | ParentReached | ParentEnded) -> None:
         """Writes down what is about a parent order, before any of its children that are submitted from now on."""
 
         async def write() -> None:

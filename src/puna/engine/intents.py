@@ -9,10 +9,11 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from puna.core.margin import OptionPosition, Right
-from puna.core.parent import Parent, Participate, Patient, Sliced, Style, Sweep
+from puna.core.parent import Parent, Participate, Patient, Protect, Sliced, Style, Sweep
 from puna.core.pricing import Touch, Urgency
-from puna.core.symbols import Option, lot, parse, tick
+from puna.core.symbols import Option, asset_class, lot, parse, tick
 from puna.core.types import (
+    AssetClass,
     Leg,
     OrderClass,
     OrderIntent,
@@ -24,12 +25,25 @@ from puna.core.types import (
     exact,
 )
 
-__all__ = ["Amount", "amount", "cap_for", "exits", "option_position", "package", "parent", "single", "style_of"]
+__all__ = [
+    "Amount",
+    "amount",
+    "cap_for",
+    "exits",
+    "guard",
+    "holdable",
+    "option_position",
+    "package",
+    "parent",
+    "single",
+    "style_of",
+]
 
 Amount = Decimal | int | str | float
 """Money or a quantity; a float means the decimal that it prints as."""
 
 SECOND = 1_000_000_000
+FOREVER = 2**63 - 1
 SLACK = Decimal("1.05")  # how much more than by the quote money may buy, for what is reserved
 
 
@@ -92,6 +106,55 @@ def exits(
         stop_loss=_stop_loss(stop_loss),
         **base,
     )
+
+
+def guard(
+    base: dict[str, Any],
+    *,
+    qty: Decimal,
+    held: Decimal = Decimal(0),
+    entry: str = "",
+    take_profit: Amount | None,
+    stop_loss: Amount | tuple[Amount, Amount] | None,
+    trail: Amount | None,
+    trail_percent: Amount | None,
+) -> Parent:
+    """Exits that are watched here, as a parent order on the closing side; `base` is that of what closes.
+
+    Raises:
+        ValueError: no exit, both trails, a stop with a limit, or a profit that lies beyond the stop.
+    """
+    if isinstance(stop_loss, tuple):
+        raise ValueError("exits that are watched here close at the market: give the stop alone")  # noqa: TRY004
+    gain, stop = _maybe(take_profit), _maybe(stop_loss)
+    side, symbol = base["side"], base["symbol"]
+    if gain is not None and stop is not None and (gain - stop) * side.sign >= 0:
+        raise ValueError("the profit must lie on the profitable side of the stop")
+    style = Protect(
+        held=held,
+        entry=entry,
+        stop=stop,
+        take_profit=gain,
+        trail=_maybe(trail),
+        trail_percent=_maybe(trail_percent),
+        extended=base["extended_hours"],
+    )
+    fractional = asset_class(symbol) is AssetClass.US_EQUITY and qty != qty.to_integral_value()
+    return Parent(
+        symbol=symbol,
+        side=side,
+        qty=qty,
+        style=style,
+        start=base["ts"],
+        end=FOREVER,
+        tick=tick(symbol, stop or gain or Decimal(1)),
+        lot=Decimal("0.000000001") if fractional else lot(symbol),
+    )
+
+
+def holdable(symbol: str, qty: Decimal, *, extended: bool) -> bool:
+    """Whether the broker takes exits beside an order: whole shares in the core session (facts.md 5.2, 5.3)."""
+    return asset_class(symbol) is AssetClass.US_EQUITY and qty == qty.to_integral_value() and not extended
 
 
 def package(base: dict[str, Any], legs: Sequence[Leg], qty: Amount, limit: Amount | None) -> OrderIntent:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+from puna.core import exits
 from puna.core.execution import (
     Action,
     AskQuote,
@@ -34,10 +35,13 @@ from puna.core.execution import (
     resumed,
     step,
 )
+from puna.core.exits import ExitState
 from puna.core.orders import Order, Status
-from puna.core.types import ZERO, Bar, Fill, OrderClass, OrderIntent, OrderType, Quote, TimeInForce, exact
+from puna.core.parent import Alarm, CancelEntry, Halted, Held, Protect, Reached
+from puna.core.symbols import asset_class, is_symbol
+from puna.core.types import ZERO, AssetClass, Bar, Fill, OrderClass, OrderIntent, OrderType, Quote, TimeInForce, exact
 from puna.engine.blotter import Change
-from puna.engine.entries import ParentBegun, ParentEnded, ParentStopped
+from puna.engine.entries import ParentBegun, ParentEnded, ParentReached, ParentStopped
 from puna.engine.gateway import Gateway
 from puna.engine.quotes import latest_quotes
 from puna.errors import PunaError
@@ -61,12 +65,13 @@ class Working:
 
     def __init__(self, begun: ParentBegun, state: State | None = None, children: Sequence[str] = ()) -> None:
         self.begun = begun
-        self.state = state or State()
+        self.state = state or (ExitState() if isinstance(begun.parent.style, Protect) else State())
         self.children = list(children)
         self.events: deque[Event] = deque()
         self.busy = False
         self.wake = 0
         self.own: dict[int, Decimal] = {}
+        self.entry_asked = self.entry_read = False
 
     @property
     def id(self) -> str:
@@ -91,20 +96,25 @@ class Parents:
 
     Attributes:
         on_done: hears of each that has ended.
+        position: what a strategy holds of a symbol; exits close no more.
+        over: the run is ending; exits are left as they are, for the next one to take up.
     """
 
     def __init__(self, gateway: Gateway, *, feed: str | None = None) -> None:
         self.on_done: Callable[[ParentBegun, ParentEnded], None] = lambda *_: None
+        self.position: Callable[[str, str], Decimal] = gateway.blotter.sleeve
+        self.over = False
         self._gateway = gateway
         self._feed_name = feed
         self._live: dict[str, Working] = {}
+        self._ended: dict[str, ParentBegun] = {}
         self._taken_up: list[tuple[str, tuple[Action, ...], str]] = []
 
     def __iter__(self) -> Iterator[Working]:
         return iter(self._live.values())
 
-    def begin(self, strategy: str, parent: Parent, because: str = "") -> str:
-        """Starts to work a parent; gives its id."""
+    def begin(self, strategy: str, parent: Parent, because: str = "", entry: OrderIntent | None = None) -> str:
+        """Starts to work a parent; gives its id. Exits are durable before the `entry` that they protect leaves."""
         gateway = self._gateway
         begun = ParentBegun(
             ts=gateway.clock.now(),
@@ -116,6 +126,9 @@ class Parents:
         )
         gateway.enlist(begun)
         working = self._live[begun.parent_id] = Working(begun)
+        if entry is not None:
+            gateway.submit(entry)
+        self._tell_held(strategy, parent.symbol)
         for symbol in parent.symbols:
             if (quote := gateway.market.quotes.get(symbol)) is not None:
                 self._feed(working, QuoteSeen(quote, quote.ts_init))
@@ -134,8 +147,10 @@ class Parents:
         return True
 
     def stop_all(self, reason: str, strategy: str | None = None) -> None:
-        """Lets all of a strategy, or of everybody, end."""
+        """Lets all of a strategy, or of everybody, end. Exits go on: whoever fails or leaves stays protected."""
         for working in list(self._live.values()):
+            if isinstance(working.state, ExitState):
+                continue
             if strategy is None or working.begun.strategy == strategy:
                 self.stop(working.id, reason)
 
@@ -143,11 +158,13 @@ class Parents:
         """After a restart: every parent that the journal does not know the end of. `go_on` sets them to work."""
         blotter = self._gateway.blotter
         for known in blotter.parents.values():
-            key = known.begun.parent_id
+            key, style = known.begun.parent_id, known.begun.parent.style
+            if known.ended is not None and isinstance(style, Protect) and style.entry and not known.stopped:
+                self._ended[style.entry] = known.begun
             if known.ended is None and key not in self._live:
                 names = list(blotter.children[key])
                 children = [_child(number, blotter.orders[name]) for number, name in enumerate(names)]
-                state, actions = resumed(known.begun.parent, children)
+                state, actions = _resumed(known.begun.parent, children, known.reached)
                 self._live[key] = Working(known.begun, state, names)
                 self._taken_up.append((key, actions, known.stopped))
 
@@ -157,6 +174,7 @@ class Parents:
         for key, actions, stopped in taken_up:
             working = self._live[key]
             self._do_all(working, actions)
+            self._tell_held(working.begun.strategy, working.parent.symbol)
             for symbol in working.parent.symbols:
                 if (quote := self._gateway.market.quotes.get(symbol)) is not None:
                     self._feed(working, QuoteSeen(quote, quote.ts_init))
@@ -181,6 +199,8 @@ class Parents:
     def hear(self, change: Change) -> None:
         """A child changed; durable and booked."""
         intent = change.order.intent
+        self._hear_entry(change.order)
+        self._tell_held(intent.strategy, intent.symbol)
         working = self._live.get(intent.parent or "")
         if working is None or intent.leg_of is not None:
             return
@@ -194,6 +214,7 @@ class Parents:
 
     def hear_refusal(self, intent: OrderIntent, code: str, reason: str) -> None:
         """A child was not sent. What passes by itself does not count against its parent."""
+        self._tell_held(intent.strategy, intent.symbol)
         working = self._live.get(intent.parent or "")
         if working is not None:
             passing = code in _PASSING and not self._gateway.halted
@@ -216,6 +237,13 @@ class Parents:
 
     def _step(self, working: Working, event: Event) -> None:
         now = self._gateway.clock.now()
+        if isinstance(working.state, ExitState):
+            still = self.over or bool(self._gateway.halted)
+            before = (Halted(still),) if still is not working.state.halted else ()
+            for each in (*before, event):
+                working.state, actions = exits.step(working.parent, working.state, each, now)
+                self._do_all(working, actions)
+            return
         if self._gateway.halted and not working.state.stopped:
             working.state, actions = step(working.parent, working.state, Stop("trading is halted"), now)
             self._do_all(working, actions)
@@ -240,6 +268,19 @@ class Parents:
                 self._wake(working, ts)
             case Done(filled, reason):
                 self._end(working, filled, reason)
+            case CancelEntry() | Reached() | Alarm():
+                self._do_exit(working, action)
+
+    def _do_exit(self, working: Working, action: CancelEntry | Reached | Alarm) -> None:
+        """What only exits ask for."""
+        gateway = self._gateway
+        match action:
+            case CancelEntry():
+                gateway.cancel(_entry(working), "an exit of what it has filled is due")
+            case Reached(price):
+                gateway.enlist(ParentReached(ts=gateway.clock.now(), parent_id=working.id, price=price))
+            case Alarm(text):
+                gateway.note("E302", f"{working.parent.symbol}, {working.id}: {text}")
 
     def _submit(self, working: Working, action: SubmitChild) -> None:
         gateway, parent = self._gateway, working.parent
@@ -252,10 +293,12 @@ class Parents:
             symbol=parent.symbol,
             side=parent.side,
             qty=action.qty,
-            type=OrderType.MARKET if action.limit is None else OrderType.LIMIT,
-            time_in_force=TimeInForce.DAY,
+            type=_type(action),
+            time_in_force=_time_in_force(parent.symbol, action),
             ts=gateway.clock.now(),
             limit_price=action.limit,
+            stop_price=action.stop,
+            extended_hours=action.extended,
             order_class=OrderClass.MLEG if parent.legs else OrderClass.SIMPLE,
             legs=parent.legs,
             parent=working.id,
@@ -269,6 +312,8 @@ class Parents:
             ts=now, parent_id=working.id, filled=filled, reason=reason, mid=self._middle(working.parent)
         )
         self._live.pop(working.id, None)
+        if isinstance(working.state, ExitState) and not working.state.stopped and _entry(working):
+            self._ended[_entry(working)] = working.begun
         self._gateway.enlist(ended)
         self.on_done(working.begun, ended)
 
@@ -309,12 +354,92 @@ class Parents:
                 if working.id in self._live:
                     self._feed(working, QuoteSeen(gateway.market.quotes[quote.symbol]))
 
+    # What exits protect.
+
+    def _tell_held(self, strategy: str, symbol: str) -> None:
+        """Tells the exits of a strategy's position how much of it each protects: together never more than is held."""
+        mine = [each for each in self._live.values() if _protects(each, strategy, symbol)]
+        if not mine:
+            return
+        left = max(ZERO, -mine[0].parent.side.sign * self.position(strategy, symbol))
+        orders = self._gateway.blotter.orders
+        for working in mine:
+            sold = sum((orders[key].filled_qty for key in working.children if key in orders), ZERO)
+            entry = self._gateway.order(_entry(working))
+            bought = _style(working).held + (entry.filled_qty if entry else ZERO)
+            own = bought - sold
+            granted = max(ZERO, min(own, left))
+            left -= granted
+            whole = entry is None or (entry.filled_qty >= entry.intent.qty and entry.is_terminal)
+            over = whole or working.entry_read or (entry is not None and entry.is_terminal and not entry.seen)
+            self._feed(working, Held(bought, own - granted, over))
+            if entry is not None and entry.is_terminal and not over and not working.entry_asked:
+                working.entry_asked = True
+                self._spawn(self._read_entry(working), f"read the entry of {working.id}")
+
+    async def _read_entry(self, working: Working) -> None:
+        """Reads an entry that has ended again: a fill may have come after the cancel."""
+        gateway, key = self._gateway, _entry(working)
+        while not await gateway.outbound.query(key):
+            await gateway.clock.backoff(RETRY_SECONDS)
+        async with gateway.lock:
+            working.entry_read = True
+            self._tell_held(working.begun.strategy, working.parent.symbol)
+
+    def _hear_entry(self, order: Order) -> None:
+        """An entry that was filled after its exits had ended gets them back."""
+        if not order.filled_qty or order.client_order_id not in self._ended:
+            return
+        begun = self._ended.pop(order.client_order_id)
+        known = self._gateway.blotter
+        names = list(known.children[begun.parent_id])
+        children = [_child(number, known.orders[name]) for number, name in enumerate(names)]
+        state, actions = exits.resumed(begun.parent, children, known.parents[begun.parent_id].reached)
+        self._gateway.enlist(begun)
+        working = self._live[begun.parent_id] = Working(begun, state, names)
+        working.entry_read = True
+        self._do_all(working, actions)
+
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._gateway.tasks.spawn(work, name)
 
     def _middle(self, parent: Parent) -> float | None:
         sides = market(parent, self._gateway.market.quotes)
         return None if sides is None else float(sides.mid)
+
+
+def _resumed(parent: Parent, children: Sequence[Child], reached: Decimal | None) -> tuple[State, tuple[Action, ...]]:
+    if isinstance(parent.style, Protect):
+        return exits.resumed(parent, children, reached)
+    return resumed(parent, children)
+
+
+def _style(working: Working) -> Protect:
+    style = working.parent.style
+    assert isinstance(style, Protect)  # noqa: S101 - only exits are asked
+    return style
+
+
+def _entry(working: Working) -> str:
+    return _style(working).entry
+
+
+def _protects(working: Working, strategy: str, symbol: str) -> bool:
+    mine = working.begun.strategy == strategy and working.parent.symbol == symbol
+    return mine and isinstance(working.parent.style, Protect)
+
+
+def _type(action: SubmitChild) -> OrderType:
+    if action.stop is not None:
+        return OrderType.STOP if action.limit is None else OrderType.STOP_LIMIT
+    return OrderType.MARKET if action.limit is None else OrderType.LIMIT
+
+
+def _time_in_force(symbol: str, action: SubmitChild) -> TimeInForce:
+    """Coins know no day; a safety net outlives the day where the broker lets it: whole quantities."""
+    coin = is_symbol(symbol) and asset_class(symbol) is AssetClass.CRYPTO
+    net = action.stop is not None and action.qty == action.qty.to_integral_value()
+    return TimeInForce.GTC if coin or net else TimeInForce.DAY
 
 
 def _child(number: int, order: Order) -> Child:
@@ -329,6 +454,7 @@ def _child(number: int, order: Order) -> Child:
         ended=order.is_terminal,
         settled=never,
         refused=never,
+        stop=order.intent.stop_price,
     )
 
 

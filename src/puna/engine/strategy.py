@@ -63,6 +63,9 @@ class Desk(Protocol):
     def work(self, strategy: str, parent: Parent, because: str) -> str:
         """Works a parent order, and gives its id."""
 
+    def guard(self, strategy: str, parent: Parent, because: str, entry: OrderIntent | None = None) -> str | None:
+        """Lets exits be watched, of what is held, or of what an entry fills that is handed in with them."""
+
     def stop_work(self, parent_id: str, because: str) -> bool:
         """Lets a parent order end."""
 
@@ -211,6 +214,8 @@ class Strategy:
         trail_percent: Amount | None = None,
         take_profit: Amount | None = None,
         stop_loss: Amount | tuple[Amount, Amount] | None = None,
+        trail_loss: Amount | None = None,
+        trail_loss_percent: Amount | None = None,
         tif: str = "day",
         extended_hours: bool = False,
         because: str = "",
@@ -218,11 +223,14 @@ class Strategy:
         """Buys at market, or with a limit, a stop, both, or a trail; gives the client_order_id.
 
         With `take_profit` (a limit price) and `stop_loss` (a stop price, or a stop and a limit price) it is a bracket,
-        with one of them an OTO order: the exits rest at the broker. `notional` is money instead of a quantity.
+        with one of them an OTO order: the exits rest at the broker. Where it takes none (fractions, coins, money,
+        extended hours), or with `trail_loss`, a stop that follows the price at a distance, they are watched here, with
+        a stop at the broker behind them. `notional` is money instead of a quantity.
         """
         return self._single(
             Side.BUY, symbol, qty, notional=notional, limit=limit, stop=stop, trail=trail, trail_percent=trail_percent,
-            take_profit=take_profit, stop_loss=stop_loss, tif=tif, extended=extended_hours, because=because,
+            take_profit=take_profit, stop_loss=stop_loss, trail_loss=trail_loss, trail_loss_percent=trail_loss_percent,
+            tif=tif, extended=extended_hours, because=because,
         )  # fmt: skip
 
     def sell(
@@ -237,6 +245,8 @@ class Strategy:
         trail_percent: Amount | None = None,
         take_profit: Amount | None = None,
         stop_loss: Amount | tuple[Amount, Amount] | None = None,
+        trail_loss: Amount | None = None,
+        trail_loss_percent: Amount | None = None,
         tif: str = "day",
         extended_hours: bool = False,
         because: str = "",
@@ -247,24 +257,44 @@ class Strategy:
         """
         return self._single(
             Side.SELL, symbol, qty, notional=notional, limit=limit, stop=stop, trail=trail, trail_percent=trail_percent,
-            take_profit=take_profit, stop_loss=stop_loss, tif=tif, extended=extended_hours, because=because,
+            take_profit=take_profit, stop_loss=stop_loss, trail_loss=trail_loss, trail_loss_percent=trail_loss_percent,
+            tif=tif, extended=extended_hours, because=because,
         )  # fmt: skip
 
     def protect(
         self,
         symbol: str,
         *,
-        take_profit: Amount,
-        stop_loss: Amount | tuple[Amount, Amount],
+        take_profit: Amount | None = None,
+        stop_loss: Amount | tuple[Amount, Amount] | None = None,
+        trail: Amount | None = None,
+        trail_percent: Amount | None = None,
         tif: str = "day",
+        extended_hours: bool = False,
         because: str = "",
     ) -> str | None:
-        """Two exits for what this strategy holds, of which one ends the other (OCO); None when it holds nothing."""
+        """Exits for what this strategy holds, of which one ends the others; None when it holds nothing.
+
+        A profit and a stop of whole shares are an OCO order at the broker. Anything else (one of the two alone, a
+        trail, fractions, coins, extended hours) is watched here, and the id is that of a parent order: `stop_work`
+        takes the protection away.
+
+        Raises:
+            ValueError: no exit, both trails, or prices that contradict each other.
+        """
         held = self.position(symbol)
         if not held:
             return None
-        base = self._base(symbol, Side.SELL if held > 0 else Side.BUY, tif, because)
-        return self._desk.submit(intents.exits(base, qty=abs(held), take_profit=take_profit, stop_loss=stop_loss))
+        side = Side.SELL if held > 0 else Side.BUY
+        base = self._base(symbol, side, tif, because, extended=extended_hours)
+        plain = trail is None and trail_percent is None and intents.holdable(symbol, held, extended=extended_hours)
+        if plain and take_profit is not None and stop_loss is not None:
+            return self._desk.submit(intents.exits(base, qty=abs(held), take_profit=take_profit, stop_loss=stop_loss))
+        made = intents.guard(
+            base, qty=abs(held), held=abs(held), take_profit=take_profit, stop_loss=stop_loss, trail=trail,
+            trail_percent=trail_percent,
+        )  # fmt: skip
+        return self._desk.guard(self.name, made, because)
 
     def spread(
         self,
@@ -473,7 +503,22 @@ class Strategy:
 
     def _single(self, side: Side, symbol: str, qty: Amount | None, **terms: Any) -> str:
         base = self._base(symbol, side, terms.pop("tif"), terms.pop("because"), extended=terms.pop("extended"))
-        return self._desk.submit(intents.single(base, qty=qty, quote=self.quote(symbol), **terms))
+        trails = {"trail": terms.pop("trail_loss"), "trail_percent": terms.pop("trail_loss_percent")}
+        quote = self.quote(symbol)
+        plain = {**terms, "take_profit": None, "stop_loss": None}
+        exits = (terms["take_profit"], terms["stop_loss"], *trails.values())
+        if all(each is None for each in exits):
+            return self._desk.submit(intents.single(base, qty=qty, quote=quote, **terms))
+        entry = intents.single(base, qty=qty, quote=quote, **plain)
+        broker = entry.notional is None and intents.holdable(symbol, entry.qty, extended=entry.extended_hours)
+        if broker and all(each is None for each in trails.values()):
+            return self._desk.submit(intents.single(base, qty=qty, quote=quote, **terms))
+        made = intents.guard(
+            {**base, "side": side.opposite}, qty=entry.qty, entry=entry.client_order_id,
+            take_profit=terms["take_profit"], stop_loss=terms["stop_loss"], **trails,
+        )  # fmt: skip
+        self._desk.guard(self.name, made, entry.because, entry)
+        return entry.client_order_id
 
     def _base(self, symbol: str, side: Side, tif: str, because: str, *, extended: bool = False) -> dict[str, Any]:
         """What every intent has."""
