@@ -170,6 +170,14 @@ async def test_gaps_are_told_apart(exchange: ExchangeThread, tmp_path: Path) -> 
     ]
 
 
+async def test_a_day_of_which_the_broker_has_nothing_is_no_halt(alpaca: AsyncAlpaca, tmp_path: Path) -> None:
+    """Minutes reach back only so far: what lies before is called no data."""
+    store = Store(tmp_path)
+    await download(alpaca, store, [MINUTES], date(2005, 2, 3), date(2005, 2, 3))
+    (gap,) = [await explain_gap(alpaca, gap) for gap in holes(store, MINUTES)]
+    assert (gap.why, gap.bars) == ("no data", 390)
+
+
 async def test_closed_days_and_days_never_asked_for(alpaca: AsyncAlpaca, tmp_path: Path) -> None:
     """Without asking anyone: the calendar and the metadata know."""
     store = Store(tmp_path)

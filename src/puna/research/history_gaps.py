@@ -5,6 +5,7 @@ broker is asked again for bars, trades and quotes of just that stretch, and its 
 
 - it has bars there: they are **missing** in the store, and `--again` brings them;
 - trades or quotes and no bar: **no eligible trade** (conditions of a trade may keep it out of bars);
+- nothing at all of a whole day: **no data** (the feed does not reach back so far, or the stock was not listed);
 - a stock with neither for five minutes or more, the least that a volatility halt lasts: a **halt**, by that evidence.
   Alpaca keeps no history of trading statuses, so nothing can prove it.
 """
@@ -26,6 +27,7 @@ from puna.research.series import Series
 __all__ = ["Gap", "explain_gap", "holes"]
 
 MINUTE = 60_000_000_000
+DAY = timedelta(days=1)
 LEAST_HALT = 5 * MINUTE  # a volatility halt lasts five minutes or more (LULD plan, VII)
 
 
@@ -90,8 +92,18 @@ async def _reason(ask: Asks, series: Series, start: int, end: int) -> tuple[str,
     option = series.asset_class is AssetClass.US_OPTION  # there is no history of their quotes
     if not option and await _first(ask, Series("quotes", series.symbol, "", series.feed), start, end - 1, 1):
         return "no eligible trade", "quotes, and no trade"
+    if not option and _whole_day(series, start, end):
+        return "no data", "the broker has nothing of that day"
     halt = series.asset_class is AssetClass.US_EQUITY and end - start >= LEAST_HALT
     return "halt" if halt else "no eligible trade", "no trade" if option else "neither trades nor quotes"
+
+
+def _whole_day(series: Series, start: int, end: int) -> bool:
+    """Whether no bar of the day in which the stretch begins lies outside it."""
+    on = series.day_of(start)
+    trading = None if series.asset_class is AssetClass.CRYPTO else sessions.day(on)
+    first, last = (trading.open, trading.close) if trading else (series.begins(on), series.begins(on + DAY))
+    return start <= first and last <= end
 
 
 def _gap(series: Series, run: list[tuple[int, int, str]]) -> Gap:
@@ -110,7 +122,7 @@ def _grid(series: Series, first: date, last: date, covered: set[date]) -> Iterat
     """Every bar that could be, with start and end; a whole day, with why, where there can be none."""
     crypto = series.asset_class is AssetClass.CRYPTO
     for on in _days(first, last):
-        begin, following = series.begins(on), series.begins(on + timedelta(days=1))
+        begin, following = series.begins(on), series.begins(on + DAY)
         trading = None if crypto else sessions.day(on)
         if not crypto and trading is None:
             yield begin, following, "closed"
