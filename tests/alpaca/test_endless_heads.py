@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from rawserver import serving
 
 from puna.alpaca.events import get_activity_events
 from puna.alpaca.feed import EventFeed
@@ -26,20 +27,13 @@ async def endless() -> AsyncIterator[tuple[Endpoints, list[int]]]:
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sent.append(0)
         writer.write(b"HTTP/1.1 200 OK\r\n")
-        try:
-            for number in range(FIELDS // 1_000):
-                writer.write(b"".join(b"X-%d: y\r\n" % (number * 1_000 + each) for each in range(1_000)))
-                await writer.drain()
-                sent[-1] += 1_000
-        except OSError:
-            pass
-        finally:
-            writer.close()
+        for number in range(FIELDS // 1_000):
+            writer.write(b"".join(b"X-%d: y\r\n" % (number * 1_000 + each) for each in range(1_000)))
+            await writer.drain()
+            sent[-1] += 1_000
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    yield Endpoints.at(f"http://127.0.0.1:{port}"), sent
-    server.close()
+    async with serving(serve) as port:
+        yield Endpoints.at(f"http://127.0.0.1:{port}"), sent
 
 
 async def test_a_call_gives_up_soon(endless: tuple[Endpoints, list[int]], credentials: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from rawserver import serving
 
 from puna.alpaca import transport
 from puna.alpaca.hosts import Credentials, Endpoints
@@ -412,11 +413,12 @@ async def test_what_comes_unasked_ends_a_kept_connection(credentials: Credential
             seen.append(head)
             writer.write(reply % (len(ACCOUNT), ACCOUNT) + evil)
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        async with AsyncAlpaca(credentials, Endpoints.at(f"http://127.0.0.1:{port}"), retries=QUICK) as alpaca:
-            for _ in range(3):
-                assert (await alpaca(get_account())).status == "ACTIVE"
+    async with (
+        serving(serve) as port,
+        AsyncAlpaca(credentials, Endpoints.at(f"http://127.0.0.1:{port}"), retries=QUICK) as alpaca,
+    ):
+        for _ in range(3):
+            assert (await alpaca(get_account())).status == "ACTIVE"
     assert len(seen) == 3
 
 
@@ -430,11 +432,12 @@ async def test_informational_answers_are_passed_over(credentials: Credentials) -
             await asyncio.sleep(0.01)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(ACCOUNT), ACCOUNT))
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        async with AsyncAlpaca(credentials, Endpoints.at(f"http://127.0.0.1:{port}"), retries=QUICK) as alpaca:
-            for _ in range(3):
-                assert (await alpaca(get_account())).status == "ACTIVE"
+    async with (
+        serving(serve) as port,
+        AsyncAlpaca(credentials, Endpoints.at(f"http://127.0.0.1:{port}"), retries=QUICK) as alpaca,
+    ):
+        for _ in range(3):
+            assert (await alpaca(get_account())).status == "ACTIVE"
 
 
 @pytest.mark.parametrize("target", ["/v2/orders HTTP/1.1\r\nX: y", "/a b", "v2/orders", "", "/\x00", "/\u00e9"])

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+from rawserver import serving
+
 __all__ = ["Proxy"]
 
 
@@ -17,11 +19,8 @@ class Proxy:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        try:
-            yield f"http://user:word@127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        finally:
-            server.close()
+        async with serving(self._serve) as port:
+            yield f"http://user:word@127.0.0.1:{port}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -30,7 +29,6 @@ class Proxy:
         if not self._open:
             writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
             await writer.drain()
-            writer.close()
             return
         place = urlsplit(target if method != b"CONNECT" else b"//" + target)
         there, back = await asyncio.open_connection((place.hostname or b"").decode(), place.port)
@@ -38,7 +36,10 @@ class Proxy:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
             back.write(head)
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        try:
+            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        finally:
+            back.close()
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -47,6 +47,12 @@ class Drift:
                 self.seen[name] += 1
                 self.samples.setdefault(name, body[:2_000])
 
+    def forget(self) -> None:
+        """Begins anew."""
+        self.seen.clear()
+        self.samples.clear()
+        self._read.clear()
+
     def lines(self) -> list[str]:
         """One line for each, for people."""
         return [

@@ -6,6 +6,7 @@ may be added with a default, and readers ignore what they do not know; anything 
 readers refuse politely. The JSON Schema of all this is docs/bus.schema.json.
 """
 
+from inspect import cleandoc
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -423,9 +424,22 @@ def kinds() -> dict[str, type[msgspec.Struct]]:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a frame's body: a list of messages."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"Puna bus messages, schema {SCHEMA}",
-        "description": "The body of a frame: the messages of its batch. See docs/bus.md for the header before it.",
-        **msgspec.json.schema(list[Message]),
-    }
+    schema: dict[str, Any] = _unindented(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": f"Puna bus messages, schema {SCHEMA}",
+            "description": "The body of a frame: the messages of its batch. See docs/bus.md for the header before it.",
+            **msgspec.json.schema(list[Message]),
+        }
+    )
+    return schema
+
+
+def _unindented(schema: Any) -> Any:
+    """The same, with docstrings as Python 3.13 keeps them: older ones keep the indentation of the source."""
+    if isinstance(schema, dict):
+        return {
+            name: cleandoc(each) if name == "description" and isinstance(each, str) else _unindented(each)
+            for name, each in schema.items()
+        }
+    return [_unindented(each) for each in schema] if isinstance(schema, list) else schema
