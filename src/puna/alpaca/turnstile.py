@@ -43,6 +43,11 @@ class Turnstile:
         """How many orders may go now; -1 when there is no limit."""
         return self.budget.remaining(self._clock.now())
 
+    def pause(self, lane: Lane) -> float:
+        """Seconds until a request of this lane may go, as far as the budget goes; nothing is counted."""
+        now = self._clock.now()
+        return self.budget.wait(lane, now) / NANOS if self._clock.moving else 0.0
+
     async def enter(self, lane: Lane) -> None:
         """Returns when a request of this lane may go, and counts it."""
         if self._queue or self._budgeted(lane):

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from puna import __version__
 from puna.alpaca.http import AsyncAlpaca
+from puna.alpaca.request import Lane
 from puna.alpaca.trading import get_account
 from puna.core.decimals import plain
 from puna.core.lineage import lineage
@@ -122,7 +123,7 @@ class Gateway:
         self.watch: Callable[[int, Entry, Change | None], None] = lambda *_: None
         self.sight: Callable[[OrderIntent], Mapping[str, float]] = lambda _: {}
         self.lock = asyncio.Lock()
-        self.line = Line()
+        self.line = Line(lambda: alpaca.turnstiles["trading"].pause(Lane.ORDER), clock.backoff)
         self.tasks = Tasks()
         self.latch = Latch(journal.path)
         self.guard = Guard(self)

@@ -6,6 +6,8 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import Any, NoReturn
 
+from puna.seams import SystemClock
+
 __all__ = ["Job", "Line", "Rank", "Tasks"]
 
 Job = Callable[[], Awaitable[None]]
@@ -19,16 +21,28 @@ class Rank(IntEnum):
 
 
 class Line:
-    """Jobs, one after the other; of those that wait, the lower rank first, then first come, first served."""
+    """Jobs, one after the other; of those that wait, the lower rank first, then first come, first served.
 
-    def __init__(self) -> None:
+    Args:
+        pause: seconds until an order may leave; while it waits it stays in line, so that cancels get past it.
+        rest: waits so many seconds; None is on the machine's clock.
+    """
+
+    def __init__(
+        self, pause: Callable[[], float] = lambda: 0.0, rest: Callable[[float], Awaitable[None]] | None = None
+    ) -> None:
         self._jobs: asyncio.PriorityQueue[tuple[Rank, int, Job]] = asyncio.PriorityQueue()
         self._tickets = 0
+        self._pause = pause
+        self._rest = rest or SystemClock().backoff
+        self._hurry = asyncio.Event()
 
     def put(self, rank: Rank, job: Job) -> None:
         """Lets `job` be done in its turn."""
         self._tickets += 1
         self._jobs.put_nowait((rank, self._tickets, job))
+        if rank is Rank.CANCEL:
+            self._hurry.set()
 
     @property
     def waiting(self) -> int:
@@ -38,11 +52,26 @@ class Line:
     async def work(self) -> NoReturn:
         """Does the jobs, for ever."""
         while True:
-            _, _, job = await self._jobs.get()
+            entry = await self._jobs.get()
             try:
-                await job()
+                if entry[0] is not Rank.CANCEL and (seconds := self._pause()) > 0:
+                    self._hurry.clear()
+                    self._jobs.put_nowait(entry)
+                    await self._wait(seconds)
+                else:
+                    await entry[2]()
             finally:
                 self._jobs.task_done()
+
+    async def _wait(self, seconds: float) -> None:
+        """So long, or until somebody comes who need not wait."""
+        waits = [asyncio.create_task(self._hurry.wait()), asyncio.ensure_future(self._rest(seconds))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def idle(self) -> None:
         """Returns when every job is done."""
