@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from puna.alpaca.http import AsyncAlpaca, Credentials, Endpoints
 from puna.alpaca.request import Request
-from puna.cli.data import data
+from puna.cli.data import _bar, data
 from puna.errors import ConfigError, DataError, NetworkError
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
 from puna.research.extra import library
@@ -141,6 +141,23 @@ async def test_progress_tells_files_rows_and_pages(alpaca: AsyncAlpaca, tmp_path
     assert seen == sorted(seen)
     assert seen[-1] == (done.files, done.rows, done.pages)
     assert progress.tasks == done.files == 2
+
+
+def test_a_terminal_sees_files_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr alone; before the number of files is known, too. Elsewhere nothing is drawn."""
+    progress = Progress()
+    with _bar(progress, shown=True):
+        time.sleep(0.15)  # drawn at least once without a total
+        progress.tasks, progress.done, progress.rows = 4, 3, 12_345
+        progress.told(progress)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "3/4 files" in told.err
+    assert "12,345 rows, " in told.err
+    assert "left" in told.err
+    with _bar(progress, shown=False):
+        progress.told(progress)
+    assert capsys.readouterr().err == ""
 
 
 def test_one_writes_at_a_time(tmp_path: Path) -> None:

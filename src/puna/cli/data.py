@@ -142,11 +142,11 @@ def _bar(progress: "Progress", *, shown: bool) -> Iterator[None]:
         yield
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Drawn
 
     columns = (
-        *(TextColumn("{task.completed:.0f}/{task.total:.0f} files"), BarColumn()),
+        *(MofNCompleteColumn(), TextColumn("files"), BarColumn()),
         *(TextColumn("{task.fields[rows]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()),
     )
     with Drawn(*columns, console=Console(stderr=True)) as drawn:
