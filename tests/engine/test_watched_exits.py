@@ -143,3 +143,22 @@ async def test_exits_outlive_a_death(lab: Any, point: str, nth: int) -> None:
     assert done(market, Side.SELL) == done(market, Side.BUY) in (0, Decimal("7.5"))
     assert scripted.position("AAPL") == 0
     assert resting(market) == []
+
+
+async def test_a_coin_is_protected(lab: Any) -> None:
+    """The net of a coin is a stop-limit order; its trail closes all of it, and never more than there is."""
+    market = lab.exchange(symbols=("AAPL", "BTC/USD"))
+    scripted = lab.scripted()
+    scripted.symbols = ("AAPL", "BTC/USD")
+
+    def look(quote: Any) -> None:
+        if quote.symbol == "BTC/USD" and not scripted.results:
+            scripted.results.append(scripted.buy("BTC/USD", "0.1", tif="gtc", trail_loss_percent="0.2"))
+
+    scripted.on_quote = look
+    trader = market.trader(scripted, minutes=120, journal=lab.journal)
+    await run(trader)
+    assert scripted.refused == []
+    assert {order.type for order in market.orders()} == {"market", "stop_limit"}
+    assert done(market, Side.SELL) == done(market, Side.BUY) == Decimal("0.1")
+    assert (scripted.position("BTC/USD"), reason(trader), resting(market)) == (0, "closed", [])

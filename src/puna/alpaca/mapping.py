@@ -28,7 +28,7 @@ from puna.core.types import (
     Trade,
 )
 from puna.errors import DataError, ProtocolError
-from puna.wire import market, options, stream, trading
+from puna.wire import crypto, market, options, stream, trading
 from puna.wire.activities import Activity, ActivityEvent
 from puna.wire.codec import amount
 
@@ -67,6 +67,11 @@ def quote_of(symbol: str, body: market.Quote, ts_init: int) -> Quote:
 
 def option_quote_of(symbol: str, body: options.OptionQuote, ts_init: int) -> Quote:
     """A quote of an option; sizes are contracts, and a bid of 0 means that nobody bids."""
+    return Quote(symbol, body.bp, body.bs, body.ap, body.as_, int(body.t), ts_init)
+
+
+def coin_quote_of(symbol: str, body: crypto.CryptoQuote, ts_init: int) -> Quote:
+    """A quote of a coin."""
     return Quote(symbol, body.bp, body.bs, body.ap, body.as_, int(body.t), ts_init)
 
 

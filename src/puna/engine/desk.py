@@ -68,9 +68,11 @@ class StrategyDesk:
 
     @property
     def options(self) -> list[str]:
-        """Options that are held, or that somebody watches."""
+        """What no stream brings and must be asked for: options that are held or watched, and coins."""
         held = (symbol for symbol in self._gateway.blotter.portfolio.positions if symbol not in self.symbols)
-        return sorted({*self._watched, *(each for each in held if asset_class(each) is AssetClass.US_OPTION)})
+        options = (each for each in held if asset_class(each) is AssetClass.US_OPTION)
+        coins = (each for each in self.symbols if is_symbol(each) and asset_class(each) is AssetClass.CRYPTO)
+        return sorted({*self._watched, *options, *coins})
 
     @property
     def wants_trades(self) -> list[str]:

@@ -118,6 +118,7 @@ def guard(
     stop_loss: Amount | tuple[Amount, Amount] | None,
     trail: Amount | None,
     trail_percent: Amount | None,
+    quote: Quote | None,
 ) -> Parent:
     """Exits that are watched here, as a parent order on the closing side; `base` is that of what closes.
 
@@ -147,7 +148,7 @@ def guard(
         style=style,
         start=base["ts"],
         end=FOREVER,
-        tick=tick(symbol, stop or gain or Decimal(1)),
+        tick=_tick(symbol, stop or gain, quote),
         lot=Decimal("0.000000001") if fractional else lot(symbol),
     )
 
@@ -243,6 +244,16 @@ def parent(
 def cap_for(side: Side, sides: Touch, allowed: Decimal) -> Decimal:
     """The worst price that is still accepted: so far beyond the far side."""
     return sides.far * (1 + side.sign * allowed)
+
+
+def _tick(symbol: str, price: Decimal | None, quote: Quote | None) -> Decimal:
+    """The tick near a price, else near the quote; of a coin the decimals of its quote, which stands on its ticks."""
+    if quote is None or not quote.usable:
+        return tick(symbol, price or Decimal(1))
+    sides = (exact(quote.bid), exact(quote.ask))
+    if asset_class(symbol) is not AssetClass.CRYPTO:
+        return tick(symbol, price or sides[0])
+    return min(Decimal(1).scaleb(min(0, int(each.normalize().as_tuple().exponent))) for each in sides)
 
 
 def _units(money: Decimal, quote: Quote | None) -> Decimal:

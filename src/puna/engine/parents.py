@@ -209,7 +209,7 @@ class Parents:
         order, number = change.order, working.children.index(intent.client_order_id)
         if order.status in _NEVER_WAS and not order.filled_qty:
             self._feed(working, ChildRefused(number, order.reason or str(order.status)))
-        else:
+        elif order.seen or order.is_terminal:  # what we only sent is no success yet
             self._feed(working, ChildChanged(number, order.filled_qty, order.is_terminal))
 
     def hear_refusal(self, intent: OrderIntent, code: str, reason: str) -> None:

@@ -1,8 +1,9 @@
-"""The latest quotes over REST, of stocks and options alike: whatever no stream brings."""
+"""The latest quotes over REST, of stocks, options and coins alike: whatever no stream brings."""
 
 from collections.abc import Iterable
 
 from puna.alpaca import mapping
+from puna.alpaca.crypto import get_crypto_latest_quotes
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.market import get_latest_quotes
 from puna.alpaca.options import get_option_latest_quotes
@@ -27,10 +28,14 @@ async def latest_quotes(
     names = sorted(set(symbols))
     options = [name for name in names if asset_class(name) is AssetClass.US_OPTION]
     stocks = [name for name in names if asset_class(name) is AssetClass.US_EQUITY]
+    coins = [name for name in names if asset_class(name) is AssetClass.CRYPTO]
     found: list[Quote] = []
     if stocks:
         bodies = await alpaca(get_latest_quotes(stocks, feed=feed))
         found += [mapping.quote_of(symbol, bodies[symbol], clock.now()) for symbol in sorted(bodies)]
+    if coins:
+        shown = await alpaca(get_crypto_latest_quotes(coins))
+        found += [mapping.coin_quote_of(symbol, shown[symbol], clock.now()) for symbol in sorted(shown)]
     for at in range(0, len(options), MOST_OPTIONS):
         answers = await alpaca(get_option_latest_quotes(options[at : at + MOST_OPTIONS]))
         found += [mapping.option_quote_of(symbol, answers[symbol], clock.now()) for symbol in sorted(answers)]

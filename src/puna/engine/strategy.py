@@ -292,7 +292,7 @@ class Strategy:
             return self._desk.submit(intents.exits(base, qty=abs(held), take_profit=take_profit, stop_loss=stop_loss))
         made = intents.guard(
             base, qty=abs(held), held=abs(held), take_profit=take_profit, stop_loss=stop_loss, trail=trail,
-            trail_percent=trail_percent,
+            trail_percent=trail_percent, quote=self.quote(symbol),
         )  # fmt: skip
         return self._desk.guard(self.name, made, because)
 
@@ -515,7 +515,7 @@ class Strategy:
             return self._desk.submit(intents.single(base, qty=qty, quote=quote, **terms))
         made = intents.guard(
             {**base, "side": side.opposite}, qty=entry.qty, entry=entry.client_order_id,
-            take_profit=terms["take_profit"], stop_loss=terms["stop_loss"], **trails,
+            take_profit=terms["take_profit"], stop_loss=terms["stop_loss"], **trails, quote=quote,
         )  # fmt: skip
         self._desk.guard(self.name, made, entry.because, entry)
         return entry.client_order_id
