@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from puna.core.orders import Status
 from puna.core.types import Side
 from puna.exchange.book import Honest
 from puna.exchange.venue import VenueOptions
@@ -162,3 +163,19 @@ async def test_a_coin_is_protected(lab: Any) -> None:
     assert {order.type for order in market.orders()} == {"market", "stop_limit"}
     assert done(market, Side.SELL) == done(market, Side.BUY) == Decimal("0.1")
     assert (scripted.position("BTC/USD"), reason(trader), resting(market)) == (0, "closed", [])
+
+
+async def test_a_net_that_the_broker_refuses_is_given_up(lab: Any) -> None:
+    """Three refusals and a note for a person, no more; the position is watched here alone."""
+    no = lab.fault(on="POST /v2/orders", action="error_before", status=422, at=lab.OPEN + 4 * lab.MINUTE, times=0)
+    market = lab.exchange(faults=(no,))
+    scripted = lab.scripted(
+        m1=lambda s: s.buy("AAPL", 10),
+        m5=lambda s: s.protect("AAPL", stop_loss=near(s, "-5")),
+    )
+    trader = market.trader(scripted, minutes=15, journal=lab.journal)
+    await run(trader)
+    stops = [each.status for each in trader.gateway.blotter.orders.values() if each.intent.stop_price]
+    assert stops == [Status.REFUSED] * 3
+    assert [note.code for note in trader.gateway.blotter.notes if note.code == "E302"] == ["E302"]
+    assert reason(trader) is None

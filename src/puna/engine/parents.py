@@ -199,7 +199,8 @@ class Parents:
     def hear(self, change: Change) -> None:
         """A child changed; durable and booked."""
         intent = change.order.intent
-        self._hear_entry(change.order)
+        if any(fill.qty for fill in change.fills):
+            self._hear_entry(change.order)
         self._tell_held(intent.strategy, intent.symbol)
         working = self._live.get(intent.parent or "")
         if working is None or intent.leg_of is not None:
@@ -388,7 +389,7 @@ class Parents:
 
     def _hear_entry(self, order: Order) -> None:
         """An entry that was filled after its exits had ended gets them back."""
-        if not order.filled_qty or order.client_order_id not in self._ended:
+        if order.client_order_id not in self._ended:
             return
         begun = self._ended.pop(order.client_order_id)
         known = self._gateway.blotter
