@@ -15,6 +15,9 @@ from nautilus_trader.model.identifiers import new_generic_spread_id
 from nautilus_trader.model.instruments import OptionContract
 from nautilus_trader.model.objects import Quantity
 
+from puna.exchange.account_terms import AccountTerms, Assignment
+from puna.exchange.terms import VenueOptions
+
 QUICK = {"settle_secs": 0.2, "sweep_interval_secs": 0.5, "account_interval_secs": None}
 CHAIN = {"load_all": True, "load_ids": None, "option_underlyings": ("AAPL",)}
 BITCOIN = here("BTC/USD")
@@ -127,6 +130,24 @@ async def test_expiry() -> None:
             await run.until(lambda: run.status(bought) == "FILLED")
             await run.until(lambda: not exchange.books().positions, 40)
             await run.until(lambda: run.position(put.id) == 0)
+
+
+async def test_assignment() -> None:
+    """A short put that is assigned over night is gone, and its shares are there, without an order."""
+    hand = ByHand()
+    engine: dict[str, Any] = {"position_check_interval_secs": 0.5, "position_check_threshold_ms": 100}
+    put = "AAPL120921P00675000"
+    terms = AccountTerms(assignments=(Assignment(put, date(2012, 9, 20), Decimal(1)),))
+    config = {"day": date(2012, 9, 19), "days": 2, "symbols": ("AAPL",), "venue": VenueOptions(account=terms)}
+    with exchange_at(speed=4_000, **config) as exchange:
+        async with running(exchange.url, hand, load=("AAPL", put), execution=QUICK, engine=engine) as run:
+            hand.subscribe_quote_ticks(here("AAPL"))
+            hand.subscribe_quote_ticks(here(put))
+            await run.until(lambda: run.cache.quote_tick(here(put)) is not None)
+            sold = hand.limit(here(put), "-1", "0.05")
+            await run.until(lambda: run.status(sold) == "FILLED")
+            await run.until(lambda: exchange.books().positions.get("AAPL", (0,))[0] == 100, 40)
+            await run.until(lambda: run.position(here("AAPL")) == 100 and run.position(here(put)) == 0)
 
 
 async def test_coins_and_their_fee() -> None:

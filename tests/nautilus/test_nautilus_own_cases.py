@@ -13,8 +13,18 @@ pytest.importorskip("nautilus_trader", reason="the adapter's tests need Python 3
 
 from nautilus_node import Running, exchange_at, here, running
 from nautilus_strategies import ByHand
-from nautilus_trader.model.enums import OrderSide, OrderType, TimeInForce, TrailingOffsetType
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.model.enums import (
+    ContingencyType,
+    OrderSide,
+    OrderType,
+    TimeInForce,
+    TrailingOffsetType,
+    TriggerType,
+)
+from nautilus_trader.model.identifiers import OrderListId
 from nautilus_trader.model.objects import Price, Quantity
+from nautilus_trader.model.orders import LimitOrder, MarketOrder, OrderList, StopMarketOrder
 
 AAPL = here("AAPL")
 QUICK = {"settle_secs": 0.2, "sweep_interval_secs": 0.5, "account_interval_secs": None}
@@ -120,6 +130,80 @@ async def test_bracket_to_sell_short() -> None:
             await run.until(lambda: run.status(entry) == "FILLED")
             assert run.position(AAPL) == exchange.books().positions["AAPL"][0] == -5
             await run.until(lambda: run.status(profit) == run.status(loss) == "ACCEPTED")
+
+
+def linked(hand: ByHand, *orders: Any) -> None:
+    """Sends orders as one list."""
+    hand.submit_order_list(OrderList(orders[0].order_list_id, list(orders)))
+
+
+def exit_order(
+    hand: ByHand, kind: str, price: str, list_id: OrderListId, contingency: ContingencyType, name: Any, other: Any
+) -> Any:
+    """One exit of five shares that belongs to a list, and is linked to another order of it."""
+    ids = {"trader_id": hand.trader_id, "strategy_id": hand.id, "instrument_id": AAPL}
+    common = {
+        **ids,
+        "client_order_id": name,
+        "order_side": OrderSide.SELL,
+        "quantity": Quantity.from_int(5),
+        "init_id": UUID4(),
+        "ts_init": hand.clock.timestamp_ns(),
+        "time_in_force": DAY,
+        "order_list_id": list_id,
+        "contingency_type": contingency,
+        "linked_order_ids": [other],
+    }
+    if kind == "limit":
+        return LimitOrder(price=Price.from_str(price), **common)
+    return StopMarketOrder(trigger_price=Price.from_str(price), trigger_type=TriggerType.LAST_PRICE, **common)
+
+
+async def test_oco() -> None:
+    """Two exits of a position are one OCO at Alpaca: the end of one is the end of the other."""
+    hand = ByHand()
+    with exchange_at() as exchange:
+        async with running(exchange.url, hand, execution=QUICK) as run:
+            bought = hand.market(AAPL, "5")
+            await run.until(lambda: run.status(bought) == "FILLED")
+            name = hand.order_factory.generate_order_list_id()
+            one, two = (hand.order_factory.generate_client_order_id() for _ in range(2))
+            profit = exit_order(hand, "limit", "900.00", name, ContingencyType.OCO, one, two)
+            loss = exit_order(hand, "stop", "500.00", name, ContingencyType.OCO, two, one)
+            linked(hand, profit, loss)
+            await run.until(lambda: run.status(profit) == run.status(loss) == "ACCEPTED")
+            found = await shown(exchange, "/v2/orders?nested=true")
+            assert [order["order_class"] for order in found] == ["oco"]
+            hand.cancel_order(loss)
+            await run.until(lambda: run.status(profit) == run.status(loss) == "CANCELED")
+
+
+async def test_oto() -> None:
+    """An entry with one exit is one OTO at Alpaca; the exit lives when the entry has filled."""
+    hand = ByHand()
+    with exchange_at() as exchange:
+        async with running(exchange.url, hand, execution=QUICK) as run:
+            name = hand.order_factory.generate_order_list_id()
+            one, two = (hand.order_factory.generate_client_order_id() for _ in range(2))
+            entry = MarketOrder(
+                trader_id=hand.trader_id,
+                strategy_id=hand.id,
+                instrument_id=AAPL,
+                client_order_id=one,
+                order_side=OrderSide.BUY,
+                quantity=Quantity.from_int(5),
+                init_id=UUID4(),
+                ts_init=hand.clock.timestamp_ns(),
+                time_in_force=DAY,
+                order_list_id=name,
+                contingency_type=ContingencyType.OTO,
+                linked_order_ids=[two],
+            )
+            loss = exit_order(hand, "stop", "500.00", name, ContingencyType.OUO, two, one)
+            linked(hand, entry, loss)
+            await run.until(lambda: run.status(entry) == "FILLED" and run.status(loss) == "ACCEPTED")
+            found = await shown(exchange, "/v2/orders?status=all&nested=true")
+            assert [order["order_class"] for order in found] == ["oto"]
 
 
 async def test_extended_hours() -> None:

@@ -42,6 +42,7 @@ class Evidence:
         self._account = account
         self._statements = statements
         self._coins: dict[InstrumentId, Decimal] = {}
+        self._differed: set[InstrumentId] = set()
 
     async def follow(self, stream: Stream[wire.TradeUpdate | UnknownMessage]) -> None:
         """Takes in the trading stream; after a hole in it the broker is asked what was missed."""
@@ -215,8 +216,9 @@ class Evidence:
             await account.alpaca.clock.sleep(seconds)
             try:
                 await self._compare()
+                await self._compare_positions()
             except PunaError as error:
-                account.warn(f"Open orders could not be compared: {error.what}")
+                account.warn(f"Orders and positions could not be compared: {error.what}")
 
     async def _compare(self) -> None:
         account = self._account
@@ -228,6 +230,18 @@ class Evidence:
         for order_id in sorted(known):
             order = shown[order_id] if order_id in shown else await account.alpaca(get_order(order_id))
             await self.absorb(order)
+
+    async def _compare_positions(self) -> None:
+        """A position that differs twice in a row, with no order about, changed without one: an assignment, a split.
+
+        The framework's own check adopts no position that it does not know yet; this tells it.
+        """
+        busy = {order.instrument_id for order in self._account.open_orders()}
+        found = await self._statements.differing()
+        for report in found:
+            if report.instrument_id in self._differed and report.instrument_id not in busy:
+                self._statements.send_position(report)
+        self._differed = {report.instrument_id for report in found}
 
     def _since(self) -> int | None:
         """Just before the oldest order that is open here was submitted."""

@@ -83,11 +83,21 @@ class Statements:
                 found[missing] = self._flat(instrument)
         return [report for key, report in found.items() if wanted in (None, key)]
 
+    async def differing(self) -> list[PositionStatusReport]:
+        """The positions that the framework holds otherwise."""
+        account = self._account
+        command = GeneratePositionStatusReports(None, None, None, UUID4(), account.now)
+        found = await self.positions(command)
+        return [each for each in found if each.signed_decimal_qty != account.held(each.instrument_id)]
+
     async def send_positions(self) -> None:
-        """Tells the framework all positions, now."""
-        command = GeneratePositionStatusReports(None, None, None, UUID4(), self._account.now)
-        for report in await self.positions(command):
-            self._account.client._send_position_status_report(report)  # noqa: SLF001 - the framework's way in
+        """Tells the framework the positions that it holds otherwise, now."""
+        for report in await self.differing():
+            self.send_position(report)
+
+    def send_position(self, report: PositionStatusReport) -> None:
+        """Tells the framework one position."""
+        self._account.client._send_position_status_report(report)  # noqa: SLF001 - the framework's way in
 
     async def send_order(self, shown: wire.Order) -> None:
         """Tells the framework of an order that it does not know: made by hand, or by another program."""
