@@ -68,7 +68,7 @@ def get_quote(symbol: str, *, feed: str | None = None) -> Composite[LatestQuote]
     """The latest quote of one symbol.
 
     Raises:
-        DataError: E630, no symbol; E640, the broker has no quote of it.
+        DataError: E630, no symbol; E616, the broker has no quote of it.
     """
     several, name = get_quotes([symbol], feed=feed), names.canonical(symbol)
 
@@ -80,7 +80,7 @@ def get_quote(symbol: str, *, feed: str | None = None) -> Composite[LatestQuote]
                 why="the broker answered, and had none",
                 state="Nothing was changed.",
                 remedy="Check the symbol (`puna asset SYMBOL`), the feed of your plan, and whether it trades now.",
-                code="E640",
+                code="E616",
             )
         return found[name]
 

@@ -283,6 +283,11 @@ CODES: dict[str, Text] = {
         "Ask for smaller steps.",
     ),
     "E615": Text("Not a trading day", "New York does not trade on that date.", "Choose the day before or after."),
+    "E616": Text(
+        "No quote",
+        "The broker has no quote of that symbol: it did not trade yet, it is not listed any more, or it never was.",
+        "Check the symbol, and whether its market is open.",
+    ),
     "E620": Text(
         "Outside the trading calendar",
         "The calendar of trading days, sessions and settlement holds 2000 to 2030, and it does not guess.",
