@@ -6,7 +6,7 @@ VENV := .venv
 OLDEST := .venv-3.11
 BIN := $(VENV)/bin
 PYTEST := -m pytest -q -n 2
-CORE_TESTS := tests/core tests/wire tests/alpaca tests/bus tests/engine tests/native tests/nautilus
+CORE_TESTS := tests/core tests/wire tests/alpaca tests/engine tests/native tests/nautilus
 SOURCES := src tests benchmarks examples tools
 
 help: ## list the commands

@@ -1,6 +1,7 @@
 """What the tests of the bus share: a context, addresses nobody else has, keys, and a publisher with a subscriber."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from puna.bus.messages import QuoteUpdate
 
 @pytest.fixture
 def context() -> "Iterator[zmq.Context[Any]]":
-    """A ZeroMQ context that ends with the test."""
+    """A ZeroMQ context that ends with the test; one that does not end is a failure, and holds up nobody."""
     made: zmq.Context[Any] = zmq.Context()
     yield made
-    made.destroy(linger=0)
+    ending = threading.Thread(target=made.destroy, kwargs={"linger": 0}, daemon=True)
+    ending.start()
+    ending.join(20)
+    assert not ending.is_alive(), "a socket was left open"
 
 
 @pytest.fixture
