@@ -11,9 +11,9 @@ from puna.alpaca.operations import operation
 from puna.alpaca.request import (
     Lane,
     Moment,
-    Page,
     Paged,
     Request,
+    by_symbol,
     data_request,
     mapped,
     moment,
@@ -52,8 +52,11 @@ __all__ = [
 ROWS_LIMIT = 10_000  # rows of a page, over all pairs [SPEC-D]
 
 _bars = reading(decoder(CryptoBarsPage))
+_bar_rows = by_symbol(_bars, lambda page: page.bars)
 _quotes = reading(decoder(CryptoQuotesPage))
+_quote_rows = by_symbol(_quotes, lambda page: page.quotes)
 _trades = reading(decoder(CryptoTradesPage))
+_trade_rows = by_symbol(_trades, lambda page: page.trades)
 _latest_bars = mapped(reading(decoder(CryptoLatestBars)), lambda answer: answer.bars)
 _latest_quotes = mapped(reading(decoder(CryptoLatestQuotes)), lambda answer: answer.quotes)
 _latest_trades = mapped(reading(decoder(CryptoLatestTrades)), lambda answer: answer.trades)
@@ -163,21 +166,3 @@ def get_crypto_latest_orderbooks(symbols: Iterable[str], *, loc: str = "us") -> 
 def get_crypto_snapshots(symbols: Iterable[str], *, loc: str = "us") -> Request[dict[str, CryptoSnapshot]]:
     """The newest of everything of each pair."""
     return data_request(f"/v1beta3/crypto/{segment(loc)}/snapshots", _snapshots, symbols=symbols)
-
-
-def _bar_rows(body: bytes) -> Page[tuple[str, Bar]]:
-    page = _bars(body)
-    rows = [(symbol, bar) for symbol, bars in (page.bars or {}).items() for bar in bars]
-    return Page(rows, page.next_page_token or None)
-
-
-def _quote_rows(body: bytes) -> Page[tuple[str, CryptoQuote]]:
-    page = _quotes(body)
-    rows = [(symbol, quote) for symbol, quotes in (page.quotes or {}).items() for quote in quotes]
-    return Page(rows, page.next_page_token or None)
-
-
-def _trade_rows(body: bytes) -> Page[tuple[str, CryptoTrade]]:
-    page = _trades(body)
-    rows = [(symbol, trade) for symbol, trades in (page.trades or {}).items() for trade in trades]
-    return Page(rows, page.next_page_token or None)

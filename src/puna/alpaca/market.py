@@ -13,6 +13,7 @@ from puna.alpaca.request import (
     Page,
     Paged,
     Request,
+    by_symbol,
     data_request,
     mapped,
     moment,
@@ -54,8 +55,11 @@ __all__ = [
 BARS_LIMIT = 10_000  # rows of a page, over all symbols [SPEC-D]
 
 _bars_page = reading(decoder(BarsPage))
+_bar_rows = by_symbol(_bars_page, lambda page: page.bars)
 _quotes_page = reading(decoder(QuotesPage))
+_quote_rows = by_symbol(_quotes_page, lambda page: page.quotes)
 _trades_page = reading(decoder(TradesPage))
+_trade_rows = by_symbol(_trades_page, lambda page: page.trades)
 _auctions_page = reading(decoder(AuctionsPage))
 _latest_quotes = mapped(reading(decoder(LatestQuotes)), lambda answer: answer.quotes)
 _latest_trades = mapped(reading(decoder(LatestTrades)), lambda answer: answer.trades)
@@ -213,24 +217,6 @@ def get_conditions(ticktype: Literal["trade", "quote"], tape: Literal["A", "B", 
 def get_exchanges() -> Request[dict[str, str]]:
     """What the exchange codes mean."""
     return data_request("/v2/stocks/meta/exchanges", _words)
-
-
-def _bar_rows(body: bytes) -> Page[tuple[str, Bar]]:
-    page = _bars_page(body)
-    rows = [(symbol, bar) for symbol, bars in (page.bars or {}).items() for bar in bars]
-    return Page(rows, page.next_page_token or None)
-
-
-def _quote_rows(body: bytes) -> Page[tuple[str, Quote]]:
-    page = _quotes_page(body)
-    rows = [(symbol, quote) for symbol, quotes in (page.quotes or {}).items() for quote in quotes]
-    return Page(rows, page.next_page_token or None)
-
-
-def _trade_rows(body: bytes) -> Page[tuple[str, Trade]]:
-    page = _trades_page(body)
-    rows = [(symbol, trade) for symbol, trades in (page.trades or {}).items() for trade in trades]
-    return Page(rows, page.next_page_token or None)
 
 
 def _auction_rows(body: bytes) -> Page[tuple[str, DailyAuctions]]:

@@ -16,6 +16,7 @@ from puna.alpaca.request import (
     Page,
     Paged,
     Request,
+    by_symbol,
     data_request,
     mapped,
     moment,
@@ -54,7 +55,9 @@ ROWS_LIMIT = 10_000  # rows of a page of history, over all contracts [SPEC-D]
 SNAPSHOTS_LIMIT = 1_000
 
 _bars = reading(decoder(OptionBarsPage))
+_bar_rows = by_symbol(_bars, lambda page: page.bars)
 _trades = reading(decoder(OptionTradesPage))
+_trade_rows = by_symbol(_trades, lambda page: page.trades)
 _snapshots = reading(decoder(OptionSnapshotsPage))
 _latest_quotes = mapped(reading(decoder(OptionLatestQuotes)), lambda answer: answer.quotes)
 _latest_trades = mapped(reading(decoder(OptionLatestTrades)), lambda answer: answer.trades)
@@ -190,18 +193,6 @@ def get_option_conditions(ticktype: Literal["trade", "quote"]) -> Request[dict[s
 def get_option_exchanges() -> Request[dict[str, str]]:
     """What the exchange codes mean."""
     return data_request("/v1beta1/options/meta/exchanges", _words)
-
-
-def _bar_rows(body: bytes) -> Page[tuple[str, Bar]]:
-    page = _bars(body)
-    rows = [(symbol, bar) for symbol, bars in (page.bars or {}).items() for bar in bars]
-    return Page(rows, page.next_page_token or None)
-
-
-def _trade_rows(body: bytes) -> Page[tuple[str, OptionTrade]]:
-    page = _trades(body)
-    rows = [(symbol, trade) for symbol, trades in (page.trades or {}).items() for trade in trades]
-    return Page(rows, page.next_page_token or None)
 
 
 def _snapshot_rows(body: bytes) -> Page[tuple[str, OptionSnapshot]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import IntEnum
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -30,6 +30,7 @@ __all__ = [
     "Parameter",
     "Request",
     "Steps",
+    "by_symbol",
     "data_request",
     "mapped",
     "moment",
@@ -181,6 +182,28 @@ def tokens(
 def data_request(path: str, read: Callable[[bytes], T], lane: Lane = Lane.READ, **parameters: Parameter) -> Request[T]:
     """A GET to the data API."""
     return Request("GET", f"{path}{query_string(**parameters)}", read, api="data", repeatable=True, lane=lane)
+
+
+class _SymbolPage(Protocol):
+    """A page of the data API: its rows stand by symbol in a field of their own."""
+
+    next_page_token: str | None
+
+
+P = TypeVar("P", bound=_SymbolPage)
+
+
+def by_symbol(
+    read: Callable[[bytes], P], rows: Callable[[P], Mapping[str, Sequence[T]] | None]
+) -> Callable[[bytes], Page[tuple[str, T]]]:
+    """A reader of pages whose rows stand by symbol: each row with its symbol, in the page's order."""
+
+    def read_rows(body: bytes) -> Page[tuple[str, T]]:
+        page = read(body)
+        found = [(symbol, row) for symbol, each in (rows(page) or {}).items() for row in each]
+        return Page(found, page.next_page_token or None)
+
+    return read_rows
 
 
 def segment(name: str) -> str:
