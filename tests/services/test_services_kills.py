@@ -46,6 +46,19 @@ async def strike(system: Supervisor, names: tuple[str, ...]) -> float:
             await asyncio.sleep(0.02)
 
 
+def fills(folder: Path) -> int:
+    """How many fills the exchange has logged so far."""
+    log = folder / "logs" / "exchange.jsonl"
+    return log.read_text().count('"kind":"fill"') if log.exists() else 0
+
+
+async def traded(folder: Path, more_than: int) -> None:
+    """Waits until the exchange has logged more fills than that."""
+    async with asyncio.timeout(HEALED_SECONDS):
+        while fills(folder) <= more_than:
+            await asyncio.sleep(0.05)
+
+
 async def rehearse(running: Starting, path: Path, kills: int, seed: int, speed: float) -> list[float]:
     """A day with so many deaths; the times to all ready again."""
     rng, times = Random(seed), list[float]()
@@ -108,9 +121,9 @@ async def test_a_few_deaths_lose_nothing(bot: Callable[..., Path], system: Start
     times = list[float]()
     async with system(bot(), speed=240.0, deaths=100) as running:
         for names in (("execution",), ("market-data", "signals")):
-            await asyncio.sleep(1.0)
+            await traded(tmp_path, more_than=fills(tmp_path))
             times.append(await strike(running, names))
-        await asyncio.sleep(2.0)
+        await traded(tmp_path, more_than=fills(tmp_path))
     Path(tmp_path / "ended.json").write_text(json.dumps(running.ended))
     assert verdict(tmp_path) == []
     assert len(times) == 2
