@@ -38,25 +38,25 @@ RIMS: dict[str, set[Kind]] = {
     "engine/latch.py": {"disk"},  # files beside the journal that halt trading
     "engine/models/saved.py": {"disk"},  # a model's folder
     "engine/storage.py": {"disk"},  # the journal's file and its lock
-    "exchange/account_api.py": {"network"},
-    "exchange/answers.py": {"network"},  # HTTP answers of the exchange
-    "exchange/api.py": {"network"},
-    "exchange/breakage.py": {"network"},  # connections that break on purpose
-    "exchange/catalog_api.py": {"network"},
-    "exchange/connections.py": {"network"},
-    "exchange/contracts_api.py": {"network"},
-    "exchange/data_actions.py": {"network"},
-    "exchange/data_api.py": {"network"},
-    "exchange/data_crypto.py": {"network"},
-    "exchange/data_news.py": {"network"},
-    "exchange/data_options.py": {"network"},
-    "exchange/data_reference.py": {"network"},
-    "exchange/data_stocks.py": {"network"},
-    "exchange/pages.py": {"network"},
-    "exchange/paths.py": {"network"},
-    "exchange/events_api.py": {"network"},
-    "exchange/sockets.py": {"network"},
-    "exchange/requests.py": {"network"},
+    "exchange/web/account.py": {"network"},
+    "exchange/web/answers.py": {"network"},  # HTTP answers of the exchange
+    "exchange/web/api.py": {"network"},
+    "exchange/web/breakage.py": {"network"},  # connections that break on purpose
+    "exchange/web/catalog.py": {"network"},
+    "exchange/streams/connections.py": {"network"},
+    "exchange/web/contracts.py": {"network"},
+    "exchange/web/data_actions.py": {"network"},
+    "exchange/web/data.py": {"network"},
+    "exchange/web/data_crypto.py": {"network"},
+    "exchange/web/data_news.py": {"network"},
+    "exchange/web/data_options.py": {"network"},
+    "exchange/web/data_reference.py": {"network"},
+    "exchange/web/data_stocks.py": {"network"},
+    "exchange/web/pages.py": {"network"},
+    "exchange/web/paths.py": {"network"},
+    "exchange/web/events.py": {"network"},
+    "exchange/streams/sockets.py": {"network"},
+    "exchange/web/requests.py": {"network"},
     "exchange/server.py": {"network", "disk"},  # disk: the event log
     "research/history_store.py": {"disk"},  # the Parquet files of history
     "services/doors.py": {"network"},  # health and metrics over HTTP

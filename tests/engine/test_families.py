@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from puna.core.orders import Status
-from puna.exchange.book import Honest
+from puna.exchange.orders.book import Honest
 from puna.exchange.venue import VenueOptions
 from puna.wire.trading import OrderRequest, StopLossRequest, TakeProfitRequest
 

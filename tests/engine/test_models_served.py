@@ -14,7 +14,7 @@ import pytest
 from puna.alpaca import mapping
 from puna.core.types import Bar
 from puna.engine.models import LiveSignals, Manifest, SavedModel, feature_table, load, signals
-from puna.exchange.stocks import ReplayMarket
+from puna.exchange.prices.stocks import ReplayMarket
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

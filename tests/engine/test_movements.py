@@ -12,7 +12,7 @@ from puna.core.types import Position
 from puna.engine.blotter import Blotter
 from puna.engine.entries import Moved, Opening
 from puna.engine.movements import bookings, told_later
-from puna.exchange.account_terms import AccountTerms
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.fees import FeeSchedule
 from puna.exchange.terms import VenueOptions
 from puna.wire.activities import Activity

@@ -8,7 +8,7 @@ import pytest
 
 from puna.core.parent import Patient
 from puna.core.types import Side
-from puna.exchange.book import Honest
+from puna.exchange.orders.book import Honest
 from puna.exchange.venue import VenueOptions
 
 ASKED = Decimal(60)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from puna.engine.rebalance import Rebalance, weight
-from puna.exchange.book import Honest
+from puna.exchange.orders.book import Honest
 from puna.exchange.venue import VenueOptions
 
 

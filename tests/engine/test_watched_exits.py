@@ -7,7 +7,7 @@ import pytest
 
 from puna.core.orders import Status
 from puna.core.types import Side
-from puna.exchange.book import Honest
+from puna.exchange.orders.book import Honest
 from puna.exchange.venue import VenueOptions
 
 

@@ -35,8 +35,8 @@ with warnings.catch_warnings():
         UpdateWatchlistRequest,
     )
 
-from puna.exchange.account_terms import AccountTerms
-from puna.exchange.actions import CorporateEvent
+from puna.exchange.account.actions import CorporateEvent
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.options import Speed
 from puna.exchange.server import ExchangeConfig, ExchangeThread
 from puna.exchange.venue import VenueOptions

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from vollib.black_scholes import black_scholes
 from vollib.black_scholes.greeks import analytical
 
-from puna.exchange import blackscholes, surface
-from puna.exchange.blackscholes import Contract, implied_volatility, sensitivities, value
+from puna.exchange.prices import blackscholes, surface
+from puna.exchange.prices.blackscholes import Contract, implied_volatility, sensitivities, value
 
 prices = st.floats(1.0, 2_000.0)
 years = st.floats(1 / 365, 2.5)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from puna.core import sessions
 from puna.core.symbols import Option, parse
-from puna.exchange import listings
-from puna.exchange.chains import Chains
-from puna.exchange.joint import build_market
 from puna.exchange.options import ExchangeConfig
-from puna.exchange.stocks import ReplayMarket
+from puna.exchange.prices import listings
+from puna.exchange.prices.chains import Chains
+from puna.exchange.prices.joint import build_market
+from puna.exchange.prices.stocks import ReplayMarket
 from puna.wire.codec import encode
 from puna.wire.stream import QuoteMessage
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from puna.core import sessions
 from puna.errors import DataError
-from puna.exchange import coins
-from puna.exchange.coin_market import CoinMarket
-from puna.exchange.coins import COINS, DAY_NS, NANO
-from puna.exchange.joint import build_market
-from puna.exchange.market import MarketStep
 from puna.exchange.options import ExchangeConfig
+from puna.exchange.prices import coins
+from puna.exchange.prices.coin_market import CoinMarket
+from puna.exchange.prices.coins import COINS, DAY_NS, NANO
+from puna.exchange.prices.joint import build_market
+from puna.exchange.prices.market import MarketStep
 from puna.wire.codec import encode
 from puna.wire.stream import BarMessage, CryptoTradeMessage, QuoteMessage
 

@@ -15,8 +15,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from puna.core import sessions
-from puna.exchange.account_terms import AccountTerms
-from puna.exchange.actions import CorporateEvent
+from puna.exchange.account.actions import CorporateEvent
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.data import SYMBOLS
 from puna.exchange.terms import VenueOptions
 

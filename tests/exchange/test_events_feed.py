@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from puna.exchange.account_terms import AccountTerms
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.faults import Fault
 from puna.exchange.server import Speed
 from puna.exchange.venue import VenueOptions

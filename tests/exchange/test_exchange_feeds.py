@@ -7,11 +7,11 @@ import pytest
 
 from puna.core import sessions
 from puna.exchange.commands import DataFrame
-from puna.exchange.feeds import CHANNELS, Teller, Wanted, teller
-from puna.exchange.frames import pack_market, pack_text
-from puna.exchange.halts import Halt
-from puna.exchange.joint import build_market
 from puna.exchange.options import ExchangeConfig
+from puna.exchange.prices.halts import Halt
+from puna.exchange.prices.joint import build_market
+from puna.exchange.streams.feeds import CHANNELS, Teller, Wanted, teller
+from puna.exchange.streams.frames import pack_market, pack_text
 from puna.wire.frames import read_crypto, read_data, read_packed_crypto, read_packed_data
 from puna.wire.stream import (
     BarMessage,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.errors import DataError
-from puna.exchange.bars import (
+from puna.exchange.data import Split
+from puna.exchange.prices.bars import (
     MINUTE,
     SECOND,
     Candle,
@@ -21,7 +22,6 @@ from puna.exchange.bars import (
     vwap,
     wire_bar,
 )
-from puna.exchange.data import Split
 
 FRAMES = [
     *(f"{number}Min" for number in (1, 2, 5, 7, 15, 30, 59)),

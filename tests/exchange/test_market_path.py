@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from puna.errors import DataError
 from puna.exchange.data import SYMBOLS, DailyBar, tape
-from puna.exchange.path import MIN_STEPS, Path, _inside, intraday
+from puna.exchange.prices.path import MIN_STEPS, Path, _inside, intraday
 from puna.seams import Rng, seeded_rng
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from puna.core.sessions import date_of, new_york
 from puna.errors import ConfigError, DataError
-from puna.exchange.bars import MINUTE, SECOND, midnight
 from puna.exchange.data import SYMBOLS, DailyBar, Listing, Split, Tape, tape
-from puna.exchange.market import BAR_DELAY, MarketStep
-from puna.exchange.stocks import ReplayMarket
+from puna.exchange.prices.bars import MINUTE, SECOND, midnight
+from puna.exchange.prices.market import BAR_DELAY, MarketStep
+from puna.exchange.prices.stocks import ReplayMarket
 from puna.wire.codec import encode
 from puna.wire.market import Bar
 from puna.wire.stream import BarMessage, QuoteMessage, TradeMessage

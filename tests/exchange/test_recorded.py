@@ -11,9 +11,9 @@ import pytest
 
 from puna.core import sessions
 from puna.errors import DataError
-from puna.exchange.joint import build_market
 from puna.exchange.options import ExchangeConfig
-from puna.exchange.recorded import load
+from puna.exchange.prices.joint import build_market
+from puna.exchange.prices.recorded import load
 from puna.wire.codec import format_time
 from puna.wire.stream import BarMessage, QuoteMessage, TradeMessage
 

@@ -12,9 +12,9 @@ from puna.cli.exchange import exchange as command
 from puna.core import sessions
 from puna.errors import ConfigError
 from puna.exchange.faults import read_faults, read_halts
-from puna.exchange.halts import Halt
-from puna.exchange.joint import build_market
 from puna.exchange.options import ExchangeConfig
+from puna.exchange.prices.halts import Halt
+from puna.exchange.prices.joint import build_market
 from puna.exchange.scenarios import SCENARIOS, play_out
 from puna.exchange.server import ExchangeServer
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.exchange.conversations import DataConversation, TradingConversation
-from puna.exchange.feeds import CHANNELS
-from puna.exchange.frames import pack_market, pack_text, pack_trading, unpack
+from puna.exchange.streams.conversations import DataConversation, TradingConversation
+from puna.exchange.streams.feeds import CHANNELS
+from puna.exchange.streams.frames import pack_market, pack_text, pack_trading, unpack
 from puna.wire.codec import Nanos, format_time
 from puna.wire.stream import ErrorMessage, QuoteMessage, Subscription
 

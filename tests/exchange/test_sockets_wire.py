@@ -194,7 +194,7 @@ async def test_a_day_at_a_speed(exchange: Any) -> None:
 
 async def test_who_does_not_answer_pings_is_cut_off(exchange: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a speed the server pings every so often, and a client that stays silent is reset."""
-    monkeypatch.setattr("puna.exchange.connections._PONG_SECONDS", 0.1)
+    monkeypatch.setattr("puna.exchange.streams.connections._PONG_SECONDS", 0.1)
     async with exchange(pacing=Speed(1), wait_for=(), ping_seconds=0.05) as raw:
         silent, polite = await raw.data(), await raw.trading()
         raw.start(raw.follow(polite))
@@ -210,7 +210,7 @@ async def test_a_slow_reader_is_told_and_closed_and_nobody_else_notices(
     exchange: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PRO-17: who does not read gets 407 when its backlog is full; others get every frame."""
-    monkeypatch.setattr("puna.exchange.connections._GOODBYE_SECONDS", PATIENCE)
+    monkeypatch.setattr("puna.exchange.streams.connections._GOODBYE_SECONDS", PATIENCE)
     async with exchange(pacing=Speed(20_000), wait_for=("data",), backlog=200, step_seconds=5) as raw:
         reader, writer = await _handshake(raw, sock=_small_socket(raw.server.url))
         writer.write(_client_frame(b'{"action":"subscribe","trades":["*"],"quotes":["*"],"bars":["*"]}'))

@@ -18,7 +18,7 @@ from nautilus_trader.test_kit.strategies.tester_data import DataTester, DataTest
 
 from puna.core.sessions import at
 from puna.exchange.faults import Fault
-from puna.exchange.halts import Halt
+from puna.exchange.prices.halts import Halt
 
 SECOND = 1_000_000_000
 AAPL, BITCOIN = here("AAPL"), here("BTC/USD")

@@ -15,7 +15,7 @@ from nautilus_trader.model.identifiers import new_generic_spread_id
 from nautilus_trader.model.instruments import OptionContract
 from nautilus_trader.model.objects import Quantity
 
-from puna.exchange.account_terms import AccountTerms, Assignment
+from puna.exchange.account.terms import AccountTerms, Assignment
 from puna.exchange.terms import VenueOptions
 
 QUICK = {"settle_secs": 0.2, "sweep_interval_secs": 0.5, "account_interval_secs": None}

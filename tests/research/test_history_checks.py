@@ -14,7 +14,7 @@ from puna.alpaca.http import AsyncAlpaca, Credentials, Endpoints
 from puna.cli.data import data
 from puna.core import sessions
 from puna.errors import DataError
-from puna.exchange.halts import Halt
+from puna.exchange.prices.halts import Halt
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
 from puna.research.history_actions import actions_of, outdated
 from puna.research.history_download import download, plan

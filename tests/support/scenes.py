@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from puna.exchange.account_terms import AccountTerms
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.faults import Fault
-from puna.exchange.halts import Halt
+from puna.exchange.prices.halts import Halt
 from puna.exchange.server import ExchangeConfig
 from puna.exchange.terms import VenueOptions
 from puna.wire.codec import parse_time

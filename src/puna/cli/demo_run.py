@@ -29,9 +29,9 @@ from puna.engine.record import BookRow, Books, RunRecord
 from puna.engine.strategy import Strategy
 from puna.engine.trader import Trader, assemble
 from puna.errors import BooksDifferError
-from puna.exchange.book import Honest
 from puna.exchange.data import SYMBOLS, tape
 from puna.exchange.faults import Fault
+from puna.exchange.orders.book import Honest
 from puna.exchange.server import Books as Ledger
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Lockstep
 from puna.exchange.venue import VenueOptions

@@ -14,11 +14,11 @@ import click
 from puna.cli.output import json_option, money, print_rows, verbose_option
 from puna.core import sessions
 from puna.errors import PunaError
-from puna.exchange.coins import COINS
 from puna.exchange.data import SYMBOLS
 from puna.exchange.faults import load_faults, load_halts
 from puna.exchange.options import DEFAULT_DAY
-from puna.exchange.recorded import load
+from puna.exchange.prices.coins import COINS
+from puna.exchange.prices.recorded import load
 from puna.exchange.scenarios import SCENARIOS, play_out
 from puna.exchange.server import ExchangeConfig, ExchangeServer, Lockstep, Speed
 from puna.seams import SystemClock

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
-from puna.exchange.account_commands import AccountCommand, AccountReply
-from puna.exchange.market import MarketMessage
+from puna.exchange.account.commands import AccountCommand, AccountReply
+from puna.exchange.prices.market import MarketMessage
 from puna.exchange.refusals import Refusal
 from puna.wire.trading import CancelResult, CloseResult, Order, OrderRequest, ReplaceRequest, TradeUpdate
 

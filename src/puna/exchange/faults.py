@@ -25,7 +25,7 @@ import msgspec
 
 from puna.core import sessions
 from puna.errors import ConfigError
-from puna.exchange.halts import Halt
+from puna.exchange.prices.halts import Halt
 from puna.seams import Rng
 from puna.wire.codec import parse_time
 

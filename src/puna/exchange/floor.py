@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from puna.exchange.faults import Fault, FaultScript
-from puna.exchange.market import Market
+from puna.exchange.prices.market import Market
 from puna.exchange.venue import Command, DataFrame, Event, Reply, Venue
 
 __all__ = ["Batch", "Cut", "Floor", "Kind", "seconds"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from puna.exchange.faults import Fault
-from puna.exchange.halts import Halt
+from puna.exchange.prices.halts import Halt
 from puna.exchange.terms import VenueOptions
 
 __all__ = ["DEFAULT_DAY", "Books", "ExchangeConfig", "Lockstep", "Speed"]
@@ -45,8 +45,8 @@ class ExchangeConfig:
         symbols: what is traded: stocks of the data, and coins ("BTC/USD", invented prices around the clock); at least
             one stock. None: all stocks, no coins.
         options: whether the stocks have options; they cost nothing until somebody asks for one.
-        recording: a file of recorded or downloaded bars to replay instead (`puna.exchange.recorded`); its symbols are
-            those that are traded when none are named.
+        recording: a file of recorded or downloaded bars to replay instead (`puna.exchange.prices.recorded`); its
+            symbols are those that are traded when none are named.
         halts: when which stock does not trade.
         late_bars: the part of the minute bars that are revised half a minute later (measured: 0.0006 to 0.0036).
         busts: one print in so many is voided or corrected after its minute, on the stream and over REST; 0: none.

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from puna.core import sessions
 from puna.errors import ConfigError
-from puna.exchange.actions import CorporateEvent
-from puna.exchange.book import Honest, Paper
+from puna.exchange.account.actions import CorporateEvent
 from puna.exchange.data import SYMBOLS
 from puna.exchange.faults import Fault
-from puna.exchange.halts import Halt
 from puna.exchange.options import ExchangeConfig
+from puna.exchange.orders.book import Honest, Paper
+from puna.exchange.prices.halts import Halt
 from puna.seams import seeded_rng
 
 __all__ = ["SCENARIOS", "Scenario", "play_out"]

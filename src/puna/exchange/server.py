@@ -19,17 +19,17 @@ from aiohttp import web
 
 from puna.core import sessions
 from puna.errors import ConfigError
-from puna.exchange.api import Doors, TradingApi
-from puna.exchange.data_api import add_data_routes
-from puna.exchange.events_api import EventsApi
 from puna.exchange.faults import Fault, FaultScript
 from puna.exchange.floor import NANOS, Batch, Cut, Floor, seconds
-from puna.exchange.joint import build_market
 from puna.exchange.log import EventLog
-from puna.exchange.market import Session
 from puna.exchange.options import Books, ExchangeConfig, Lockstep, Speed
-from puna.exchange.sockets import Sockets
+from puna.exchange.prices.joint import build_market
+from puna.exchange.prices.market import Session
+from puna.exchange.streams.sockets import Sockets
 from puna.exchange.venue import Venue
+from puna.exchange.web.api import Doors, TradingApi
+from puna.exchange.web.data import add_data_routes
+from puna.exchange.web.events import EventsApi
 from puna.seams import Clock, SeededIds, SystemClock, seeded_rng
 
 __all__ = ["Books", "ExchangeConfig", "ExchangeServer", "ExchangeThread", "Lockstep", "Progress", "Speed"]

@@ -9,8 +9,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from puna.exchange.ledger import CENT, Holding
-from puna.exchange.live import amount
 from puna.exchange.option_margin import as_option, needs
+from puna.exchange.orders.live import amount
 from puna.exchange.terms import VenueOptions
 from puna.wire.codec import Nanos
 from puna.wire.trading import Account, Asset, Position

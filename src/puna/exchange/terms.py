@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from puna.exchange.account_terms import AccountTerms
-from puna.exchange.book import FillModel, Honest
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.ledger import FeeSchedule
+from puna.exchange.orders.book import FillModel, Honest
 
 __all__ = ["VenueOptions"]
 

@@ -17,6 +17,7 @@ import msgspec
 from puna.core import sessions
 from puna.core.sessions import TradingDay
 from puna.core.types import exact
+from puna.exchange.account.office import BackOffice
 from puna.exchange.calendars import calendar_days, clock
 from puna.exchange.commands import (
     Cancel,
@@ -30,14 +31,13 @@ from puna.exchange.commands import (
     Reply,
     Submit,
 )
-from puna.exchange.desk import Desk
 from puna.exchange.lagging import Lag
 from puna.exchange.ledger import Holding, Ledger
-from puna.exchange.listing import Wanted, listed
-from puna.exchange.live import LiveOrder
 from puna.exchange.log import EventLog
-from puna.exchange.market import Market, MarketMessage, MarketStep
-from puna.exchange.office import BackOffice
+from puna.exchange.orders.desk import Desk
+from puna.exchange.orders.listing import Wanted, listed
+from puna.exchange.orders.live import LiveOrder
+from puna.exchange.prices.market import Market, MarketMessage, MarketStep
 from puna.exchange.refusals import Refusal, not_found
 from puna.exchange.statements import account_body, position_body
 from puna.exchange.terms import VenueOptions

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from puna.exchange.account_terms import AccountTerms
-from puna.exchange.actions import CorporateEvent
+from puna.exchange.account.actions import CorporateEvent
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.fees import FeeSchedule
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
 from puna.exchange.venue import VenueOptions

@@ -15,7 +15,7 @@ from puna.core import sessions
 from puna.core.symbols import Option, parse
 from puna.exchange.data import Split
 from puna.exchange.log import EventLog
-from puna.exchange.market import MarketStep, Session
+from puna.exchange.prices.market import MarketStep, Session
 from puna.exchange.venue import (
     Cancel,
     CancelAll,

@@ -4,14 +4,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from puna.exchange.account_commands import CreateWatchlist, Exercise
-from puna.exchange.account_terms import AccountTerms
-from puna.exchange.actions import CorporateEvent
-from puna.exchange.activities import Query
-from puna.exchange.bodies import asset_told, without_nulls
-from puna.exchange.corporate import announced
+from puna.exchange.account.actions import CorporateEvent
+from puna.exchange.account.activities import Query
+from puna.exchange.account.commands import CreateWatchlist, Exercise
+from puna.exchange.account.corporate import announced
+from puna.exchange.account.history import Ask
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.fees import FeeSchedule
-from puna.exchange.history import Ask
+from puna.exchange.web.bodies import asset_told, without_nulls
 from puna.wire.account import WatchlistRequest
 
 CALL, COIN = "AAPL121019C00100000", "BTC/USD"

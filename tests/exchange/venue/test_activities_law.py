@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puna.exchange.account_commands import DoNotExercise, Exercise
-from puna.exchange.account_terms import AccountTerms
-from puna.exchange.actions import CorporateEvent
-from puna.exchange.activities import Query
+from puna.exchange.account.actions import CorporateEvent
+from puna.exchange.account.activities import Query
+from puna.exchange.account.commands import DoNotExercise, Exercise
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.fees import FeeSchedule
 from puna.exchange.ledger import multiplier
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.exchange.book import Honest, Paper
+from puna.exchange.orders.book import Honest, Paper
 from puna.seams import seeded_rng
 
 ONE_SHARE = Decimal(1)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from puna.exchange.account_terms import AccountTerms
-from puna.exchange.actions import CorporateEvent
-from puna.exchange.activities import Query
-from puna.exchange.corporate import Sought
+from puna.exchange.account.actions import CorporateEvent
+from puna.exchange.account.activities import Query
+from puna.exchange.account.corporate import Sought
+from puna.exchange.account.terms import AccountTerms
 
 DAYS = (date(2012, 9, 17), date(2012, 9, 18), date(2012, 9, 19))
 HOUR, NIGHT = 3600.0, 24 * 3600.0

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from puna.exchange.account_commands import RequestLocate
-from puna.exchange.account_terms import AccountTerms
+from puna.exchange.account.commands import RequestLocate
+from puna.exchange.account.terms import AccountTerms
 from puna.exchange.ledger import FeeSchedule
 from puna.wire.codec import Amount
 from puna.wire.locates import LocateRequest

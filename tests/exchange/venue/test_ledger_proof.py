@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from puna.core import symbols
-from puna.exchange.account_commands import DoNotExercise, Exercise
-from puna.exchange.book import Honest, Paper
+from puna.exchange.account.commands import DoNotExercise, Exercise
 from puna.exchange.data import Split
 from puna.exchange.fees import FeeSchedule
 from puna.exchange.ledger import Cause
+from puna.exchange.orders.book import Honest, Paper
 from puna.seams import seeded_rng
 from puna.wire.trading import Order, TradeUpdate
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from puna.exchange.account_commands import Configure, RequestLocate
-from puna.exchange.activities import Query
-from puna.exchange.history import Ask
+from puna.exchange.account.activities import Query
+from puna.exchange.account.commands import Configure, RequestLocate
+from puna.exchange.account.history import Ask
 from puna.exchange.ledger import FeeSchedule
 from puna.wire.account import ConfigurationsChange
 from puna.wire.codec import Amount

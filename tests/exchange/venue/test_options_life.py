@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from puna.exchange.account_commands import DoNotExercise, Exercise
-from puna.exchange.account_terms import AccountTerms, Assignment
-from puna.exchange.activities import Query
+from puna.exchange.account.activities import Query
+from puna.exchange.account.commands import DoNotExercise, Exercise
+from puna.exchange.account.terms import AccountTerms, Assignment
 
 CALL, PUT = "AAPL120921C00100000", "AAPL120921P00100000"
 DAYS = (date(2012, 9, 21), date(2012, 9, 24))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from puna.exchange.account_commands import Exercise
+from puna.exchange.account.commands import Exercise
 from puna.exchange.venue import Refusal
 
 AAPL = ("AAPL121019C00100000", "AAPL121019C00105000", "AAPL121019P00095000")

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puna.exchange.book import Honest, Paper
 from puna.exchange.data import Split
 from puna.exchange.ledger import FeeSchedule
+from puna.exchange.orders.book import Honest, Paper
 from puna.exchange.venue import Refusal
 from puna.seams import seeded_rng
 from puna.wire.trading import LegRequest, Order, TradeUpdate

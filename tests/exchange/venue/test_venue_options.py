@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from puna.exchange.activities import Query
-from puna.exchange.book import Paper
+from puna.exchange.account.activities import Query
+from puna.exchange.orders.book import Paper
 from puna.exchange.venue import Refusal
 from puna.seams import seeded_rng
 from puna.wire.trading import Order

@@ -1,0 +1,1 @@
+"""The account beside its orders: activities, corporate actions, expiries, configurations, lists."""

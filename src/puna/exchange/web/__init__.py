@@ -1,0 +1,1 @@
+"""The exchange over HTTP: the routes of trading and of market data."""
