@@ -75,7 +75,7 @@ def test_orders_and_positions_are_listed(exchange: ExchangeThread) -> None:
     made = ask(orders, **here)
     header, row = made.stdout.splitlines()
     assert re.split(r"\s+", header)[:6] == ["submitted", "symbol", "side", "qty", "type", "limit"]
-    assert row.split()[1:6] == ["AAPL", "buy", "3", "limit", "600.2500"]
+    assert row.split()[2:8] == ["ET", "AAPL", "buy", "3", "limit", "600.25"]
     assert row.endswith("resting")
     assert made.stderr == "next: puna orders --status all\n"
     buy(exchange, type="market", qty=Decimal(2), client_order_id="at-once")

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from puna.cli.config import load_config
-from puna.cli.output import config_option, json_option, money, print_next, print_rows, verbose_option
+from puna.cli.output import config_option, json_option, money, new_york, price, print_next, print_rows, verbose_option
 from puna.errors import ConfigError, PunaError
 
 if TYPE_CHECKING:
@@ -74,7 +74,6 @@ def account(*, history: str | None, timeframe: str | None, config: Path | None, 
 
 def _show_history(config: Path | None, period: str, timeframe: str | None, *, as_json: bool) -> None:
     from puna.alpaca.account import get_portfolio_history
-    from puna.wire.codec import format_time
 
     call = get_portfolio_history(period=period, timeframe=timeframe)
     found = _ask(config, lambda alpaca: alpaca(call))
@@ -83,7 +82,7 @@ def _show_history(config: Path | None, period: str, timeframe: str | None, *, as
         return
     rows = [
         {
-            "time": format_time(second * 1_000_000_000),
+            "time": new_york(second * 1_000_000_000),
             "equity": money(equity),
             "profit": money(profit),
             "percent": "-" if share is None else f"{share * 100:+.2f}",
@@ -161,26 +160,24 @@ def _position(each: "Position") -> dict[str, str]:
     return {
         "symbol": each.symbol,
         "qty": f"{each.qty:f}",
-        "entry": money(each.avg_entry_price, places=4),
-        "price": money(each.current_price),
+        "entry": price(each.avg_entry_price),
+        "price": price(each.current_price),
         "value": money(each.market_value),
         "profit": money(each.unrealized_pl),
     }
 
 
 def _order(each: "Order") -> dict[str, str]:
-    from puna.wire.codec import format_time
-
     return {
-        "submitted": format_time(each.submitted_at)[:19] if each.submitted_at else "-",
+        "submitted": new_york(each.submitted_at),
         "symbol": each.symbol or "",
         "side": each.side or "",
         "qty": "-" if each.qty is None else f"{each.qty:f}",
         "type": each.type or "",
-        "limit": money(each.limit_price, places=4) if each.limit_price else "-",
+        "limit": price(each.limit_price),
         "status": each.status,
         "filled": "-" if each.filled_qty is None else f"{each.filled_qty:f}",
-        "price": money(each.filled_avg_price, places=4),
+        "price": price(each.filled_avg_price),
         "client_order_id": each.client_order_id or "",
     }
 

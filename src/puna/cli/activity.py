@@ -8,7 +8,7 @@ import click
 
 from puna.cli.account import ask, print_wire
 from puna.cli.config import load_config
-from puna.cli.output import config_option, json_option, money, print_next, print_rows, verbose_option
+from puna.cli.output import config_option, json_option, money, new_york, price, print_next, print_rows, verbose_option
 
 if TYPE_CHECKING:
     from puna.alpaca.http import AsyncAlpaca
@@ -50,9 +50,7 @@ def activity(*, types: tuple[str, ...], after: datetime | None, limit: int, conf
 
 
 def _row(each: "Activity") -> dict[str, str]:
-    from puna.wire.codec import format_time
-
-    when = format_time(each.transaction_time)[:19] if each.transaction_time else each.date or "-"
+    when = new_york(each.transaction_time) if each.transaction_time else each.date or "-"
     return {
         "when": when,
         "type": each.activity_type
@@ -61,7 +59,7 @@ def _row(each: "Activity") -> dict[str, str]:
         "symbol": each.symbol or "",
         "side": each.side or "",
         "qty": "-" if each.qty is None else f"{each.qty:f}",
-        "price": money(each.price, places=4),
+        "price": price(each.price),
         "amount": money(each.net_amount),
         "what": each.description or each.order_status or "",
     }

@@ -35,7 +35,10 @@ def chain(
     config: Path | None,
     as_json: bool,
 ) -> int:
-    """The options of one underlying around its price: quotes, implied volatility, Greeks."""
+    """The options of one underlying around its price: quotes, implied volatility, Greeks.
+
+    Exit 1 when there are none that match.
+    """
     from puna.core import symbols
 
     name = str(symbols.parse(symbol))
@@ -49,8 +52,8 @@ def chain(
         print_rows(rows, right=frozenset(rows[0]) - {"contract", "expiry", "type"})
         print_next(f'puna order 1 --leg "buy 1 {rows[0]["contract"]}" --preview')
     else:
-        click.echo(f"no options of {name} that match")
-    return 0
+        click.echo(f"no options of {name} that match", err=True)
+    return 0 if rows else 1
 
 
 async def _asked(

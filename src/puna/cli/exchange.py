@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from puna.cli.output import json_option, money, print_rows, verbose_option
+from puna.cli.output import json_option, money, price, print_rows, verbose_option
 from puna.core import sessions
 from puna.errors import PunaError
 from puna.exchange.data import SYMBOLS
@@ -230,7 +230,7 @@ def _sum_up(server: ExchangeServer, *, over: bool, as_json: bool) -> None:
     books = server.books()
     ended = "day over" if over else "interrupted"
     rows = [
-        {"symbol": symbol, "qty": f"{qty:f}", "average": money(average, places=4)}
+        {"symbol": symbol, "qty": f"{qty:f}", "average": price(average)}
         for symbol, (qty, average) in sorted(books.positions.items())
     ]
     if as_json:

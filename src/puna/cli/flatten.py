@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from puna.cli.output import json_option, money, print_next, print_rows, verbose_option
+from puna.cli.output import json_option, money, price, print_next, print_rows, verbose_option
 
 if TYPE_CHECKING:
     from puna.alpaca.http import AsyncAlpaca
@@ -93,7 +93,7 @@ def _show(found: "Flatness") -> None:
                 {
                     "closed": each.symbol,
                     "filled": f"{each.filled:f}",
-                    "average": money(each.average, places=4),
+                    "average": price(each.average),
                     "order": each.order_id,
                 }
                 for each in found.closed

@@ -8,7 +8,7 @@ import click
 
 from puna.cli.account import ask, print_wire
 from puna.cli.config import load_config
-from puna.cli.output import config_option, json_option, money, print_json, print_next, print_rows, verbose_option
+from puna.cli.output import config_option, json_option, money, price, print_json, print_next, print_rows, verbose_option
 from puna.errors import InDoubtError, NotFoundError, PunaError
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ def _show_preview(found: "Preview", *, as_json: bool) -> None:
         )
         return
     rows = {
-        "price": money(found.price, places=4),
+        "price": price(found.price),
         "cost": money(found.cost),
         "buying power": money(found.buying_power),
         "left": money(found.left),
@@ -294,8 +294,11 @@ def _show_order(sent: "Order", *, as_json: bool) -> None:
         return
     what = sent.symbol or "package"
     size = f"{sent.qty:f}" if sent.qty is not None else f"${money(sent.notional)}"
-    click.echo(f"{sent.status}: {sent.side or ''} {size} {what} {sent.type or ''}  {sent.id}".replace("  ", " "))
-    click.echo(f"client_order_id {sent.client_order_id}")
+    limit = price(sent.limit_price) if sent.limit_price is not None else None
+    words = (sent.side, size, what, sent.type, limit)
+    click.echo(f"{sent.status}: {' '.join(word for word in words if word)}")
+    click.echo(f"order id         {sent.id}")
+    click.echo(f"client_order_id  {sent.client_order_id}")
     print_next("puna orders --status all")
 
 

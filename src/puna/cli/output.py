@@ -10,7 +10,17 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["config_option", "json_option", "money", "print_json", "print_next", "print_rows", "verbose_option"]
+__all__ = [
+    "config_option",
+    "json_option",
+    "money",
+    "new_york",
+    "price",
+    "print_json",
+    "print_next",
+    "print_rows",
+    "verbose_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,6 +78,21 @@ def print_rows(rows: Sequence[Mapping[str, str]], *, right: frozenset[str] = fro
 def money(value: Decimal | None, *, places: int = 2) -> str:
     """1,234.50; a dash when it is not known."""
     return "-" if value is None else f"{value:,.{places}f}"
+
+
+def price(value: Decimal | None) -> str:
+    """650.00, 1,234.5678: to the cent, and further only where the price itself goes further."""
+    if value is None:
+        return "-"
+    exponent = value.normalize().as_tuple().exponent
+    return money(value, places=max(2, -exponent if isinstance(exponent, int) else 2))
+
+
+def new_york(ts: int | None) -> str:
+    """An instant (ns) as people at the exchange read it: 2026-03-02 09:30:00 ET. JSON output keeps UTC."""
+    from puna.core.sessions import new_york as at_new_york
+
+    return "-" if ts is None else f"{at_new_york(ts):%Y-%m-%d %H:%M:%S} ET"
 
 
 def _plain(value: object) -> object:

@@ -10,7 +10,7 @@ import click
 
 from puna.cli.account import ask
 from puna.cli.config import load_config
-from puna.cli.output import config_option, json_option, print_json, print_next, print_rows, verbose_option
+from puna.cli.output import config_option, json_option, new_york, print_json, print_next, print_rows, verbose_option
 
 if TYPE_CHECKING:
     from puna.alpaca.quotes import LatestQuote
@@ -55,7 +55,7 @@ def _row(each: "LatestQuote", *, plain: bool = False) -> dict[str, str]:
         "-" if each.spread_bps is None else f"{each.spread_bps:.1f}",
         _number(each.bid_size),
         _number(each.ask_size),
-        format_time(each.ts),
+        format_time(each.ts) if plain else new_york(each.ts),
     ]
     return dict(zip((name.replace(" ", "_") if plain else name for name in _COLUMNS), cells, strict=True))
 
@@ -98,7 +98,7 @@ def history(
     found = ask(settings, lambda alpaca: alpaca(call))
     rows: dict[str, list[dict[str, str]]] = {}
     for symbol, bar in found:
-        rows.setdefault(symbol, []).append(_bar(symbol, bar))
+        rows.setdefault(symbol, []).append(_bar(symbol, bar, plain=as_json))
     last = [row for each in rows.values() for row in each[-limit:]]
     if as_json:
         print_json(last)
@@ -110,7 +110,7 @@ def history(
     return 0
 
 
-def _bar(symbol: str, bar: object) -> dict[str, str]:
+def _bar(symbol: str, bar: object, *, plain: bool) -> dict[str, str]:
     from puna.wire.codec import format_time
     from puna.wire.market import Bar
 
@@ -123,7 +123,8 @@ def _bar(symbol: str, bar: object) -> dict[str, str]:
         ("volume", bar.v),
         ("vwap", bar.vw),
     )
-    return {"symbol": symbol, "time": format_time(int(bar.t)), **{name: f"{value:.10g}" for name, value in names}}
+    time = format_time(int(bar.t)) if plain else new_york(int(bar.t))
+    return {"symbol": symbol, "time": time, **{name: f"{value:.10g}" for name, value in names}}
 
 
 def _moment(name: str, text: str | None) -> date | None:

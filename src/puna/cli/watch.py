@@ -120,10 +120,10 @@ def _plain(message: Any) -> dict[str, Any]:
 
 
 def _line(message: Any) -> str:
-    from puna.wire.codec import format_time
+    from puna.core.sessions import new_york
     from puna.wire.stream import QuoteMessage, TradeMessage
 
-    when = format_time(int(message.t))[11:23].rstrip("Z")
+    when = f"{new_york(int(message.t)):%H:%M:%S.%f}"[:12]
     if isinstance(message, QuoteMessage):
         return (
             f"{when:<12} {message.S:<20} {message.bp:.10g} x {message.bs:.10g}   {message.ap:.10g} x {message.as_:.10g}"
