@@ -1,16 +1,9 @@
 """What every error code and refusal code means, in a few sentences: the text behind `puna explain`."""
 
-from typing import NamedTuple
+from puna.cli.code_text import Text
+from puna.cli.codes_research import RESEARCH_CODES
 
 __all__ = ["CODES", "Text"]
-
-
-class Text(NamedTuple):
-    """A title, what it means and in which state you are, and what to do."""
-
-    title: str
-    meaning: str
-    remedy: str
 
 
 CODES: dict[str, Text] = {
@@ -336,40 +329,7 @@ CODES: dict[str, Text] = {
         "Puna does. Nothing was trained, saved or served.",
         "pip install 'puna[models]', or from a clone: make test installs them into .venv.",
     ),
-    "E660": Text(
-        "A library of the extra `research` is not installed",
-        "History on disk needs polars (and DuckDB, if you ask it questions); nothing else in Puna does. Nothing was "
-        "downloaded or read.",
-        "pip install 'puna[research]', or from a clone: make test installs them into .venv.",
-    ),
-    "E661": Text(
-        "A file of the history cannot be read",
-        "It is damaged, or was not written by Puna: its metadata do not say what it holds. It was left as it is.",
-        "Remove it and download its days again with `puna data get`; `puna data import` takes files of your own.",
-    ),
-    "E662": Text(
-        "The history is in use",
-        "Another process writes to the same folder. One writes at a time; any number may read.",
-        "Wait for it, or name another folder with --store.",
-    ),
-    "E663": Text(
-        "A file cannot be imported",
-        "It is neither CSV nor Parquet, lacks a column, or holds times or prices that are none. Nothing was stored.",
-        "The message names the column. Bars need time, open, high, low, close and volume; a time without an offset is "
-        "UTC.",
-    ),
-    "E664": Text(
-        "There is no such history",
-        "Kind, symbol, timeframe, feed and adjustment do not go together, or the days make no span: options have no "
-        "historical quotes, adjustments are of stocks' bars, each kind of symbol has feeds of its own. Nothing was "
-        "downloaded.",
-        "The message says what can be chosen.",
-    ),
-    "E665": Text(
-        "Nothing of it is stored",
-        "The history holds no file of that series.",
-        "`puna data list` shows what there is; `puna data get` downloads.",
-    ),
+    **RESEARCH_CODES,
     "E700": Text(
         "The bus cannot work with this",
         "A topic is none, or a peer answered something else than was asked. Nothing was changed by it.",

@@ -1,0 +1,84 @@
+"""What the codes of research mean: history, backtests, sweeps, reports; a part of `puna.cli.codes`."""
+
+from puna.cli.code_text import Text
+
+__all__ = ["RESEARCH_CODES"]
+
+RESEARCH_CODES: dict[str, Text] = {
+    "E660": Text(
+        "A library of the extra `research` is not installed",
+        "History on disk needs polars (and DuckDB, if you ask it questions); nothing else in Puna does. Nothing was "
+        "downloaded or read.",
+        "pip install 'puna[research]', or from a clone: make test installs them into .venv.",
+    ),
+    "E661": Text(
+        "A file of the history cannot be read",
+        "It is damaged, or was not written by Puna: its metadata do not say what it holds. It was left as it is.",
+        "Remove it and download its days again with `puna data get`; `puna data import` takes files of your own.",
+    ),
+    "E662": Text(
+        "The history is in use",
+        "Another process writes to the same folder. One writes at a time; any number may read.",
+        "Wait for it, or name another folder with --store.",
+    ),
+    "E663": Text(
+        "A file cannot be imported",
+        "It is neither CSV nor Parquet, lacks a column, or holds times or prices that are none. Nothing was stored.",
+        "The message names the column. Bars need time, open, high, low, close and volume; a time without an offset is "
+        "UTC.",
+    ),
+    "E664": Text(
+        "There is no such history",
+        "Kind, symbol, timeframe, feed and adjustment do not go together, or the days make no span: options have no "
+        "historical quotes, adjustments are of stocks' bars, each kind of symbol has feeds of its own. Nothing was "
+        "downloaded.",
+        "The message says what can be chosen.",
+    ),
+    "E665": Text(
+        "Nothing of it is stored",
+        "The history holds no file of that series.",
+        "`puna data list` shows what there is; `puna data get` downloads.",
+    ),
+    "E680": Text(
+        "The values to try cannot be understood",
+        "A sweep varies keys: key=a,b,c or key=1..10 or key=0.1..0.5:0.1, each key in one word. A word is none of it, "
+        "a range holds nothing, has no step where a grid needs one, or there are more than a million cells. Nothing "
+        "was run.",
+        "The message names the word. docs/sweeps.md shows each form.",
+    ),
+    "E682": Text(
+        "A value does not fit its key",
+        "A parameter has the type of the value that the class sets: a whole number, a number, true or false, text. "
+        "Nothing was run.",
+        "Give values of that type; the message says which it is.",
+    ),
+    "E683": Text(
+        "A cell of a sweep failed",
+        "The strategy raised an error with these values, or the process that ran it ended, three times. The other "
+        "cells were run. A cell that failed has no result and is counted in the report of the sweep.",
+        "Run that cell alone with `puna backtest` to see where it fails. `puna sweep --resume FOLDER` tries failed "
+        "cells again.",
+    ),
+    "E684": Text(
+        "The workers of a sweep cannot run its cells",
+        "The processes that run cells did not start, or could not load what they were to run. Cells that were done "
+        "before are kept.",
+        "--jobs 1 runs everything in one process and shows the error itself, with -v.",
+    ),
+    "E685": Text(
+        "The folder holds another sweep",
+        "A sweep goes on only with the values, options, configuration, code and data that it was begun with: cells of "
+        "two programs in one table would compare what cannot be compared. Nothing was run.",
+        "Take a new folder with --out, or restore what the message names and resume.",
+    ),
+    "E686": Text(
+        "The sweep is running already",
+        "Another process has the folder open. Nothing was run and the other process was not disturbed.",
+        "Wait for it, or end it with Ctrl-C and resume.",
+    ),
+    "E689": Text(
+        "The periods do not suffice for the folds",
+        "Walk-forward needs days to train on and days to test, after purging and embargo have taken theirs.",
+        "Use a longer span, fewer folds, or a smaller --purge and --embargo.",
+    ),
+}

@@ -1,0 +1,189 @@
+"""Running a sweep: the same rows from one core and two, nothing lost when a worker is killed, resumed where it was."""
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sweep_trials import Crossing, Deadly, Stubborn
+
+from puna.errors import ConfigError, JournalError, PunaError
+from puna.research.sweep import Progress, sweep
+from puna.research.sweep_axes import Axis, read_axes, typed
+from puna.research.sweep_cells import Failure, Outcome, Result, Row
+from puna.research.sweep_search import Grid
+from puna.research.sweep_store import Plan, stored
+from puna.research.workers import DEATHS, Here, Processes
+
+
+def axes(*words: str) -> list[Axis]:
+    return [typed(each, "whole") for each in read_axes(words)]
+
+
+def results(rows: list[Row]) -> list[tuple[int, str, Result]]:
+    """What must not depend on where and how fast it was found."""
+    return [(row.cell.number, row.cell.key, row.result) for row in rows]
+
+
+def tries(log: Path) -> list[int]:
+    return [int(line) for line in log.read_text().split()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def test_two_processes_find_what_one_core_finds(folder: Path) -> None:
+    """Crossings of averages on the real prices of IBM: the same cells and the same returns, to the last bit."""
+    search = Grid(axes("fast=2..10:4", "slow=20..60:20"))
+    with stored(None) as store, Here(Crossing()) as here:
+        one = sweep(search, here, store)
+    with stored(folder) as store, Processes(Crossing(), 2) as two:
+        assert results(sweep(search, two, store)) == results(one)
+    assert len(one) == 9
+    assert all(isinstance(row.result, Outcome) and len(row.result.returns) > 900 for row in one)
+    with stored(folder) as store, Here(_never) as nobody:  # the folder gives it again without a single trial
+        assert results(sweep(search, nobody, store)) == results(one)
+
+
+def _never(values: object) -> Outcome:
+    raise AssertionError(values)
+
+
+def test_an_error_of_one_cell_does_not_end_the_sweep(folder: Path) -> None:
+    """The cell has its error beside it, the others their outcome; only the failed one is tried again afterwards."""
+    log, search = folder / "log", Grid(axes("x=0..4"))
+    with stored(folder) as store, Here(Stubborn(log)) as here:
+        rows = sweep(search, here, store)
+    assert rows[2].result == Failure("E683", "ValueError: no such luck")
+    assert all(isinstance(row.result, Outcome) for row in rows if row.cell.number != 2)
+    progress = Progress()
+    with stored(folder) as store, Here(Stubborn(log)) as here:
+        sweep(search, here, store, progress)
+    assert tries(log) == [0, 1, 2, 3, 4, 2]
+    assert (progress.total, progress.done, progress.present, progress.failed) == (5, 5, 4, 1)
+
+
+def test_a_cell_that_kills_its_worker_once_is_tried_again(folder: Path) -> None:
+    """SIGKILL in the middle of a cell: another worker takes over, and nothing is missing."""
+    started: list[int] = []
+    with stored(None) as store, Processes(Deadly(folder), 2, started.append) as workers:
+        rows = sweep(Grid(axes("x=0..7")), workers, store)
+    assert (folder / "died").exists()
+    assert len(started) == 3
+    assert [row.result.returns[0] for row in rows if isinstance(row.result, Outcome)] == list(range(8))
+
+
+def test_a_cell_that_kills_every_worker_is_a_failure_and_only_that() -> None:
+    """After three workers it is given up; those that waited behind it are not blamed."""
+    with stored(None) as store, Processes(Deadly(), 1) as workers:
+        rows = sweep(Grid(axes("x=2..5")), workers, store)
+    failed = [row for row in rows if isinstance(row.result, Failure)]
+    assert [row.cell.values["x"] for row in failed] == [3]
+    assert failed[0].result == Failure(
+        "E683", f"{DEATHS} workers ended while they ran it", "the last one by signal SIGKILL"
+    )
+
+
+def test_a_worker_killed_from_outside_loses_nothing(folder: Path) -> None:
+    """Whoever kills a worker, its cell is run by another one."""
+    started: list[int] = []
+
+    def kill_the_first(progress: Progress) -> None:
+        if progress.done == 3:
+            os.kill(started[0], signal.SIGKILL)
+
+    search = Grid(axes("fast=2..12:2", "slow=20..50:10"))
+    with stored(folder) as store, Processes(Crossing(), 2, started.append) as workers:
+        rows = sweep(search, workers, store, Progress(told=kill_the_first))
+    with stored(None) as store, Here(Crossing()) as here:
+        assert results(rows) == results(sweep(search, here, store))
+
+
+def test_a_sweep_that_is_interrupted_goes_on_where_it_was(folder: Path) -> None:
+    """What was there is not tried again, and the rows are those of a sweep that was never interrupted."""
+    log, search = folder / "log", Grid(axes("x=3..8"))
+
+    def interrupt(progress: Progress) -> None:
+        if progress.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), stored(folder) as store, Here(Stubborn(log)) as here:
+        sweep(search, here, store, Progress(told=interrupt))
+    assert tries(log) == [3, 4, 5]
+    with stored(folder) as store, Here(Stubborn(log)) as here:
+        rows = sweep(search, here, store)
+    assert tries(log) == [3, 4, 5, 6, 7, 8]
+    with stored(None) as store, Here(Stubborn(log)) as here:
+        assert results(rows) == results(sweep(search, here, store))
+
+
+def test_a_trial_that_cannot_be_sent_is_an_error() -> None:
+    """E684 before anything runs: a function of a function has no name in another process."""
+    with pytest.raises(PunaError) as caught:
+        Processes(lambda values: Outcome({}, [], []), 2)
+    assert caught.value.code == "E684"
+
+
+def test_a_trial_that_cannot_be_loaded_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """E684 when the worker cannot load it, instead of one failure after the other."""
+    with pytest.raises(PunaError) as caught, stored(None) as store, Processes(_Broken(), 1) as workers:
+        sweep(Grid(axes("x=1..3")), workers, store)
+    assert caught.value.code == "E684"
+    assert "it does not travel" in caught.value.why
+
+
+class _Broken:
+    """Pickled without complaint, and never loaded again."""
+
+    def __call__(self, values: object) -> Outcome:
+        raise AssertionError(values)
+
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
+        return _fail, ()
+
+
+def _fail() -> object:
+    raise RuntimeError("it does not travel")
+
+
+def test_a_folder_keeps_to_its_plan(folder: Path) -> None:
+    """Another grid, option or program in the same folder is E685, and says what is not as it was."""
+    plan = Plan(["x=1..3"], {"search": "grid"}, {"config": "abc"})
+    with stored(folder) as store:
+        store.begin(plan)
+    with stored(folder) as store:
+        store.begin(plan)
+        assert store.plan == plan
+        for other, what in (
+            (Plan(["x=1..4"], plan.options, plan.hashes), "the values to try"),
+            (Plan(plan.words, {"search": "random"}, plan.hashes), "search"),
+            (Plan(plan.words, plan.options, {"config": "abd"}), "config"),
+        ):
+            with pytest.raises(ConfigError, match=what) as caught:
+                store.begin(other)
+            assert caught.value.code == "E685"
+
+
+def test_one_process_runs_a_folder_at_a_time(folder: Path) -> None:
+    """A second one is refused, and the first is not disturbed."""
+    with stored(folder) as store:
+        with pytest.raises(JournalError) as caught, stored(folder):
+            pass
+        assert caught.value.code == "E686"
+        store.begin(Plan(["x=1"], {}))
+
+
+def test_a_folder_that_was_tampered_with_is_found(folder: Path) -> None:
+    """Rows are chained: a changed one is not taken for a result."""
+    with stored(folder) as store, Here(Crossing()) as here:
+        sweep(Grid(axes("fast=2", "slow=20,30")), here, store)
+    with closing(sqlite3.connect(folder / "cells.sqlite")) as database:
+        database.execute("UPDATE records SET body = cast(replace(body, '0.0', '0.1') AS BLOB) WHERE seq = 2")
+        database.commit()
+    with pytest.raises(JournalError), stored(folder) as store:
+        pass

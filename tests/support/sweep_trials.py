@@ -1,0 +1,93 @@
+"""Trials for the tests of sweeps: a strategy on the prices that ship with Puna, noise, and trials that go wrong."""
+
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from puna.exchange.data import tape
+from puna.research.sweep_axes import Value
+from puna.research.sweep_cells import Outcome
+
+__all__ = ["Crossing", "Deadly", "Noise", "Stubborn", "outcome"]
+
+_DAY = 86_400_000_000_000
+
+
+def outcome(returns: list[float]) -> Outcome:
+    """Daily returns with their Sharpe ratio."""
+    values = np.array(returns)
+    spread = float(values.std(ddof=1))
+    sharpe = float(values.mean()) / spread * 252**0.5 if spread else None
+    total = float(np.prod(1 + values)) - 1
+    return Outcome({"sharpe": sharpe, "return": total}, [n * _DAY for n in range(len(returns))], returns)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Long while the fast average of the closes is above the slow one; decided at one close, held to the next."""
+
+    symbol: str = "IBM"
+    first: date = date(2004, 1, 1)
+    last: date = date(2007, 12, 31)
+
+    def __call__(self, values: Mapping[str, Value]) -> Outcome:
+        closes = np.array([bar.close for day, bar in tape(self.symbol).days.items() if self.first <= day <= self.last])
+        fast, slow = (_average(closes, int(values[name])) for name in ("fast", "slow"))
+        held = np.nan_to_num(fast > slow)[:-1]
+        moves = closes[1:] / closes[:-1] - 1
+        return outcome([float(each) for each in held * moves])
+
+
+def _average(closes: np.ndarray, length: int) -> np.ndarray:
+    sums = np.cumsum(np.insert(closes.astype(float), 0, 0.0))
+    means = np.full(len(closes), np.nan)
+    means[length - 1 :] = (sums[length:] - sums[:-length]) / length
+    return means
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Returns that no value has anything to do with; `edge` is what every period really earns."""
+
+    periods: int = 500
+    edge: float = 0.0
+    seed: int = 1
+
+    def __call__(self, values: Mapping[str, Value]) -> Outcome:
+        chance = np.random.default_rng([self.seed, *(hash(each) & 0xFFFF for each in values.values())])
+        return outcome([float(each) for each in chance.normal(self.edge, 0.01, self.periods)])
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """Its worker dies of value 3, once while the folder has no mark of it; always without a folder."""
+
+    folder: Path | None = None
+
+    def __call__(self, values: Mapping[str, Value]) -> Outcome:
+        if values["x"] == 3:
+            mark = self.folder / "died" if self.folder else None
+            if mark is None or not mark.exists():
+                if mark:
+                    mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return outcome([float(values["x"]), 0.0, 0.01])
+
+
+@dataclass(frozen=True)
+class Stubborn:
+    """Fails for value 2, and writes a line for every try."""
+
+    log: Path
+
+    def __call__(self, values: Mapping[str, Value]) -> Outcome:
+        with self.log.open("a") as log:
+            log.write(f"{values['x']}\n")
+        if values["x"] == 2:
+            raise ValueError("no such luck")
+        return outcome([float(values["x"]), 0.0, 0.01])
