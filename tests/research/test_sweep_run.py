@@ -8,12 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sweep_trials import Crossing, Deadly, Stubborn
+from sweep_trials import Crossing, Perilous, Stubborn
 
 from puna.errors import ConfigError, JournalError, PunaError
 from puna.research.sweep import Progress, sweep
 from puna.research.sweep_axes import Axis, read_axes, typed
 from puna.research.sweep_cells import Failure, Outcome, Result, Row
+from puna.research.sweep_optuna import Optuna
+from puna.research.sweep_ray import Cluster
 from puna.research.sweep_search import Grid
 from puna.research.sweep_store import Plan, stored
 from puna.research.workers import DEATHS, Here, Processes
@@ -68,25 +70,96 @@ def test_an_error_of_one_cell_does_not_end_the_sweep(folder: Path) -> None:
     assert (progress.total, progress.done, progress.present, progress.failed) == (5, 5, 4, 1)
 
 
-def test_a_cell_that_kills_its_worker_once_is_tried_again(folder: Path) -> None:
-    """SIGKILL in the middle of a cell: another worker takes over, and nothing is missing."""
+def expected_of_peril(rows: list[Row]) -> None:
+    """Whatever died on the way, seven outcomes and the one failure that is a failure."""
+    outcomes = [row.result.returns[0] for row in rows if isinstance(row.result, Outcome)]
+    assert outcomes == [0, 1, 2, 3, 4, 6, 7]
+    assert [row.cell.values["x"] for row in rows if isinstance(row.result, Failure)] == [5]
+
+
+def test_killed_workers_lose_nothing_and_rows_come_as_they_are_done(folder: Path) -> None:
+    """A cell that kills its process once is run again; one that always does is a failure; the others are not blamed.
+
+    One cell waits for a file that is written when the first row comes: rows that came at the end only would never come.
+    """
     started: list[int] = []
-    with stored(None) as store, Processes(Deadly(folder), 2, started.append) as workers:
-        rows = sweep(Grid(axes("x=0..7")), workers, store)
-    assert (folder / "died").exists()
-    assert len(started) == 3
-    assert [row.result.returns[0] for row in rows if isinstance(row.result, Outcome)] == list(range(8))
-
-
-def test_a_cell_that_kills_every_worker_is_a_failure_and_only_that() -> None:
-    """After three workers it is given up; those that waited behind it are not blamed."""
-    with stored(None) as store, Processes(Deadly(), 1) as workers:
-        rows = sweep(Grid(axes("x=2..5")), workers, store)
-    failed = [row for row in rows if isinstance(row.result, Failure)]
-    assert [row.cell.values["x"] for row in failed] == [3]
-    assert failed[0].result == Failure(
+    go = Progress(told=lambda now: (folder / "go").touch() if now.done else None)
+    with stored(None) as store, Processes(Perilous(folder), 2, started.append) as workers:
+        rows = sweep(Grid(axes("x=0..7")), workers, store, go)
+    expected_of_peril(rows)
+    assert rows[5].result == Failure(
         "E683", f"{DEATHS} workers ended while they ran it", "the last one by signal SIGKILL"
     )
+    assert (folder / "died").exists()
+    assert len(started) in (5, 6)  # two, and one for each death but the last, if nothing was left then
+
+
+@pytest.mark.timeout(180)  # Ray takes its time to start on a busy machine
+def test_a_ray_cluster_loses_nothing_either(folder: Path) -> None:
+    """The same on a real Ray instance: killed workers, rows that stream back, one failure."""
+    pytest.importorskip("ray", reason="the extra `sweep` is not installed")
+    go = Progress(told=lambda now: (folder / "go").touch() if now.done else None)
+    with stored(folder) as store, Cluster(Perilous(folder), jobs=2) as workers:
+        rows = sweep(Grid(axes("x=0..7")), workers, store, go)
+    expected_of_peril(rows)
+    assert (folder / "died").exists()
+    (folder / "died").unlink()
+    with stored(None) as store, Processes(Perilous(folder), 2) as local:
+        here = sweep(Grid(axes("x=0..4")), local, store)
+    assert results(here) == results(rows)[:5]
+
+
+def test_a_search_by_optuna_is_the_same_with_one_worker_and_two(folder: Path) -> None:
+    """The same seed asks for the same cells, no cell twice, and what it found it finds again after an interruption."""
+    pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
+
+    def search() -> Optuna:
+        return Optuna(axes("fast=2..20:2", "slow=20..200:10"), 28, 7, sharpe)
+
+    with stored(None) as store, Here(Crossing()) as here:
+        one = sweep(search(), here, store)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.done == 19:
+            raise KeyboardInterrupt
+
+    with Processes(Crossing(), 2) as two, pytest.raises(KeyboardInterrupt), stored(folder) as store:
+        sweep(search(), two, store, Progress(told=interrupt))
+    with Processes(Crossing(), 2) as two, stored(folder) as store:
+        assert results(sweep(search(), two, store)) == results(one)
+    assert len({row.cell.key for row in one}) == len(one) == 28
+    found = [sharpe(row) or 0.0 for row in one]
+    assert sum(found[14:]) > sum(found[:14])  # it comes back to where it was good
+
+
+def test_optuna_takes_every_cell_of_a_small_grid_once() -> None:
+    """It is not asked for a cell twice, and ends when there is none left; failed cells do not stop it."""
+    pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
+    search = Optuna(axes("fast=10,20,2", "slow=20..40:10"), 100, 1, lambda row: None)
+    assert search.total == 9
+    with stored(None) as store, Here(Crossing()) as here:
+        rows = sweep(search, here, store)
+    assert {row.cell.key for row in rows} == {cell.key for cell in Grid(axes("fast=10,20,2", "slow=20..40:10")).ask([])}
+
+
+def test_optuna_draws_from_a_range() -> None:
+    """Numbers without steps are drawn from the whole range, and narrow down on what is good."""
+    pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
+    span = typed(read_axes(["x=0.0..10.0"])[0], "number")
+    search = Optuna([span], 40, 3, lambda row: -abs(float(row.cell.values["x"]) - 7))
+    with stored(None) as store, Here(_flat) as here:
+        rows = sweep(search, here, store)
+    found = [float(row.cell.values["x"]) for row in rows]
+    assert all(0 <= x <= 10 for x in found)
+    assert min(abs(x - 7) for x in found) < 0.5
+
+
+def _flat(values: object) -> Outcome:
+    return Outcome({}, [1, 2], [0.0, 0.0])
+
+
+def sharpe(row: Row) -> float | None:
+    return row.result.metrics["sharpe"] if isinstance(row.result, Outcome) else None
 
 
 def test_a_worker_killed_from_outside_loses_nothing(folder: Path) -> None:

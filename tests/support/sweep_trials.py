@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +14,7 @@ from puna.exchange.data import tape
 from puna.research.sweep_axes import Value
 from puna.research.sweep_cells import Outcome
 
-__all__ = ["Crossing", "Deadly", "Noise", "Stubborn", "outcome"]
+__all__ = ["Crossing", "Noise", "Perilous", "Stubborn", "outcome"]
 
 _DAY = 86_400_000_000_000
 
@@ -64,18 +65,19 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Deadly:
-    """Its worker dies of value 3, once while the folder has no mark of it; always without a folder."""
+class Perilous:
+    """Value 3 kills its process the first time, 5 every time; 7 waits until a file `go` is in the folder."""
 
-    folder: Path | None = None
+    folder: Path
 
     def __call__(self, values: Mapping[str, Value]) -> Outcome:
-        if values["x"] == 3:
-            mark = self.folder / "died" if self.folder else None
-            if mark is None or not mark.exists():
-                if mark:
-                    mark.touch()
-                os.kill(os.getpid(), signal.SIGKILL)
+        died, go = self.folder / "died", self.folder / "go"
+        if values["x"] == 5 or (values["x"] == 3 and not died.exists()):
+            if values["x"] == 3:
+                died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        while values["x"] == 7 and not go.exists():
+            time.sleep(0.01)
         return outcome([float(values["x"]), 0.0, 0.01])
 
 

@@ -6,10 +6,10 @@ __all__ = ["RESEARCH_CODES"]
 
 RESEARCH_CODES: dict[str, Text] = {
     "E660": Text(
-        "A library of the extra `research` is not installed",
-        "History on disk needs polars (and DuckDB, if you ask it questions); nothing else in Puna does. Nothing was "
-        "downloaded or read.",
-        "pip install 'puna[research]', or from a clone: make test installs them into .venv.",
+        "A library of the extra `research` or `sweep` is not installed",
+        "History on disk needs polars (and DuckDB, if you ask it questions); sweeps that search or use a cluster need "
+        "optuna and ray; nothing else in Puna does. Nothing was downloaded, read or run.",
+        "pip install 'puna[research]' or 'puna[sweep]', or from a clone: make test installs them into .venv.",
     ),
     "E661": Text(
         "A file of the history cannot be read",

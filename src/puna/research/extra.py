@@ -1,4 +1,4 @@
-"""The libraries of the extra `research`, imported when they are needed and not before."""
+"""The libraries of the extras `research` and `sweep`, imported when they are needed and not before."""
 
 from importlib import import_module
 from typing import Any
@@ -8,8 +8,8 @@ from puna.errors import ConfigError
 __all__ = ["library"]
 
 
-def library(name: str) -> Any:
-    """The module of that name.
+def library(name: str, extra: str = "research") -> Any:
+    """The module of that name, which comes with an extra.
 
     Raises:
         ConfigError: E660, it is not installed.
@@ -20,7 +20,7 @@ def library(name: str) -> Any:
         raise ConfigError(
             f"{name.partition('.')[0]} is not installed.",
             why=str(error),
-            state="Nothing was downloaded or read.",
-            remedy="pip install 'puna[research]'",
+            state="Nothing was downloaded, read or run.",
+            remedy=f"pip install 'puna[{extra}]'",
             code="E660",
         ) from error
