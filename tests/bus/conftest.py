@@ -12,6 +12,9 @@ import zmq
 from puna.bus.keys import KeyStore, Role
 from puna.bus.messages import QuoteUpdate
 
+PATIENCE = 30.0
+"""Wall seconds after which a test gives up; nothing is asserted about how long anything takes."""
+
 
 @pytest.fixture
 def context() -> "Iterator[zmq.Context[Any]]":
@@ -20,7 +23,7 @@ def context() -> "Iterator[zmq.Context[Any]]":
     yield made
     ending = threading.Thread(target=made.destroy, kwargs={"linger": 0}, daemon=True)
     ending.start()
-    ending.join(20)
+    ending.join(PATIENCE)
     assert not ending.is_alive(), "a socket was left open"
 
 
@@ -51,7 +54,7 @@ def quoted() -> Callable[..., QuoteUpdate]:
     return quote
 
 
-async def settled(done: Callable[[], bool], seconds: float = 5.0) -> None:
+async def settled(done: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Returns when `done` holds; fails when it does not in time."""
     async with asyncio.timeout(seconds):
         while not done():  # noqa: ASYNC110 - what is waited for has no event

@@ -20,7 +20,7 @@ PEER = Path(__file__).parents[2] / "examples" / "bus_peer.py"
 
 
 def puna(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PUNA, *map(str, words)], capture_output=True, text=True, check=False, timeout=40)
+    return subprocess.run([*PUNA, *map(str, words)], capture_output=True, text=True, check=False, timeout=60)
 
 
 def serving(context: "zmq.Context[Any]", command: list[str], quoted: Quoted) -> subprocess.CompletedProcess[str]:
@@ -61,6 +61,7 @@ def test_a_peer_without_puna_reads_the_bus(context: "zmq.Context[Any]", quoted: 
     assert done.stdout.endswith("0 lost\n")
 
 
+@pytest.mark.timeout(200)
 def test_what_was_recorded_is_replayed(context: "zmq.Context[Any]", quoted: Quoted, tmp_path: Path) -> None:
     """Record keeps frames; replay sends the very same frames, and tail sees them as if they were live."""
     file = tmp_path / "day.puna"
@@ -73,7 +74,7 @@ def test_what_was_recorded_is_replayed(context: "zmq.Context[Any]", quoted: Quot
     assert "E708" in again.stderr
     address = f"ipc://{tmp_path}/bus/again"
     replaying = subprocess.Popen(
-        [*PUNA, "replay", str(file), "--bind", address, "--speed", "0", "--wait", "3"],
+        [*PUNA, "replay", str(file), "--bind", address, "--speed", "0", "--wait", "30"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,7 +82,7 @@ def test_what_was_recorded_is_replayed(context: "zmq.Context[Any]", quoted: Quot
     assert replaying.stderr is not None
     assert "publishing on" in replaying.stderr.readline()
     seen = puna("tail", "market.quote", "--address", address, "--count", "20", "--json")
-    out, _ = replaying.communicate(timeout=20)
+    out, _ = replaying.communicate(timeout=60)
     assert out == f"{len(kept)} frames sent\n"
     assert len(seen.stdout.splitlines()) == 20
 

@@ -209,12 +209,16 @@ async def test_who_does_not_answer_pings_is_cut_off(exchange: Any, monkeypatch: 
 async def test_a_slow_reader_is_told_and_closed_and_nobody_else_notices(
     exchange: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PRO-17: who does not read gets 407 when its backlog is full; others get every frame."""
+    """PRO-17: who does not read gets 407 when its backlog is full; others get every frame.
+
+    Time begins with the trading socket, when both data sockets are there; no ping asks who is slow for an answer.
+    """
     monkeypatch.setattr("puna.exchange.streams.connections._GOODBYE_SECONDS", PATIENCE)
-    async with exchange(pacing=Speed(20_000), wait_for=("data",), backlog=200, step_seconds=5) as raw:
+    async with exchange(pacing=Speed(20_000), backlog=200, step_seconds=5, ping_seconds=3600) as raw:
         reader, writer = await _handshake(raw, sock=_small_socket(raw.server.url))
         writer.write(_client_frame(b'{"action":"subscribe","trades":["*"],"quotes":["*"],"bars":["*"]}'))
         raw.start(raw.follow(await raw.data(bars=["IBM"])))
+        raw.start(raw.follow(await raw.trading()))
         await raw.until(raw.server.done.is_set)
         rest = b""
         async with asyncio.timeout(PATIENCE):

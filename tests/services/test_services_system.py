@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -18,6 +17,9 @@ from puna.engine.record import RunRecord
 from puna.services.metrics import PREFIX, catalogue_of
 from puna.services.supervisor import ORDER, Supervisor
 
+PATIENCE = 90.0
+"""Wall seconds after which a test gives up; nothing is asserted about how long anything takes."""
+
 
 async def number(system: Supervisor, component: str, name: str) -> float:
     """A metric of a component, out of /metrics."""
@@ -27,9 +29,9 @@ async def number(system: Supervisor, component: str, name: str) -> float:
     return float(found[0]) if found else 0.0
 
 
-async def reached(question: Callable[[], Any], seconds: float) -> None:
+async def reached(question: Callable[[], Any]) -> None:
     """Asks until the answer is true."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while not await question():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.1)
 
@@ -44,35 +46,34 @@ def journal_of(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_four_processes_trade_and_survive_a_death(
     bot: Callable[..., Path], system: Callable[..., Any], tmp_path: Path
 ) -> None:
     """Ready, trading, true health; execution is killed, the others say so, it comes back and the books are equal."""
     async with system(bot()) as running:
         for name in ORDER:
+            await reached(partial(_healthy, running, name))
             status, body = await running.ask(name, "/health")
-            assert (status, body["status"], body["component"]) == (200, "healthy", name)
+            assert (status, body["component"]) == (200, name)
             assert body["metrics"]["uptime_seconds"] > 0
             assert await running.ask(name, "/live") == (200, "alive")
             _, text = await running.ask(name, "/metrics")
             for metric in catalogue_of(name):
                 assert f"# TYPE {PREFIX}{metric.name}" in text, (name, metric.name)
-        await reached(lambda: _at_least(running, "fills", 3), 30)
+        await reached(lambda: _at_least(running, "fills", 3))
         pid = running.children["execution"].pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)  # first it hangs, and the others notice
         for name in ("risk", "signals"):
-            await reached(partial(_message, running, name, "execution does not answer"), 20)
+            await reached(partial(_message, running, name, "execution does not answer"))
             assert (await running.ask(name, "/ready"))[0] == 503
         os.kill(pid, signal.SIGKILL)
-        began = time.monotonic()
-        await reached(lambda: _ready_again(running), 40)
-        took = time.monotonic() - began
+        await reached(lambda: _ready_again(running))
         assert running.children["execution"].pid != pid
         assert running.children["signals"].restarts == 0
         fills = await number(running, "execution", "fills")
-        await reached(lambda: _at_least(running, "fills", int(fills) + 1), 30)
+        await reached(lambda: _at_least(running, "fills", int(fills) + 1))
     ended, record = books_of(running, tmp_path)
     assert record.books is not None
     assert record.books.equal, record.books
@@ -82,11 +83,15 @@ async def test_four_processes_trade_and_survive_a_death(
     }
     ids = [order.client_order_id for order in record.orders]
     assert len(ids) == len(set(ids))
-    assert took < 60
 
 
 async def _at_least(system: Supervisor, name: str, least: int) -> bool:
     return await number(system, "execution", name) >= least
+
+
+async def _healthy(system: Supervisor, name: str) -> bool:
+    _, body = await system.ask(name, "/health")
+    return bool(body) and body["status"] == "healthy"
 
 
 async def _message(system: Supervisor, name: str, text: str) -> bool:
@@ -98,7 +103,7 @@ async def _ready_again(system: Supervisor) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_without_the_risk_process_only_reductions_leave(
     bot: Callable[..., Path], system: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -108,8 +113,8 @@ async def test_without_the_risk_process_only_reductions_leave(
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         try:
-            await reached(lambda: _message(running, "execution", "the risk process is silent"), 8)
+            await reached(lambda: _message(running, "execution", "the risk process is silent"))
             assert (await running.ask("execution", "/ready"))[0] == 503
         finally:
             os.kill(pid, signal.SIGCONT)
-        await reached(lambda: _ready_again(running), 10)
+        await reached(lambda: _ready_again(running))

@@ -105,10 +105,10 @@ class ControlServer:
         self._socket.setsockopt(
             zmq.ROUTER_HANDOVER, 1
         )  # a peer that comes back before its old connection is seen to end
+        self.address = attach(self._socket, address, bind=True, curve=curve)
         self._monitor = self._socket.get_monitor_socket(
             zmq.Event.HANDSHAKE_FAILED_NO_DETAIL | zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_AUTH
         )
-        self.address = attach(self._socket, address, bind=True, curve=curve)
         self._bell = Bell(self._socket)
         self._tasks: list[asyncio.Task[None]] = []
         self._under_way: dict[tuple[str, int, int], asyncio.Task[bytes]] = {}
@@ -124,6 +124,7 @@ class ControlServer:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._works, *self._under_way.values(), return_exceptions=True)
         self._socket.disable_monitor()
+        self._monitor.close(linger=0)  # nobody else does, and a socket that is left open holds up its context
         self._socket.close(linger=200)
         self._inbox.close()
 

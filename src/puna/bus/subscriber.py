@@ -107,6 +107,7 @@ class Subscriber:
         self._conflated = ("",) if conflate is True else tuple(conflate or ())
         self._next: dict[str, tuple[int, int]] = {}
         self._lines: dict[bytes, tuple[str, int, int]] = {}
+        self._unseen: set[str] = set()  # topics that so far only a heartbeat has told of: their snapshot is news
         self._epoch = 0
         self._complete = False  # a heartbeat came: what it did not list begins at 1
         self._ready: deque[Received] = deque()
@@ -255,6 +256,10 @@ class Subscriber:
     def _placed(self, envelope: Envelope, known: tuple[int, int] | None) -> tuple[list[Message], Gap | None] | None:
         """What of a frame is new, and the hole before it; None when nothing is."""
         topic, epoch, seq, count = envelope.topic, envelope.epoch, envelope.seq, len(envelope.messages)
+        if topic in self._unseen:
+            self._unseen.discard(topic)
+            if envelope.snapshot and known == (epoch, seq + count):
+                return envelope.messages, None
         if epoch < self._epoch or (known is not None and known[0] == epoch and seq + count <= known[1]):
             self.status.duplicates += count
             return None
@@ -292,6 +297,7 @@ class Subscriber:
             known = self._next.get(topic)
             if known is None and not self._complete:  # it was there before us
                 self._expect(topic, epoch, mark + 1)
+                self._unseen.add(topic)
                 continue
             expected = known[1] if known is not None and known[0] == epoch else 1
             restart = known is not None and known[0] != epoch

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ __all__ = ["bus"]
 
 PORTS = {"market": 5555, "order": 5557, "fill": 5557, "position": 5557, "risk": 5558}
 NANOS = 1_000_000_000
+JOIN_SECONDS = 0.2
 
 
 def _addresses(given: tuple[str, ...], topic: str) -> tuple[str, ...]:
@@ -193,7 +194,9 @@ def record(
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--bind", "address", default="tcp://127.0.0.1:5555", show_default=True, help="Where to publish.")
 @click.option("--speed", type=click.FloatRange(0), default=1.0, show_default=True, help="0 is as fast as it goes.")
-@click.option("--wait", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds for joiners first.")
+@click.option(
+    "--wait", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds to wait for a first subscriber."
+)
 @json_option
 @verbose_option
 def replay(*, file: Path, address: str, speed: float, wait: float, as_json: bool) -> int:
@@ -201,15 +204,18 @@ def replay(*, file: Path, address: str, speed: float, wait: float, as_json: bool
     import zmq
 
     from puna.bus.recording import frames_of
-    from puna.bus.sockets import Limits, attach, opened_socket
+    from puna.bus.sockets import Bell, Limits, attach, opened_socket
 
     async def send() -> int:
         clock, sent, before = SystemClock(), 0, 0
         context: zmq.Context[Any] = zmq.Context()
         try:
-            socket = opened_socket(context, zmq.PUB, Limits(queue=0), None)
+            socket = opened_socket(context, zmq.XPUB, Limits(queue=0), None)
             click.echo(f"publishing on {attach(socket, address, bind=True, curve=None)}", err=True)
-            await clock.sleep(wait)
+            with suppress(TimeoutError):
+                async with clock.deadline(wait):
+                    await Bell(socket).wait()
+                    await clock.sleep(JOIN_SECONDS)  # the same subscriber's further topics
             for ts, frame in frames_of(file):
                 if speed and before:
                     await clock.sleep(max(0, ts - before) / NANOS / speed)

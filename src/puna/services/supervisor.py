@@ -132,7 +132,7 @@ class Supervisor:
         self._clock = clock or SystemClock()
         self._tasks: list[asyncio.Task[None]] = []
         self._hearing: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ class Supervisor:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._stopping = True
+        self._stopping.set()
         for name in reversed(ORDER):
             if name in self.children:
                 await self.children[name].stop(self._clock)
@@ -209,7 +209,7 @@ class Supervisor:
             began = self._clock.monotonic()
             assert child.process is not None  # noqa: S101 - it was started
             child.code = await child.process.wait()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             now = self._clock.monotonic()
             child.deaths.append(now)
@@ -223,6 +223,8 @@ class Supervisor:
             self.say(f"{child.name} ended ({_how(child.code)}) and is started again")
             child.restarts += 1
             await self._clock.sleep(pause)
+            if self._stopping.is_set():
+                return
 
     async def _look(self) -> None:
         """Asks everybody how he is."""
@@ -272,7 +274,7 @@ class Supervisor:
                     self.ended = said
         child.code = await child.process.wait()
         self.over.set()
-        if not self._stopping and self.ended is None:
+        if not self._stopping.is_set() and self.ended is None:
             self.say("the exchange ended; nothing can be traded any more")
 
     def _of_child(self, name: str) -> dict[str, str]:
