@@ -91,6 +91,7 @@ def views(draw: st.DrawFn) -> RiskView:
         marks=draw(mostly(st.just({"AAPL": D(100), "MSFT": D(50)}), st.just({"AAPL": D(100)}))),
         open=tuple(rests),
         recent=tuple(sent),
+        submits=draw(st.integers(0, 3)),
         buying_power=draw(mostly(st.integers(5, 90).map(lambda n: D(n * 100)), st.none())),
         id_used=draw(mostly(st.just(False), st.booleans())),
     )
@@ -162,7 +163,7 @@ def refused(intent: OrderIntent, seen: RiskView, limits: RiskLimits) -> bool:
         for sent in seen.recent
     ):
         return True
-    if len(seen.recent) + 1 > limits.max_submits:
+    if seen.submits + 1 > limits.max_submits:
         return True
     if reduction:
         return False
@@ -257,7 +258,7 @@ def test_no_trapped_position(seen: RiskView, qty: int, limits: RiskLimits) -> No
     under_way = sum(each.leaves for each in seen.open if (each.intent.symbol, each.intent.side) == ("AAPL", side))
     free = abs(held) - under_way
     way_out = order(side, int(min(D(qty), free)))
-    calm = replace(seen, recent=(), id_used=False)
+    calm = replace(seen, recent=(), submits=0, id_used=False)
     if free > 0 and seen.state is not TradingState.HALTED:
         assert check(way_out, calm, limits) is None
 

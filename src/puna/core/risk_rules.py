@@ -17,7 +17,7 @@ from puna.core.order_table import violation
 from puna.core.portfolio import equity
 from puna.core.remembered import remembered
 from puna.core.risk_options import package_loss, short_option_price
-from puna.core.risk_view import Reservation, RiskLimits, RiskView, Submit, TradingState
+from puna.core.risk_view import Reservation, RiskLimits, RiskView, TradingState
 from puna.core.sessions import Session, session_at
 from puna.core.symbols import asset_class, multiplier
 from puna.core.types import ZERO, AssetClass, OrderClass, OrderIntent, OrderType, Quote, Side, exact
@@ -243,7 +243,8 @@ def duplicate(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Findin
     """Row 9. No second use of an id, and no equal order (symbol, side, quantity, type, prices) within the window."""
     if view.id_used:
         return Finding("this client_order_id was used before", intent.client_order_id)
-    alike = [each for each in _within(limits.duplicate_window_seconds, view) if _same(each.intent, intent)]
+    window = limits.duplicate_window_seconds * NANOS
+    alike = [each for each in view.recent if view.now - each.ts < window and _same(each.intent, intent)]
     if alike:
         return Finding("an equal order was sent a moment ago", alike[-1].intent.client_order_id)
     return None
@@ -265,8 +266,7 @@ def quote_fresh(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Find
 
 def message_rate(_intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding | None:
     """Row 11. At most so many submits in the window."""
-    sent = len(_within(limits.submit_window_seconds, view))
-    return over("too many orders in a short time", sent + 1, limits.max_submits)
+    return over("too many orders in a short time", view.submits + 1, limits.max_submits)
 
 
 def open_orders(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding | None:
@@ -430,10 +430,6 @@ def _worst_value(symbol: str, view: RiskView, under_way: Sequence[_UnderWay]) ->
 
 def _opens(intent: OrderIntent, view: RiskView) -> bool:
     return bool(intent.legs) or view.portfolio.qty(intent.symbol) * intent.side.sign >= 0
-
-
-def _within(seconds: float, view: RiskView) -> list[Submit]:
-    return [each for each in view.recent if view.now - each.ts < seconds * NANOS]
 
 
 def _same(one: OrderIntent, other: OrderIntent) -> bool:

@@ -111,7 +111,8 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         quote: the latest of the intent's symbol.
         marks: prices of everything held.
         open: reservations of all open orders, in doubt included.
-        recent: what was sent within the longer of the two windows.
+        recent: orders of the intent's terms that were sent within the duplicate window; the last one is enough.
+        submits: how many orders were sent within the window of `max_submits`.
         buying_power: as the broker last reported it.
         id_used: the intent's client_order_id was used before.
         sleeve: what the intent's strategy holds, where it has a budget of its own.
@@ -133,6 +134,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     marks: dict[str, Decimal] = {}
     open: tuple[Reservation, ...] = ()
     recent: tuple[Submit, ...] = ()
+    submits: int = 0
     buying_power: Decimal | None = None
     id_used: bool = False
     sleeve: dict[str, Decimal] = {}

@@ -14,7 +14,7 @@ import msgspec
 from puna.core.decimals import plain
 from puna.core.orders import Order, from_intent, reduce
 from puna.core.portfolio import Booking, Portfolio, Reason, book, enter, opening
-from puna.core.risk import Lock, Submit, Tally, TradingState
+from puna.core.risk import Lock, Tally, TradingState
 from puna.core.sleeves import Sleeve
 from puna.core.types import ZERO, Fill
 from puna.engine.attribution import EXTERNAL, attributed
@@ -100,6 +100,7 @@ class Blotter:
         self.stamp = 0
         self._by_broker_id: dict[str, str] = {}
         self._legs: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._kin: dict[str, set[str]] = {}
 
     @property
     def state(self) -> TradingState:
@@ -121,9 +122,10 @@ class Blotter:
         """The orders that the broker made out of one: a package's legs, or exits."""
         return [self.orders[each] for each in self._legs.get(key, ())]
 
-    def recent(self) -> list[Submit]:
-        """What was approved, oldest first."""
-        return [Submit(each.ts, each.intent) for each in self.intents.values()]
+    def kin(self, key: str) -> dict[str, Order]:
+        """An order with all that it replaced, and that replaced it, whoever said so."""
+        names = self._kin.get(key, {key})
+        return {each: self.orders[each] for each in names if each in self.orders}
 
     def sleeve(self, strategy: str, symbol: str) -> Decimal:
         """What a strategy holds by its own fills, negative when short."""
@@ -262,6 +264,7 @@ class Blotter:
         if order.intent.legs:
             fills = ()  # what a package moves, its legs do
         self._by_broker_id.update(dict.fromkeys(order.broker_ids, key))
+        self._relate(order)
         if order.is_open:
             self.open[key] = order
             self.ended.pop(key, None)
@@ -273,6 +276,19 @@ class Blotter:
             self._book(fill)
             self.booked.append(Booked(seq, fill, ts, mid, self.portfolio.realised - before))
         return Change(order, fills)
+
+    def _relate(self, order: Order) -> None:
+        """Joins what is linked by replaces. Ids of the broker stand in between: who bears one may still be to come."""
+        links = {*order.replaces, *order.replaced_by, *filter(None, [order.intent.replaces])}
+        names = {order.client_order_id, *order.broker_ids, *links}
+        if not links and self._kin.keys().isdisjoint(names):
+            return
+        groups = [self._kin[name] for name in names if name in self._kin]
+        largest = max(groups, key=len, default=set[str]())
+        for group in ({*names}, *groups):
+            if group is not largest and not group <= largest:
+                largest |= group
+                self._kin.update(dict.fromkeys(group, largest))
 
     def _book(self, fill: Fill) -> None:
         held = self.portfolio.qty(fill.symbol)

@@ -9,7 +9,6 @@ The trading state is durable. When the journal cannot be written nothing new lea
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
@@ -27,7 +26,6 @@ from puna.core.risk import (
     Reservation,
     RiskLimits,
     RiskView,
-    Submit,
     TradingState,
     check,
     protected_price,
@@ -60,6 +58,7 @@ from puna.engine.journal import Journal
 from puna.engine.latch import Latch, scopes_of
 from puna.engine.market import MarketView
 from puna.engine.outbound import Outbound, Timing
+from puna.engine.recent import Recent
 from puna.engine.sighting import Sighting
 from puna.engine.tasks import Line, Rank, Tasks
 from puna.errors import JournalError, PunaError
@@ -133,7 +132,7 @@ class Gateway:
         self._prefix = prefix
         self._count = 0
         self._reserved: dict[str, Intent] = {}
-        self._recent: deque[Submit] = deque()
+        self.recent = Recent()
         self._halted = ""
         self._account_id = ""
         self._buying_power: Decimal | None = None
@@ -159,7 +158,8 @@ class Gateway:
         for seq, entry in self.journal.read():
             self.blotter.apply(seq, entry)
         self._heard_of = self.blotter.told
-        self._recent.extend(self.blotter.recent())
+        for each in self.blotter.intents.values():
+            self.recent.add(each.ts, each.intent, self.limits)
         before = self.blotter.epoch.number if self.blotter.epoch else 0
         # At least the second of its start: also a new journal of an old account never makes an old id.
         number = max(before + 1, self.clock.now() // NANOS)
@@ -285,7 +285,7 @@ class Gateway:
             mid=self.market.mid(intent.symbol),
         )
         self._reserved[intent.client_order_id] = entry
-        self._recent.append(Submit(view.now, intent))
+        self.recent.add(view.now, intent, self.limits)
         self.outbound.in_hand.add(intent.client_order_id)
         self.probe("risk-reserved")
         bar, seen = self.market.last_bar(intent.symbol, "1Min"), dict(self.sight(intent))
@@ -352,7 +352,8 @@ class Gateway:
             instrument=self.market.listings.get(intent.symbol),
             quote=self.market.quotes.get(intent.symbol),
             open=tuple(self._reservations()),
-            recent=self._recently(now),
+            recent=self.recent.alike(intent, now, self.limits),
+            submits=self.recent.count(now, self.limits),
             buying_power=self.power_for(intent),
             id_used=key in self.blotter.orders or key in self._reserved,
             locks=self.guard.locks(),
@@ -475,12 +476,6 @@ class Gateway:
         price = protected_price(order.intent, self.market.quotes.get(order.intent.symbol), self.limits)
         return UNKNOWN_PRICE if price is None else price
 
-    def _recently(self, now: int) -> tuple[Submit, ...]:
-        longest = max(self.limits.submit_window_seconds, self.limits.duplicate_window_seconds)
-        while self._recent and now - self._recent[0].ts >= longest * NANOS:
-            self._recent.popleft()
-        return tuple(self._recent)
-
     async def _keep(self, entries: Sequence[Entry]) -> list[Change]:
         """Durable, then applied, then told. The lock is held."""
         if any(isinstance(entry, Evidence | Adoption) for entry in entries) and self._heard_of > self.blotter.told:
@@ -532,7 +527,7 @@ class Gateway:
         key = order.client_order_id
         if order.overfill or len(order.broker_ids) > 1:
             self.halt(f"{key} was filled beyond its quantity, or lives twice at the broker: {order.broker_ids}")
-        elif change.fills and order.replaces and lineage(self.blotter.orders, key).overfill:
+        elif change.fills and order.replaces and lineage(self.blotter.kin(key), key).overfill:
             self.halt(f"{key} and the orders that it replaced were filled beyond what was wanted")
         if (head := self.blotter.orders.get(order.intent.leg_of or key)) is not None:
             self.outbound.gather(head)

@@ -93,13 +93,6 @@ class Guard:
         moves = [later.close / earlier.close - 1.0 for earlier, later in pairwise(bars)]
         return sqrt(sum(move * move for move in moves) / len(moves) * MINUTES_A_YEAR)
 
-    def sent(self, intent: OrderIntent, now: int) -> int:
-        """Orders of its strategy in its symbol within the window."""
-        since = now - round(self._gateway.limits.repeat_window_seconds * NANOS)
-        same = (intent.strategy, intent.symbol)
-        intents = self._gateway.blotter.intents.values()
-        return sum(each.ts > since and (each.intent.strategy, each.intent.symbol) == same for each in intents)
-
     def asked_for(self, intent: OrderIntent, now: int) -> dict[str, Any]:
         """What a view holds only where a limit needs it; marks of all that is held."""
         gateway = self._gateway
@@ -110,7 +103,7 @@ class Guard:
         if limits.max_volatility_percent is not None:
             found["volatility"] = self.volatility(intent.symbol)
         if limits.max_repeats is not None:
-            found["sent"] = self.sent(intent, now)
+            found["sent"] = gateway.recent.repeated(intent, now, gateway.limits)
         if limits.budget(intent.strategy) is not None:
             sleeves = gateway.blotter.sleeves.items()
             found["sleeve"] = {symbol: qty for (name, symbol), qty in sleeves if name == intent.strategy and qty}

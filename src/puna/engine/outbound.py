@@ -1,4 +1,4 @@
-"""What leaves about one order, and how its fate is found out: submit, replace, cancel, query, doubt, silence.
+"""What leaves about one order, and how its fate is found out: submit, replace, cancel, query, doubt.
 
 No clear answer is a doubt, never a rejection. After the settle time the broker is asked by client_order_id: what exists
 is adopted; if there is steadily no such order, it is sent again under the same id while its deadline lasts, else
@@ -14,10 +14,11 @@ from puna.alpaca.mapping import check_echo, order_request, replace_request
 from puna.alpaca.refusals import Reason, reason_of
 from puna.alpaca.trading import cancel_order, get_order, get_order_by_client_id, replace_order, submit_order
 from puna.core.orders import Order, Status
-from puna.core.types import OrderClass, OrderType
+from puna.core.types import OrderClass
 from puna.engine.families import astray
 from puna.engine.sighting import Sighting
 from puna.engine.tasks import Rank
+from puna.engine.watch import Watch
 from puna.errors import AuthError, BrokerError, DeadlineError, NotFoundError, ProtocolError, PunaError, RefusedError
 from puna.wire import trading
 
@@ -29,19 +30,8 @@ __all__ = ["Outbound", "Timing"]
 NANOS = 1_000_000_000
 NEVER = 86_400.0
 NOT_TRIED = "E013"
-PATIENT_CANCELS = 3
 GATHERINGS = 5
 _PROVES_REFUSAL = (RefusedError, NotFoundError, AuthError)  # their statuses say that nothing was accepted (R23)
-_MOVING = frozenset(
-    {
-        Status.SENT,
-        Status.PENDING_NEW,
-        Status.ACCEPTED,
-        Status.PENDING_CANCEL,
-        Status.PENDING_REPLACE,
-        Status.UNKNOWN,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +62,16 @@ class Outbound:
 
     Attributes:
         in_hand: orders that wait for their turn, or whose answer is being waited for; nobody needs to ask about them.
+        cancels_sent: how many times the cancel of an order left.
     """
 
     def __init__(self, gateway: "Gateway") -> None:
         self._gateway = gateway
         self.in_hand: set[str] = set()
         self._doubts: set[str] = set()
-        self._watched: set[str] = set()
         self._gathering: set[str] = set()
-        self._cancels_sent: dict[str, int] = {}
+        self.cancels_sent: dict[str, int] = {}
+        self._watch = Watch(gateway)
         self._leaving: asyncio.Timeout | None = None
         self._arrived = asyncio.Event()
 
@@ -142,7 +133,7 @@ class Outbound:
         order = gateway.blotter.orders.get(key)
         if order is None or order.is_terminal or not order.seen or order.broker_id is None:
             return
-        self._cancels_sent[key] = self._cancels_sent.get(key, 0) + 1
+        self.cancels_sent[key] = self.cancels_sent.get(key, 0) + 1
         try:
             await gateway.alpaca(cancel_order(order.broker_id))
             gateway.probe("cancel-reply")
@@ -201,13 +192,10 @@ class Outbound:
     def attend(self, key: str) -> None:
         """Watches an open order for silence, and sends the cancel that was asked for before it could be sent."""
         gateway = self._gateway
-        gateway.heard.setdefault(key, gateway.clock.now())
-        if key in gateway.blotter.cancels and key not in self._cancels_sent:
-            self._cancels_sent[key] = 0
+        if key in gateway.blotter.cancels and key not in self.cancels_sent:
+            self.cancels_sent[key] = 0
             gateway.line.put(Rank.CANCEL, lambda: self.cancel(key))
-        if key not in self._watched:
-            self._watched.add(key)
-            gateway.tasks.spawn(self._watch(key), f"watch {key}")
+        self._watch.attend(key)
 
     def doubt(self, key: str) -> None:
         """Lets it be found out what became of an order."""
@@ -320,34 +308,6 @@ class Outbound:
             return
         await gateway.absorb([absent])
         self.queue(key)
-
-    async def _watch(self, key: str) -> None:
-        """Asks about an order of which nothing was heard for too long (R5, R13)."""
-        gateway = self._gateway
-        try:
-            while (order := gateway.blotter.orders[key]).is_open:
-                left = gateway.heard[key] + round(self._patience(order) * NANOS) - gateway.clock.now()
-                if left > 0:  # a cancel may be asked for meanwhile, and shortens our patience
-                    await gateway.clock.sleep(min(left / NANOS, gateway.timing.transit))
-                elif await self.query(key):
-                    self._insist(key)
-        finally:
-            self._watched.discard(key)
-
-    def _patience(self, order: Order) -> float:
-        moving = order.status in _MOVING or order.intent.type is OrderType.MARKET
-        asked = order.client_order_id in self._gateway.blotter.cancels
-        timing = self._gateway.timing
-        return timing.transit if moving or asked else timing.resting
-
-    def _insist(self, key: str) -> None:
-        """A cancel that had no effect is sent again, and told of; nobody invents that it happened."""
-        gateway = self._gateway
-        order = gateway.blotter.orders[key]
-        if key in gateway.blotter.cancels and order.is_open:
-            if self._cancels_sent.get(key, 0) == PATIENT_CANCELS:
-                gateway.note("E500", f"{key} does not end although it was canceled; it counts as open ({order.status})")
-            gateway.line.put(Rank.CANCEL, lambda: self.cancel(key))
 
 
 def _shown(body: trading.Order) -> Sighting:

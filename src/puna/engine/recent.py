@@ -1,0 +1,68 @@
+"""What was submitted lately, counted as it comes: an answer costs the same after ten orders and after a million."""
+
+from collections import defaultdict, deque
+from decimal import Decimal
+
+from puna.core.risk import RiskLimits, Submit
+from puna.core.types import OrderIntent
+
+__all__ = ["Recent"]
+
+NANOS = 1_000_000_000
+
+_Terms = tuple[object, ...]
+
+
+class Recent:
+    """Orders that were reserved within the windows of the limits; who leaves a window is forgotten."""
+
+    def __init__(self) -> None:
+        self._times: deque[int] = deque()
+        self._submits: deque[Submit] = deque()
+        self._last: dict[_Terms, Submit] = {}
+        self._repeats: defaultdict[tuple[str, str], deque[int]] = defaultdict(deque)
+
+    def add(self, ts: int, intent: OrderIntent, limits: RiskLimits) -> None:
+        """An order was reserved; they come in the order of their times."""
+        submit = Submit(ts, intent)
+        self._times.append(ts)
+        self._submits.append(submit)
+        self._last[_terms(intent)] = submit
+        repeats = self._repeats[intent.strategy, intent.symbol]
+        repeats.append(ts)
+        _left(repeats, ts, limits.repeat_window_seconds)
+
+    def count(self, now: int, limits: RiskLimits) -> int:
+        """How many within the window of `max_submits`."""
+        return _left(self._times, now, limits.submit_window_seconds)
+
+    def alike(self, intent: OrderIntent, now: int, limits: RiskLimits) -> tuple[Submit, ...]:
+        """The last order of the same terms within the duplicate window, if there is one."""
+        window = limits.duplicate_window_seconds * NANOS
+        while self._submits and now - self._submits[0].ts >= window:
+            old = self._submits.popleft()
+            if self._last.get(key := _terms(old.intent)) is old:
+                del self._last[key]
+        found = self._last.get(_terms(intent))
+        return () if found is None else (found,)
+
+    def repeated(self, intent: OrderIntent, now: int, limits: RiskLimits) -> int:
+        """How many of this strategy in this symbol within the window of `max_repeats`."""
+        times = self._repeats.get((intent.strategy, intent.symbol))
+        return 0 if times is None else _left(times, now, limits.repeat_window_seconds)
+
+
+def _left(times: deque[int], now: int, seconds: float) -> int:
+    while times and now - times[0] >= seconds * NANOS:
+        times.popleft()
+    return len(times)
+
+
+def _terms(intent: OrderIntent) -> _Terms:
+    """What makes two orders equal; a quantity or price that is no number equals nothing, and is refused elsewhere."""
+    numbers = (intent.qty, intent.limit_price, intent.stop_price)
+    return intent.symbol, intent.side, intent.type, *map(_key, numbers)
+
+
+def _key(value: Decimal | None) -> Decimal | str | None:
+    return value if value is None or not value.is_nan() else "NaN"
