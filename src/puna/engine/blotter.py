@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from puna.core.decimals import plain
-from puna.core.orders import Order, from_intent, reduce
+from puna.core.orders import Order, Status, from_intent, reduce
 from puna.core.portfolio import Booking, Portfolio, Reason, book, enter, opening
 from puna.core.risk import Lock, Tally, TradingState
 from puna.core.sleeves import Sleeve
@@ -43,6 +43,7 @@ from puna.engine.entries import (
 __all__ = ["EXTERNAL", "Blotter", "Booked", "Change", "ParentOrder"]
 
 FINEST = Decimal("1e-9")
+_NO = (Status.REJECTED, Status.REFUSED)
 
 
 class Change(NamedTuple):
@@ -95,6 +96,7 @@ class Blotter:
         self.parents: dict[str, ParentOrder] = {}
         self.children: defaultdict[str, list[str]] = defaultdict(list)
         self.booked: list[Booked] = []
+        self.refused: list[tuple[int, str]] = []
         self.told = 0
         self.broker_ts = 0
         self.stamp = 0
@@ -270,6 +272,8 @@ class Blotter:
             self.ended.pop(key, None)
         else:
             self.open.pop(key, None)
+            if order.status in _NO and key not in self.ended:
+                self.refused.append((ts, key))
             self.ended.setdefault(key, ts)
         for fill in fills:
             before = self.portfolio.realised
@@ -281,6 +285,7 @@ class Blotter:
         """Joins what is linked by replaces. Ids of the broker stand in between: who bears one may still be to come."""
         links = {*order.replaces, *order.replaced_by, *filter(None, [order.intent.replaces])}
         names = {order.client_order_id, *order.broker_ids, *links}
+        names |= {self._by_broker_id[link] for link in links if link in self._by_broker_id}
         if not links and self._kin.keys().isdisjoint(names):
             return
         groups = [self._kin[name] for name in names if name in self._kin]

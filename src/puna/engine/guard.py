@@ -11,14 +11,11 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from puna.core import protections
-from puna.core.orders import Status
 from puna.core.portfolio import equity
-from puna.core.protections import Flow
 from puna.core.risk import Lock, Tally, narrowed
-from puna.core.sessions import date_of
-from puna.core.symbols import multiplier
 from puna.core.types import ZERO, OrderIntent, exact
 from puna.engine.entries import Locked, Tallied
+from puna.engine.flows import Flows
 from puna.errors import DataError
 
 if TYPE_CHECKING:
@@ -46,6 +43,7 @@ class Guard:
         self._tally: Tally | None = None
         self._new: dict[tuple[str, str], Lock] = {}
         self._counted = 0
+        self._flows = Flows(gateway.blotter)
 
     @property
     def tally(self) -> Tally | None:
@@ -78,7 +76,8 @@ class Guard:
         self._set(protections.standing(self.tally, worth, limits, now))
         self._set(protections.streaks(self.tally, limits, now))
         if limits.max_refusals is not None or limits.max_slippage_bp is not None:
-            self._set(protections.flow_locks(self._flows(now), limits, now))
+            flows = self._flows.now(now, limits.refusal_window_seconds)
+            self._set(protections.flow_locks(flows, limits, now))
 
     def adv(self, symbol: str) -> Decimal | None:
         """Average daily volume of the last days, where daily bars were fetched."""
@@ -154,27 +153,6 @@ class Guard:
                 self._new[lock.scope, lock.cause] = lock
                 self._gateway.note_down(Locked(ts=self._gateway.clock.now(), lock=lock))
                 self._gateway.note("R121", f"{lock.scope or 'account'} locked by {lock.cause}: {lock.reason}")
-
-    def _flows(self, now: int) -> dict[str, Flow]:
-        """Refusals by the broker within the window, and what today's fills cost beyond the middle, by strategy."""
-        blotter, today = self._gateway.blotter, date_of(now)
-        since = now - round(self._gateway.limits.refusal_window_seconds * NANOS)
-        found: dict[str, Flow] = {}
-        for key, ended in blotter.ended.items():
-            order = blotter.orders[key]
-            if ended > since and order.status in (Status.REJECTED, Status.REFUSED):
-                flow = found.get(order.intent.strategy, Flow())
-                found[order.intent.strategy] = flow._replace(refused=flow.refused + 1)
-        for each in blotter.booked:
-            if each.mid is None or date_of(each.ts) != today:
-                continue
-            fill, flow = each.fill, found.get(each.fill.strategy, Flow())
-            size = multiplier(fill.symbol)
-            cost = (fill.notional - fill.qty * exact(each.mid)) * fill.side.sign * size
-            found[fill.strategy] = flow._replace(
-                cost=flow.cost + cost, notional=flow.notional + abs(fill.notional) * size
-            )
-        return found
 
 
 def _differs(before: Tally, after: Tally) -> bool:
