@@ -10,8 +10,11 @@ import msgspec
 from puna.core.types import ZERO
 
 __all__ = [
+    "ActionRow",
     "BookRow",
     "Books",
+    "CheckRow",
+    "DataRow",
     "DropRow",
     "EquityPoint",
     "FillRow",
@@ -166,11 +169,65 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[BookRow] = []
 
 
+class DataRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The prices of one symbol that a run was given, and where they come from.
+
+    Args:
+        source: in words, such as "bundled", "cache" or a file's name.
+        feed: iex, sip, opra, us, own-NAME; empty when it is not known.
+        timeframe: 1Min, 1Day; empty when it is not known.
+        adjustment: raw, split, dividend, all; empty when it is not known.
+        first: of the first bar, ns; `last` of the last one.
+        bars: how many.
+        missing: bars of the grid between both that are not there; None when nobody counted.
+        digest: of the bars, to tell whether another run had the same.
+    """
+
+    symbol: str
+    source: str = ""
+    feed: str = ""
+    timeframe: str = ""
+    adjustment: str = ""
+    first: int = 0
+    last: int = 0
+    bars: int = 0
+    missing: int | None = None
+    digest: str = ""
+
+
+class ActionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A corporate action that the run carried out: a split, a dividend, an expiry, an assignment.
+
+    `cash` is what came in or went out in all; `factor` the shares after it for each share before.
+    """
+
+    ts: int
+    symbol: str
+    kind: str
+    text: str = ""
+    cash: Decimal = ZERO
+    factor: Decimal = Decimal(1)
+
+
+class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check of the strategy found: "look-ahead", "warm-up", "determinism", "order validity"."""
+
+    name: str
+    passed: bool
+    text: str = ""
+
+
 class RunRecord(msgspec.Struct, kw_only=True):
     """A whole run.
 
     `prices` are closes of the bars that the strategies saw, by symbol. `refusals` is the number of orders that risk
     refused (each is also a row of `orders`, status "refused"). `outcome` is "completed", "stopped" or "halted".
+
+    Of a backtest: `fill_model` is the name of the rules that filled its orders and `assumptions` are these in words;
+    `data` says what the prices are, `actions` what was done about splits and the like, `checks` what was checked.
+    `trials` counts the runs that this one was chosen from, itself included, and `trial_deviation` is the standard
+    deviation of their Sharpe ratios, per day. `benchmark` is what the equity is compared with; buying every symbol in
+    equal parts when it is empty.
     """
 
     mode: str
@@ -204,6 +261,17 @@ class RunRecord(msgspec.Struct, kw_only=True):
     books: Books | None = None
     config: str = ""
     versions: dict[str, str] = {}
+    fill_model: str = ""
+    assumptions: dict[str, str] = {}
+    timeframe: str = ""
+    data: list[DataRow] = []
+    actions: list[ActionRow] = []
+    checks: list[CheckRow] = []
+    benchmark_name: str = ""
+    benchmark: list[PricePoint] = []
+    trials: int = 1
+    trial_deviation: float = 0.0
+    code_hash: str | None = None
 
 
 _READER = msgspec.json.Decoder(RunRecord)

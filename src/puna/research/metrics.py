@@ -15,11 +15,13 @@ import msgspec
 from puna.core.symbols import is_symbol, multiplier, underlying
 from puna.core.types import ZERO, Side
 from puna.engine.record import FillRow, OrderRow, RunRecord
+from puna.research.bootstrap import Interval
 
 __all__ = [
     "METRICS",
     "Metric",
     "Result",
+    "Unit",
     "arrival_cost_bp",
     "by_strategy",
     "by_symbol",
@@ -31,6 +33,7 @@ __all__ = [
     "is_refused",
     "largest_exposure",
     "max_drawdown",
+    "meaning",
     "measure",
     "orders_sent",
     "pnl_after_costs",
@@ -43,16 +46,21 @@ __all__ = [
 
 ONE = Decimal(1)
 _FINE = Decimal("0.0001")  # finer than any price here; what is below comes of averages
-Unit = Literal["USD", "fraction", "bp", "times", "count"]
+Unit = Literal["USD", "fraction", "bp", "times", "count", "number", "part", "days", "ns"]
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """A number with its unit and what it means; `value` is None when the run does not tell."""
+    """A number with its unit and what it means; `value` is None when the run does not tell.
+
+    `fraction` is a gain or loss as a part of the account, `part` a part of a whole, `ns` a time in nanoseconds.
+    `interval` is where the value would lie if the days had come otherwise.
+    """
 
     name: str
     value: Decimal | float | int | None
     unit: Unit
     meaning: str
+    interval: Interval | None = None
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -146,7 +154,7 @@ METRICS: tuple[tuple[Unit, Callable[[RunRecord], Decimal | float | int | None]],
 
 def measure(record: RunRecord) -> list[Metric]:
     """Every metric of the run."""
-    return [Metric(each.__name__, each(record), unit, _meaning(each)) for unit, each in METRICS]
+    return [Metric(each.__name__, each(record), unit, meaning(each)) for unit, each in METRICS]
 
 
 def drawdowns(record: RunRecord) -> list[tuple[int, float]]:
@@ -316,5 +324,6 @@ def _ratio(part: Decimal, whole: Decimal) -> float | None:
     return float(part / whole) if whole > 0 else None
 
 
-def _meaning(function: Callable[..., object]) -> str:
+def meaning(function: Callable[..., object]) -> str:
+    """What a metric means: the first line of the docstring of the function that computes it."""
     return (function.__doc__ or "").strip().splitlines()[0]
