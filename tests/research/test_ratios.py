@@ -3,20 +3,22 @@
 from datetime import date, time
 from decimal import Decimal
 from math import sqrt
+from typing import Any
 
 import numpy as np
 import pytest
-import quantstats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from pandas import DatetimeIndex, Series
+from quantstats import stats as untyped
 
 from puna.core import sessions
 from puna.engine.record import EquityPoint, PricePoint, RunRecord
 from puna.research import ratios
 from puna.research.returns import Track, day_ends, deepest, held, months, track
 
+qs: Any = untyped
 DAYS = sessions.trading_days(date(2010, 1, 4), date(2011, 12, 30))
 
 
@@ -46,30 +48,30 @@ OWN, OTHER = noise(1), [0.5 * a + 0.5 * b for a, b in zip(noise(1), noise(2), st
 TRACK = track(record(OWN, OTHER))
 DATED = Series(OWN, index=DatetimeIndex([day.date for day in DAYS[:500]]))
 BENCHMARK = Series(OTHER, index=DATED.index)
-GREEKS = quantstats.stats.greeks(DATED, BENCHMARK)
+GREEKS = qs.greeks(DATED, BENCHMARK)
 
 
 @pytest.mark.parametrize(
     ("ratio", "expected"),
     [
         (ratios.annual_return, (1 + DATED).prod() ** (252 / 500) - 1),  # empyrical.cagr
-        (ratios.volatility, quantstats.stats.volatility(DATED)),
-        (ratios.sharpe_ratio, quantstats.stats.sharpe(DATED)),
-        (ratios.sortino_ratio, quantstats.stats.sortino(DATED)),
-        (ratios.deepest_drawdown, quantstats.stats.max_drawdown(DATED)),
-        (ratios.ulcer_index, quantstats.stats.ulcer_index(DATED)),
-        (ratios.tail_ratio, quantstats.stats.tail_ratio(DATED)),
-        (ratios.omega_ratio, quantstats.stats.omega(DATED)),
-        (ratios.gain_to_pain, quantstats.stats.gain_to_pain_ratio(DATED)),
-        (ratios.winning_days, quantstats.stats.win_rate(DATED)),
-        (ratios.best_day, quantstats.stats.best(DATED)),
-        (ratios.worst_day, quantstats.stats.worst(DATED)),
-        (ratios.best_month, quantstats.stats.best(DATED, aggregate="ME")),
-        (ratios.worst_month, quantstats.stats.worst(DATED, aggregate="ME")),
+        (ratios.volatility, qs.volatility(DATED)),
+        (ratios.sharpe_ratio, qs.sharpe(DATED)),
+        (ratios.sortino_ratio, qs.sortino(DATED)),
+        (ratios.deepest_drawdown, qs.max_drawdown(DATED)),
+        (ratios.ulcer_index, qs.ulcer_index(DATED)),
+        (ratios.tail_ratio, qs.tail_ratio(DATED)),
+        (ratios.omega_ratio, qs.omega(DATED)),
+        (ratios.gain_to_pain, qs.gain_to_pain_ratio(DATED)),
+        (ratios.winning_days, qs.win_rate(DATED)),
+        (ratios.best_day, qs.best(DATED)),
+        (ratios.worst_day, qs.worst(DATED)),
+        (ratios.best_month, qs.best(DATED, aggregate="ME")),
+        (ratios.worst_month, qs.worst(DATED, aggregate="ME")),
         (ratios.beta, GREEKS["beta"]),
         (ratios.alpha, GREEKS["alpha"]),
         (ratios.correlation, DATED.corr(BENCHMARK)),
-        (ratios.information_ratio, quantstats.stats.information_ratio(DATED, BENCHMARK) * sqrt(252)),
+        (ratios.information_ratio, qs.information_ratio(DATED, BENCHMARK) * sqrt(252)),
         (ratios.value_at_risk, np.percentile(OWN, 5)),  # empyrical.value_at_risk
         (ratios.expected_shortfall, np.sort(OWN)[: int(499 * 0.05) + 1].mean()),  # empyrical.conditional_value_at_risk
     ],
@@ -99,9 +101,8 @@ def test_the_deepest_drawdowns_come_with_their_days() -> None:
     """Depth, day of the high, of the low, and when it was back; the start is a high too."""
     made = track(record([-0.10, 0.20, -0.50, 2.0, -0.01]))
     first, second, third = deepest(made.falls, 10)
-    assert (first.depth, first.top, first.bottom, first.back) == (pytest.approx(-0.5), 1, 2, 3)
-    assert (second.depth, second.top, second.bottom, second.back) == (pytest.approx(-0.1), -1, 0, 1)
-    assert (third.depth, third.top, third.bottom, third.back) == (pytest.approx(-0.01), 3, 4, None)
+    assert [each.depth for each in (first, second, third)] == pytest.approx([-0.5, -0.1, -0.01])
+    assert [each[1:] for each in (first, second, third)] == [(1, 2, 3), (-1, 0, 1), (3, 4, None)]
     assert deepest(made.falls, 1) == [first]
 
 
@@ -154,7 +155,9 @@ def test_days_are_new_yorks_and_those_of_coins_utcs() -> None:
     evening = sessions.at(date(2012, 10, 18), time(20, 30))
     times = np.array([evening - 3600 * 10**9, evening, evening + 4 * 3600 * 10**9])
     assert day_ends(times)[0] == [date(2012, 10, 18), date(2012, 10, 19)]
-    assert day_ends(times, utc=True) == ([date(2012, 10, 18), date(2012, 10, 19)], pytest.approx([0, 2]))
+    assert day_ends(times)[1].tolist() == [1, 2]
+    assert day_ends(times, utc=True)[0] == [date(2012, 10, 18), date(2012, 10, 19)]
+    assert day_ends(times, utc=True)[1].tolist() == [0, 2]
     coins = replace(record(OWN), symbols=["BTC/USD"])
     assert track(coins).days[0] == date(2010, 1, 4)
 
@@ -173,8 +176,8 @@ def test_months_compound_their_days() -> None:
     """January 2010 has nineteen trading days."""
     made = track(record([0.01] * 25))
     first, second = months(made.days, made.returns)
-    assert (first.year, first.month, first.value) == (2010, 1, pytest.approx(1.01**19 - 1))
-    assert (second.year, second.month, second.value) == (2010, 2, pytest.approx(1.01**6 - 1))
+    assert [each[:2] for each in (first, second)] == [(2010, 1), (2010, 2)]
+    assert [first.value, second.value] == pytest.approx([1.01**19 - 1, 1.01**6 - 1])
 
 
 def test_holding_starts_at_the_first_price() -> None:

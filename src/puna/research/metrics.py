@@ -49,7 +49,7 @@ _FINE = Decimal("0.0001")  # finer than any price here; what is below comes of a
 Unit = Literal["USD", "fraction", "bp", "times", "count", "number", "part", "days", "ns"]
 
 
-class Metric(msgspec.Struct, frozen=True):
+class Metric(msgspec.Struct, frozen=True, omit_defaults=True):
     """A number with its unit and what it means; `value` is None when the run does not tell.
 
     `fraction` is a gain or loss as a part of the account, `part` a part of a whole, `ns` a time in nanoseconds.

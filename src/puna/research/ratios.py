@@ -163,7 +163,7 @@ def worst_month(track: Track) -> float | None:
 def beta(track: Track) -> float | None:
     """How much the account moves when the benchmark moves by one."""
     both = _both(track)
-    return None if both is None else _known(_beta(*both))
+    return None if both is None else _beta(*both)
 
 
 def alpha(track: Track) -> float | None:
@@ -285,7 +285,7 @@ def _both(track: Track) -> tuple[Floats, Floats] | None:
 
 def _beta(own: Floats, other: Floats) -> float | None:
     spread = float(np.var(other, ddof=1))
-    return float(np.cov(own, other)[0, 1]) / spread if spread > 0 else None
+    return _known(float(np.cov(own, other)[0, 1]) / spread) if spread > 0 else None
 
 
 def _known(value: object) -> float | None:
