@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import accumulate
-from typing import Literal
+from operator import itemgetter
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -27,21 +28,27 @@ __all__ = [
     "by_symbol",
     "cost_against_mid",
     "drawdowns",
+    "exposures",
+    "factor_after",
     "fees",
     "hold_return",
     "is_continued",
     "is_refused",
     "largest_exposure",
+    "last_marks",
     "max_drawdown",
     "meaning",
     "measure",
     "orders_sent",
     "pnl_after_costs",
     "return_after_costs",
+    "sign",
     "slippage_bp",
+    "times",
     "trades",
     "turnover",
     "worst_fill_bp",
+    "worth",
 ]
 
 ONE = Decimal(1)
@@ -119,7 +126,8 @@ def turnover(record: RunRecord) -> float | None:
 
 def largest_exposure(record: RunRecord) -> float | None:
     """The largest sum of all positions, long and short, as a part of the start equity."""
-    return _ratio(max(_gross(record), default=ZERO), record.start_equity)
+    largest = max((gross for _, gross in exposures(record)), default=0.0)
+    return _ratio(Decimal(repr(largest)), record.start_equity)
 
 
 def trades(record: RunRecord) -> int:
@@ -239,12 +247,24 @@ def _filled(orders: Sequence[OrderRow]) -> int:
 
 def _pnl(record: RunRecord, fills: Sequence[FillRow]) -> Decimal:
     """Money in and out, and what is still held at its mark."""
-    marks = {fill.symbol: fill.price for fill in fills} | _marks(record)
-    parts = (_sign(fill) * (_units(fill) * marks[fill.symbol] - _worth(fill)) for fill in fills)
+    marks = {fill.symbol: fill.price for fill in fills} | last_marks(record)
+    parts = (
+        sign(fill) * (_units(fill) * factor_after(record, fill.symbol, fill.ts) * marks[fill.symbol] - worth(fill))
+        for fill in fills
+    )
     return sum(parts, ZERO).quantize(_FINE)
 
 
-def _marks(record: RunRecord) -> dict[str, Decimal]:
+def factor_after(record: RunRecord, symbol: str, ts: int) -> Decimal:
+    """What splits after `ts` made of one share."""
+    factor = ONE
+    for action in record.actions:
+        if action.symbol == symbol and action.ts > ts:
+            factor *= action.factor
+    return factor
+
+
+def last_marks(record: RunRecord) -> dict[str, Decimal]:
     """The prices that the books are marked at in the end."""
     last = {symbol: Decimal(repr(points[-1].close)) for symbol, points in record.prices.items() if points}
     return last | {row.symbol: row.mark for row in record.positions if row.mark is not None}
@@ -257,30 +277,57 @@ def _sleeve_drawdown(record: RunRecord, fills: Sequence[FillRow]) -> float:
     return deepest / float(record.start_equity) if record.start_equity > 0 else 0.0
 
 
-def _gross(record: RunRecord) -> Iterator[Decimal]:
-    for _, _, gross in _walk(record, record.fills):
-        yield Decimal(repr(gross))
+def exposures(record: RunRecord) -> Iterator[tuple[int, float]]:
+    """After each price of what was traded and each fill: the sum of all positions, long and short, USD."""
+    return ((ts, gross) for ts, _, gross in _walk(record, record.fills))
+
+
+class _Event(NamedTuple):
+    """What changes what is held or what it is worth; at one time fills come first, then splits, then prices."""
+
+    ts: int
+    rank: int
+    symbol: str
+    price: float | None
+    units: float
+    factor: float
 
 
 def _walk(record: RunRecord, fills: Sequence[FillRow]) -> Iterator[tuple[int, float, float]]:
     """Time, profit so far and gross exposure after each price and each fill, in the order of time."""
     held: dict[str, float] = defaultdict(float)
     price: dict[str, float] = {}
-    cash = 0.0
-    for ts, symbol, at, qty in _events(record, fills):
-        held[symbol] += qty
-        cash -= qty * at
-        price[symbol] = at
-        values = [held[each] * price[each] for each in price]
-        yield ts, cash + sum(values), sum(map(abs, values))
+    cash = net = gross = 0.0
+    for ts, _, symbol, at, units, factor in _events(record, fills):
+        before = held[symbol] * price.get(symbol, 0.0)
+        held[symbol] = held[symbol] * factor + units
+        if at is not None:
+            cash -= units * at
+            price[symbol] = at
+        elif symbol in price:
+            price[symbol] /= factor  # a split changes shares and price, and nobody's money
+        after = held[symbol] * price.get(symbol, 0.0)
+        net += after - before
+        gross += abs(after) - abs(before)
+        yield ts, cash + net, max(0.0, gross)
 
 
-def _events(record: RunRecord, fills: Sequence[FillRow]) -> list[tuple[int, str, float, float]]:
-    """(time, symbol, price, signed quantity) of fills, and of prices with quantity 0; fills first where times agree."""
+def _events(record: RunRecord, fills: Sequence[FillRow]) -> list[_Event]:
     mine = {fill.symbol for fill in fills}
-    traded = [(fill.ts, 0, fill.symbol, float(fill.price), float(_sign(fill) * _units(fill))) for fill in fills]
-    seen = [(p.ts, 1, symbol, p.close, 0.0) for symbol in sorted(mine) for p in record.prices.get(symbol, [])]
-    return [(ts, symbol, at, qty) for ts, _, symbol, at, qty in sorted(traded + seen, key=lambda row: row[:2])]
+    found = [
+        _Event(each.ts, 0, each.symbol, float(each.price), float(sign(each) * _units(each)), 1.0) for each in fills
+    ]
+    found += [
+        _Event(each.ts, 1, each.symbol, None, 0.0, float(each.factor))
+        for each in record.actions
+        if each.symbol in mine and each.factor != 1
+    ]
+    found += [
+        _Event(point.ts, 2, symbol, point.close, 0.0, 1.0)
+        for symbol in sorted(mine)
+        for point in record.prices.get(symbol, [])
+    ]
+    return sorted(found, key=itemgetter(0, 1))
 
 
 def _worst(fills: Iterable[FillRow]) -> float | None:
@@ -288,22 +335,22 @@ def _worst(fills: Iterable[FillRow]) -> float | None:
 
 
 def _cost(fill: FillRow) -> Decimal:
-    return ZERO if fill.mid is None else _sign(fill) * (_worth(fill) - _units(fill) * Decimal(repr(fill.mid)))
+    return ZERO if fill.mid is None else sign(fill) * (worth(fill) - _units(fill) * Decimal(repr(fill.mid)))
 
 
-def _worth(fill: FillRow) -> Decimal:
-    """What the fill was worth, exactly where the record says so."""
+def worth(fill: FillRow) -> Decimal:
+    """What the fill was worth in USD, without a sign, exactly where the record says so."""
     if fill.notional is None:
         return _units(fill) * fill.price
-    return fill.notional * _times(fill.symbol)
+    return fill.notional * times(fill.symbol)
 
 
 def _units(fill: FillRow) -> Decimal:
     """Shares, or a hundred for each contract: what a price is for."""
-    return fill.qty * _times(fill.symbol)
+    return fill.qty * times(fill.symbol)
 
 
-def _times(symbol: str) -> Decimal:
+def times(symbol: str) -> Decimal:
     """What a unit of the price is worth; a record may come from anywhere, and what is no symbol counts once."""
     return multiplier(symbol) if is_symbol(symbol) else ONE
 
@@ -312,12 +359,13 @@ def _worse(side: str, price: float, mid: float | None) -> float | None:
     return None if not mid else Side(side).sign * (price - mid) / mid * 1e4
 
 
-def _sign(fill: FillRow) -> int:
+def sign(fill: FillRow) -> int:
+    """1 for bought, -1 for sold."""
     return Side(fill.side).sign
 
 
 def _traded(fills: Iterable[FillRow]) -> Decimal:
-    return sum((abs(_worth(fill)) for fill in fills), ZERO)
+    return sum((abs(worth(fill)) for fill in fills), ZERO)
 
 
 def _ratio(part: Decimal, whole: Decimal) -> float | None:

@@ -115,14 +115,17 @@ def day_ends(times: Times, *, utc: bool = False) -> tuple[list[date], NDArray[np
 def held(record: RunRecord, times: Times) -> Floats | None:
     """What the start equity would be worth at these times in the benchmark; None without prices.
 
-    The benchmark is the record's own, or buying every symbol in equal parts at its first price, without costs.
+    The benchmark is the record's own, or buying every symbol in equal parts at its first price, without costs
+    and dividends.
     """
-    series = [record.benchmark] if record.benchmark else [points for points in record.prices.values() if points]
+    series = (
+        {"": record.benchmark} if record.benchmark else {name: each for name, each in record.prices.items() if each}
+    )
     if not series:
         return None
     total = np.zeros(len(times))
-    for points in series:
-        total += _grown(points, times)
+    for symbol, points in series.items():
+        total += _grown(points, times) * _split(record, symbol, points[0].ts, times)
     return float(record.start_equity) * total / len(series)
 
 
@@ -157,6 +160,15 @@ def _grown(points: Sequence[PricePoint], times: Times) -> Floats:
     first = points[0].close
     places = [bisect_right(stamps, ts) - 1 for ts in times.tolist()]
     return np.array([points[at].close / first if at >= 0 and first else 1.0 for at in places])
+
+
+def _split(record: RunRecord, symbol: str, since: int, times: Times) -> Floats:
+    """Shares at each time for each share at the first price."""
+    factor = np.ones(len(times))
+    for action in record.actions:
+        if action.symbol == symbol and action.ts > since:
+            factor[times >= action.ts] *= float(action.factor)
+    return factor
 
 
 def _returns(values: Floats, start: float) -> Floats:
