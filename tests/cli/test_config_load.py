@@ -332,5 +332,5 @@ def test_the_schema_accepts_what_the_loader_accepts() -> None:
     assert risk["max_position_percent"]["default"] == "60%"
     assert {"max_position", "max_order", "max_open"} <= set(risk)
     assert made["$defs"]["StrategySection"]["properties"]["capital"]["default"] == "100%"
-    assert made["$defs"]["AccountSection"]["properties"].keys() == {"mode"}
+    assert made["$defs"]["AccountSection"]["properties"].keys() == {"mode", "activities_feed"}
     assert b"StrategySection" in msgspec.json.encode(made)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from puna.alpaca.hosts import Credentials, Endpoints
+from puna.engine.entries import Entry, from_record
 from puna.engine.outbound import Timing
+from puna.engine.storage import records
 from puna.engine.strategy import Strategy
 from puna.engine.trader import Trader, assemble
 from puna.exchange.faults import Fault
@@ -111,6 +113,10 @@ class Lab:
     def fault(self, **terms: Any) -> Fault:
         """Something that goes wrong at the exchange."""
         return Fault(**terms)
+
+    def entries(self) -> list[tuple[int, Entry]]:
+        """What the journal holds, also while it is written."""
+        return [(seq, from_record(seq, record)) for seq, record in records(self.journal)]
 
     def scripted(self, **deeds: Callable[[Scripted], object]) -> Scripted:
         """`scripted(m3=lambda s: s.buy("AAPL", 1))` buys when the fourth minute is complete."""

@@ -161,7 +161,11 @@ _TABLE: Mapping[str, Proof] = {
         "updates out of order, late answers, late news", (f"{ORDERS}::test_every_permutation_ends_in_the_same_bytes",)
     ),
     "BRK-03": Proof(
-        "fills that are never told", (f"{DOUBT}::test_a_fill_that_the_stream_never_told_is_found_by_asking",)
+        "fills that are never told",
+        (
+            f"{DOUBT}::test_a_fill_that_the_stream_never_told_is_found_by_asking",
+            "engine/test_activities_followed.py::test_the_feed_tells_a_fill_that_the_stream_lost",
+        ),
     ),
     "BRK-04": Proof(
         "some fills twice, some never, some known from an answer alone",

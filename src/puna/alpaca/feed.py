@@ -67,6 +67,11 @@ class EventFeed(Reception[E]):
         self._given: str | None = None
         self._known: dict[str, None] = {}
 
+    @property
+    def latest(self) -> str | None:
+        """The id of the last event of the frame that was given last; None before the first."""
+        return self._given
+
     async def __anext__(self) -> Frame[E]:
         self.applied = self._given or self.applied
         frame = await super().__anext__()

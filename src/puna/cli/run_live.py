@@ -127,6 +127,7 @@ async def _run(wish: Wish, team: list[Strategy], place: Place) -> RunRecord:
         rate_limit=0 if place.exchange is not None else 200,
         accept_books=wish.accept_books,
         resume=wish.resume,
+        activities=config.account.activities_feed,
     )
     if not wish.as_json:
         trader.say = trader.say_order = _say

@@ -40,6 +40,10 @@ class AccountSection(Section, frozen=True, kw_only=True):
         Mode,
         Meta(description="Where orders go: sim (the embedded exchange) or paper; live is refused without a permit."),
     ] = Mode.SIM
+    activities_feed: Annotated[
+        bool,
+        Meta(description="Follow the broker's feed of account activities as well: a third source of fills."),
+    ] = True
 
 
 class DataSection(Section, frozen=True, kw_only=True):

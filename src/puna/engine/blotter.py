@@ -24,6 +24,7 @@ from puna.engine.entries import (
     Entry,
     Epoch,
     Evidence,
+    FeedReached,
     Intent,
     Locked,
     Moved,
@@ -99,6 +100,7 @@ class Blotter:
         self.refused: list[tuple[int, str]] = []
         self.told = 0
         self.broker_ts = 0
+        self.activity = ""
         self.stamp = 0
         self._by_broker_id: dict[str, str] = {}
         self._legs: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -170,10 +172,16 @@ class Blotter:
                 self._restrict(entry)
             case Note():
                 self.notes.append(entry)
-            case Told():
-                self.told = entry.up_to
-            case Reconciled():
-                self.broker_ts = entry.broker_ts
+            case Told() | FeedReached() | Reconciled():
+                self._reach(entry)
+
+    def _reach(self, entry: Told | FeedReached | Reconciled) -> None:
+        if isinstance(entry, Told):
+            self.told = entry.up_to
+        elif isinstance(entry, FeedReached):
+            self.activity = entry.event_id
+        else:
+            self.broker_ts = entry.broker_ts
 
     def _parent(self, entry: ParentBegun | ParentStopped | ParentReached | ParentEnded) -> None:
         if isinstance(entry, ParentBegun):

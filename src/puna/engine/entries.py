@@ -24,6 +24,7 @@ __all__ = [
     "Entry",
     "Epoch",
     "Evidence",
+    "FeedReached",
     "Intent",
     "Locked",
     "Moved",
@@ -267,6 +268,12 @@ class Told(_Entry, frozen=True, kw_only=True, tag="told"):
     up_to: int
 
 
+class FeedReached(_Entry, frozen=True, kw_only=True, tag="feed"):
+    """The feed of activities was followed up to this event; the next start goes on behind it."""
+
+    event_id: str
+
+
 class Reconciled(_Entry, frozen=True, kw_only=True, tag="reconciled"):
     """Our books were compared with the broker's; orders submitted before `broker_ts` are known."""
 
@@ -294,6 +301,7 @@ Entry: TypeAlias = (
     | Tallied
     | Note
     | Told
+    | FeedReached
     | Reconciled
 )
 

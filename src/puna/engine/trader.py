@@ -8,10 +8,13 @@ cancels do not wait. On a driven clock everything that touches wire or disk is `
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from puna.alpaca.events import Events
+from puna.alpaca.feed import EventFeed
 from puna.alpaca.frames import Frame, Gap, StreamOptions, StreamStatus, Subscription
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
@@ -22,6 +25,7 @@ from puna.core import sessions
 from puna.core.orders import Order, Status
 from puna.core.risk import RiskLimits, TradingState
 from puna.core.types import TimeInForce
+from puna.engine.activities import SILENCE_SECONDS, ActivityFollower, OpenFeed
 from puna.engine.desk import StrategyDesk
 from puna.engine.feed import Feed
 from puna.engine.gateway import Gateway
@@ -38,6 +42,7 @@ from puna.engine.sighting import Sighting
 from puna.engine.strategy import Strategy
 from puna.errors import BooksDifferError, ConfigError, JournalError, PunaError
 from puna.seams import Clock, DrivenClock, Probe, Rng, no_probe, system_rng
+from puna.wire.activities import ActivityEvent
 from puna.wire.stream import QuoteMessage, TradeMessage, UnknownMessage
 
 __all__ = ["DataSource", "Progress", "Trader", "assemble"]
@@ -97,8 +102,10 @@ class Trader:
         until: market time at which the run ends; None is the next close.
         accept_books: a person accepts the broker's books where they differ from ours.
         resume: a person ends a halt.
+        activities: opens the feed of account activities; None leaves it alone.
 
     Attributes:
+        activities: who follows that feed, if anybody does.
         say: hears one line about everything notable: market time, text.
         say_order: hears one line about each fill, refusal and end of an order.
         reconciliation: what the start found.
@@ -117,6 +124,7 @@ class Trader:
         until: int | None = None,
         accept_books: bool = False,
         resume: bool = False,
+        activities: OpenFeed | None = None,
     ) -> None:
         self.gateway = gateway
         self.desk = StrategyDesk(strategies, gateway, feed=feed)
@@ -135,6 +143,8 @@ class Trader:
         self._feed = Feed(gateway, self.desk, self._recorder, feed=feed)
         self._stopped = asyncio.Event()
         self._reconciled = -1
+        self._comparing = asyncio.Lock()
+        self.activities = ActivityFollower(gateway, activities, self._reconcile) if activities is not None else None
         self._completed = False
         self._held = ExitStack()
         self._holding = False
@@ -242,6 +252,8 @@ class Trader:
                 self.desk.start()
             gateway.tasks.spawn(self._follow_data(), "market data")
             gateway.tasks.spawn(self._follow_updates(), "trade updates")
+        if self.activities is not None:
+            gateway.tasks.spawn(self.activities.follow(), "activities")
 
     async def _trade(self) -> None:
         """Returns at the end of the session or when stopped; raises what makes it impossible to go on."""
@@ -373,7 +385,8 @@ class Trader:
         while True:
             seen = self._updates.status.reconnects
             try:
-                await reconcile(self.gateway)
+                async with self._comparing:
+                    await reconcile(self.gateway)
             except JournalError:
                 raise
             except PunaError as error:
@@ -457,6 +470,7 @@ def assemble(
     accept_books: bool = False,
     resume: bool = False,
     data: DataSource | None = None,
+    activities: bool = False,
 ) -> Trader:
     """A whole trading process, ready to `run`. Nothing is sent and nothing dialled here; call it inside a running loop.
 
@@ -479,6 +493,7 @@ def assemble(
         accept_books: a person accepts the broker's books where they differ.
         resume: a person ends a halt.
         data: where market data comes from; None is Alpaca's stream.
+        activities: follow the feed of account activities too; never on a driven clock.
 
     Raises:
         JournalError: the journal cannot be opened, is damaged, or in use.
@@ -499,6 +514,11 @@ def assemble(
     gateway = Gateway(
         alpaca, opened, MarketView(), limits or RiskLimits(), clock, timing=timing, prefix=prefix, probe=probe
     )
+
+    def opens(events: Events[ActivityEvent]) -> EventFeed[ActivityEvent]:
+        heard = replace(_options(clock, rng, alpaca, "trading"), stale_after={"events": SILENCE_SECONDS})
+        return EventFeed(endpoints, credentials, events, heard)
+
     try:
         return Trader(
             strategies,
@@ -510,6 +530,7 @@ def assemble(
             until=until,
             accept_books=accept_books,
             resume=resume,
+            activities=opens if activities and not clock.driven else None,
         )
     except ConfigError:
         opened.close()

@@ -260,6 +260,7 @@ class Execution(Component):
             until=_until(place) if sim else None,
             rate_limit=0 if sim else 200,
             data=self._feed,
+            activities=config.account.activities_feed,
         )
         gateway, inner = trader.gateway, trader.gateway.gate
         gateway.gate = lambda: _strictest(inner(), self.guard.state)
