@@ -36,12 +36,20 @@ class StrategyDesk:
         strategies: each with a name of its own.
         gateway: takes their orders.
         feed: of quotes asked for over REST; None leaves it to the broker.
+        check: refuses a timeframe that cannot be had; live, all but minutes that divide an hour.
 
     Raises:
         ConfigError: two of one name, a name that cannot stand in an id, no symbols, or an impossible timeframe.
     """
 
-    def __init__(self, strategies: Sequence[Strategy], gateway: Gateway, *, feed: str | None = None) -> None:
+    def __init__(
+        self,
+        strategies: Sequence[Strategy],
+        gateway: Gateway,
+        *,
+        feed: str | None = None,
+        check: Callable[[str], object] = minutes,
+    ) -> None:
         self._gateway = gateway
         self._market = gateway.market
         self.strategies = {each.name: each for each in strategies}
@@ -55,7 +63,7 @@ class StrategyDesk:
         self._watched: set[str] = set()
         self._aggregates: dict[tuple[str, str], Aggregate] = {}
         self._ended = False
-        _check(strategies)
+        _check(strategies, check)
         for each in strategies:
             each._desk = self  # noqa: SLF001 - the one who runs it sets it
         gateway.tell_refusal = self.tell_refusal
@@ -196,6 +204,17 @@ class StrategyDesk:
                         self._call(each, each.on_bar, complete)
         return True
 
+    def hear_bar(self, timeframe: str, bar: Bar) -> bool:
+        """A bar of whichever timeframe, where bars do not come as minutes; those who want it so hear of it."""
+        if timeframe == "1Min":
+            return self.hear_minute(bar)
+        if not self._market.take_bar(timeframe, bar):
+            return False
+        for each in self._watching(bar.symbol):
+            if each.timeframe == timeframe:
+                self._call(each, each.on_bar, bar)
+        return True
+
     def tell(self, changes: Sequence[Change]) -> None:
         """Orders changed; durable and booked."""
         for change in changes:
@@ -277,9 +296,10 @@ class StrategyDesk:
         try:
             callback(*args)
         except Exception as error:  # noqa: BLE001 - a user's code may raise anything
-            self._fail(strategy, callback.__name__, error)
+            self.fail(strategy, callback.__name__, error)
 
-    def _fail(self, strategy: Strategy, where: str, error: Exception) -> None:
+    def fail(self, strategy: Strategy, where: str, error: Exception) -> None:
+        """A strategy has raised: it is stopped, its orders are cancelled or left, and the others go on."""
         what = f"{type(error).__name__}: {error}"
         self.stopped[strategy.name] = what
         fate = "cancelled" if strategy.when_stopped == "cancel" else "left"
@@ -325,7 +345,7 @@ def _wish(intent: OrderIntent) -> str:
     return f"{intent.side} {intent.qty:f} {intent.symbol}{price}"
 
 
-def _check(strategies: Sequence[Strategy]) -> None:
+def _check(strategies: Sequence[Strategy], check: Callable[[str], object]) -> None:
     names = [each.name for each in strategies]
     for each in strategies:
         fits = each.name.replace("_", "a").isalnum() and each.name.isascii() and len(each.name) <= LONGEST_NAME
@@ -338,7 +358,7 @@ def _check(strategies: Sequence[Strategy]) -> None:
             raise _unusable(f"A strategy cannot be called {each.name!r}.", why)
         if not each.symbols:
             raise _unusable(f"The strategy {each.name} has no symbols.", "it would neither see nor trade anything")
-        minutes(each.timeframe)
+        check(each.timeframe)
     shares = {each.name: each.capital for each in strategies if each.capital != 1}  # 1 is the default: not a share
     check_shares(shares)
 

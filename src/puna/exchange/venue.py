@@ -189,6 +189,10 @@ class Venue:
         shown = self._lag.shown(self.ledger.holdings, self._now)
         return self._position(asset.symbol, shown[asset.symbol]) if asset and asset.symbol in shown else None
 
+    def open_orders(self, symbol: str | None = None) -> list[LiveOrder]:
+        """What may still fill, held exits among it, oldest first: for whoever makes the market of it."""
+        return self._desk.blotter.every_open(symbol)
+
     def asset(self, name: str) -> Asset | None:
         """GET /v2/assets/{symbol or id}."""
         return self._desk.asset(name)

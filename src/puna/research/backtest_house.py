@@ -1,0 +1,266 @@
+"""All of a backtest but its bars: clock, venue, floor, broker, gateway, desk and books, put together as `assemble` does.
+
+What is real: strategies, portfolio, risk, gateway, journal entries, evidence, reconciliation, the venue with matching,
+ledger, fees, corporate actions, expiry. What is left out: HTTP, WebSockets, JSON, the journal's disk, and whoever
+watches for what a wire can lose.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+
+from puna.core.portfolio import Portfolio
+from puna.core.risk import RiskLimits, TradingState
+from puna.engine.desk import StrategyDesk
+from puna.engine.entries import Entry, Told
+from puna.engine.feed import Feed
+from puna.engine.gateway import Gateway
+from puna.engine.journal import Journal, MemoryStorage
+from puna.engine.market import MarketView
+from puna.engine.reconcile import Reconciliation, reconcile
+from puna.engine.recorder import Recorder
+from puna.engine.sighting import Sighting
+from puna.engine.strategy import Strategy
+from puna.errors import PunaError
+from puna.exchange.commands import Command
+from puna.exchange.faults import FaultScript
+from puna.exchange.floor import Floor
+from puna.exchange.ledger import Cause
+from puna.exchange.log import EventLog
+from puna.exchange.options import ExchangeConfig
+from puna.exchange.prices.market import Market
+from puna.exchange.terms import VenueOptions
+from puna.exchange.venue import Venue
+from puna.research.backtest_broker import InProcess
+from puna.research.backtest_stage import PromptLine, Turns, VirtualClock
+from puna.seams import SeededIds, seeded_rng
+from puna.wire.trading import TradeUpdate
+
+__all__ = ["EntryJournal", "House", "Quiet"]
+
+_OWN = frozenset({Cause.TRADE, Cause.COIN_FEE})
+
+
+class Quiet(EventLog):
+    """An event log that nobody reads, and so nobody writes."""
+
+    def append(self, kind: str, ts: int, body: object) -> None:
+        """Nothing."""
+
+
+class EntryJournal(Journal):
+    """A journal whose entries stay what they are: no JSON, no chain of hashes, no disk.
+
+    Attributes:
+        entries: all of them, from the first on.
+    """
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(MemoryStorage(), clock)
+        self.entries: list[Entry] = []
+
+    async def append(self, *entries: Entry) -> int:
+        self.entries += entries
+        return len(self.entries)
+
+
+class House:
+    """One trading process and its broker, on one virtual clock.
+
+    Args:
+        strategies: each with a name of its own.
+        market: prices, for the venue.
+        view: the same, for the gateway.
+        clock: market time, at the beginning.
+        options: the venue's terms.
+        limits: risk limits.
+        config: what the exchange's routes go by.
+        seed: of ids and of chance in the venue.
+        check: whether a strategy's timeframe can be run; raises what a configuration error is.
+
+    Attributes:
+        moments: when the portfolio changed, and what it was then.
+        filled: shares that were filled so far, by symbol.
+        before: hears of a command before the venue does.
+    """
+
+    def __init__(
+        self,
+        strategies: Sequence[Strategy],
+        market: Market,
+        view: MarketView,
+        clock: VirtualClock,
+        *,
+        options: VenueOptions,
+        limits: RiskLimits,
+        config: ExchangeConfig,
+        seed: int,
+        check: Callable[[str], object] | None = None,
+    ) -> None:
+        self.clock = clock
+        self.venue = Venue(market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet())
+        script = FaultScript((), seeded_rng(f"faults {seed}"))
+        self.floor = Floor(self.venue, market, script, start=clock.time)
+        self.alpaca = InProcess(self.floor, config, clock, self.execute)
+        self.journal = EntryJournal(clock)
+        self.gateway = Gateway(self.alpaca, self.journal, view, limits, clock)
+        self.turns = Turns(clock)
+        self.line = PromptLine()
+        self.gateway.tasks, self.gateway.line = self.turns, self.line
+        self.desk = StrategyDesk(strategies, self.gateway, **({} if check is None else {"check": check}))
+        self.recorder = Recorder(self.gateway.blotter, view)
+        self.feed = Feed(self.gateway, self.desk, self.recorder, feed=None)
+        self.before: Callable[[Command], None] = lambda _: None
+        self.filled: dict[str, float] = {}
+        self.reconciliation: Reconciliation | None = None
+        self.moments: list[tuple[int, Portfolio]] = []
+        self._inbox: list[TradeUpdate] = []
+        self._seen_changes = 0
+
+    # In and out of the venue.
+
+    def execute(self, command: Command) -> object:
+        """The venue's answer now; what follows from it is in the inbox."""
+        self.floor.now = now = self.clock.time
+        self.before(command)
+        reply, events = self.venue.handle(command, now)
+        self.take(events)
+        return reply
+
+    def take(self, events: Iterable[object]) -> None:
+        """Keeps what the trading stream would tell."""
+        for event in events:
+            if isinstance(event, TradeUpdate):
+                self._inbox.append(event)
+                if event.qty is not None and event.order.symbol:
+                    symbol = event.order.symbol
+                    self.filled[symbol] = self.filled.get(symbol, 0.0) + float(event.qty)
+
+    def advance(self, to: int) -> None:
+        """Lets the venue do what is due up to `to`."""
+        self.floor.now = to
+        self.take(self.venue.advance(to))
+
+    def settle(self) -> None:
+        """Until nothing moves any more at the present market time: evidence, jobs, turns, and what is due at once."""
+        while True:
+            if self._inbox:
+                told, self._inbox = self._inbox, []
+                self.turns.finish(self.gateway.absorb([Sighting.of("stream", each) for each in told]), "evidence")
+            elif self.turns.ready:
+                self.turns.run()
+            elif self.line.jobs:
+                self.turns.finish(self.line.idle(), "line")
+            else:
+                due = self.venue.next_due()
+                if due is None or due > self.clock.time:
+                    self._remember()
+                    return
+                self.advance(self.clock.time)
+
+    def _remember(self) -> None:
+        """The portfolio, whenever it has changed."""
+        portfolio = self.gateway.blotter.portfolio
+        if not self.moments or self.moments[-1][1] is not portfolio:
+            self.moments.append((self.clock.time, portfolio))
+
+    @property
+    def restless(self) -> bool:
+        """Whether `settle` has something to do, apart from what the venue has planned."""
+        return bool(self.line.jobs or self.turns.ready or self._inbox)
+
+    def next_due(self) -> int:
+        """When the venue or a sleeper has something to do."""
+        due, wanted = self.venue.next_due(), self.turns.next_due()
+        return wanted if due is None else min(due, wanted)
+
+    def pass_to(self, to: int, before: Callable[[int], None] = lambda _: None) -> None:
+        """Moves market time to `to`, through everything that is due until then; `before` hears of each instant."""
+        while (due := self.next_due()) <= to:
+            self.clock.time = max(self.clock.time, due)
+            before(self.clock.time)
+            self.advance(self.clock.time)
+            self.turns.wake(self.clock.time)
+            self.settle()
+            self.compare_if_moved()
+        self.clock.time = max(self.clock.time, to)
+
+    def compare_if_moved(self) -> None:
+        """Reconciles where the ledger moved by itself: fees, splits, dividends, options that ended."""
+        changes = self.venue.ledger.changes
+        if len(changes) == self._seen_changes:
+            return
+        new, self._seen_changes = changes[self._seen_changes :], len(changes)
+        if any(change.cause not in _OWN for change in new):
+            self.compare()
+
+    def compare(self) -> Reconciliation:
+        """The books, ours and the venue's; what moved without an order is booked."""
+        self.floor.now = self.clock.time
+        found: list[Reconciliation] = []
+
+        async def ask() -> None:
+            found.append(await reconcile(self.gateway))
+
+        self.turns.finish(ask(), "reconcile")
+        self.settle()
+        self.reconciliation = found[0]
+        self.recorder.books = found[0].books
+        return found[0]
+
+    # From beginning to end.
+
+    def begin(self) -> None:
+        """The journal opens, the books begin, listings and warm-up are asked for, strategies start.
+
+        Raises:
+            PunaError: a symbol is not known, or the books cannot begin.
+        """
+        self.turns.finish(self.gateway.start(), "start")
+        self.turns.run()
+        self.compare()
+        self.turns.finish(self.feed.look_around(), "look around")
+        self.compare()
+        self.recorder.begin(self.clock.time, self.desk.equity())
+        self.desk.start()
+        self.settle()
+
+    def end(self, *, over: bool) -> None:
+        """Strategies are told, what they leave open ends."""
+        self.settle()
+        self.desk.stop(over=over)
+        self.settle()
+
+    def close(self) -> None:
+        """The last word to the journal."""
+        gateway = self.gateway
+        if gateway.blotter.seq > gateway.blotter.told:
+            self.turns.finish(gateway.record(Told(ts=self.clock.time, up_to=gateway.blotter.seq)), "told")
+        self.turns.finish(self.turns.close(), "close")
+        self.journal.close()
+
+    @property
+    def outcome(self) -> str:
+        return "halted" if self.gateway.halted else "completed"
+
+    @property
+    def state(self) -> TradingState:
+        return TradingState.HALTED if self.gateway.halted else self.gateway.blotter.state
+
+    def check_conservation(self) -> None:
+        """The venue's double entry and our books.
+
+        Raises:
+            PunaError: E672, cash or positions were made or lost.
+        """
+        ledger, books = self.venue.ledger, self.recorder.books
+        differing = [] if books is None else [row for row in books.rows if not row.equal]
+        if abs(ledger.imbalance) > Decimal("1e-9") or differing:
+            raise PunaError(
+                "The books of this backtest do not add up.",
+                why=f"imbalance {ledger.imbalance}; " + ", ".join(f"{r.item} {r.ours} / {r.broker}" for r in differing),
+                state="The result is worth nothing.",
+                remedy="Please report it, with the strategy and the data.",
+                code="E672",
+            )
+
+

@@ -1,0 +1,96 @@
+"""What the gateway and the strategies of a backtest see of the market: columns and a place in them, read when asked for.
+
+No quote, mark or bar is made that nobody asks for; a bar that goes by moves a number.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from puna.core.types import Bar, Quote, exact
+from puna.engine.market import MarketView
+from puna.research.backtest_data import Columns
+from puna.research.backtest_market import BarMarket, Glass
+from puna.research.backtest_stage import VirtualClock
+
+__all__ = ["HistoryView"]
+
+STANDS = 7_200_000_000_000
+"""So long after its bar a quote counts as standing: minutes without a trade are no minutes without a quote."""
+
+
+class HistoryView(MarketView):
+    """A `MarketView` over bars.
+
+    Args:
+        market: the bars, and where in them we are.
+        glasses: how prices become quotes, by symbol.
+        clock: market time.
+    """
+
+    def __init__(self, market: BarMarket, glasses: Mapping[str, Glass], clock: VirtualClock) -> None:
+        super().__init__()
+        self._market = market
+        self._glasses = glasses
+        self._clock = clock
+        self.quotes = _Quotes(self)
+        self.live: dict[str, Quote] = {}
+        self.timeframe = market.history.timeframe
+
+    def look(self, symbol: str) -> Quote | None:
+        """The quote around the last close; within a bar that is being walked through, the one of that moment."""
+        if (live := self.live.get(symbol)) is not None:
+            return live
+        glass, found = self._glasses.get(symbol), self._place(symbol)
+        if glass is None or found is None:
+            return None
+        columns, at = found
+        now, known = self._clock.time, int(columns.known[at])
+        close, size = float(columns.close[at]), float(columns.volume[at])
+        bid, ask = glass.sides(close, glass.shape(columns, at))
+        ts = now if now - known <= STANDS else known
+        return Quote(symbol, bid, size, ask, size, ts, ts)
+
+    def take_quote(self, quote: Quote) -> bool:
+        """The columns know better."""
+        return quote.usable
+
+    def mark(self, symbol: str) -> Decimal | None:
+        if (live := self.live.get(symbol)) is not None:
+            return (exact(live.bid) + exact(live.ask)) / 2
+        price = self._market.last(symbol) if symbol in self._market.at else None
+        return None if price is None else exact(price)
+
+    def marks(self, symbols: Iterable[str]) -> Mapping[str, Decimal]:
+        return {symbol: mark for symbol in symbols if (mark := self.mark(symbol)) is not None}
+
+    def last_bar(self, symbol: str, timeframe: str) -> Bar | None:
+        """The newest bar of the history's own timeframe stands for that of a minute."""
+        if timeframe == "1Min" and self.timeframe != "1Min":
+            timeframe = self.timeframe
+        return super().last_bar(symbol, timeframe)
+
+    def keeper(self, symbol: str) -> Any:
+        """Takes one bar after another of a symbol, sound ones in their order: what `take_bar` does, unchecked."""
+        return self._bars[symbol, self.timeframe].append
+
+    def _place(self, symbol: str) -> tuple[Columns, int] | None:
+        at = self._market.at.get(symbol)
+        if at is None:
+            return None
+        if at >= 0:
+            return self._market.history.columns[symbol], at
+        past = self._market.history.past.get(symbol)
+        return None if past is None else (past, len(past) - 1)
+
+
+class _Quotes(dict[str, Quote]):
+    """Quotes that are made when somebody asks."""
+
+    def __init__(self, view: HistoryView) -> None:
+        super().__init__()
+        self._view = view
+
+    def get(self, symbol: str, default: Any = None) -> Any:
+        found = self._view.look(symbol)
+        return default if found is None else found
