@@ -58,6 +58,7 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/streams/sockets.py": {"network"},
     "exchange/web/requests.py": {"network"},
     "exchange/server.py": {"network", "disk"},  # disk: the event log
+    "research/backtest_broker.py": {"network"},  # the exchange's routes, without a socket
     "research/history_store.py": {"disk"},  # the Parquet files of history
     "services/doors.py": {"network"},  # health and metrics over HTTP
     "services/execution.py": {"disk"},  # the record of a session

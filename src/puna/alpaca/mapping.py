@@ -10,9 +10,10 @@ from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from puna.core.orders import Source, Update
-from puna.core.symbols import underlying
+from puna.core.symbols import canonical, underlying
 from puna.core.types import (
     ZERO,
+    AssetClass,
     Bar,
     Leg,
     OrderClass,
@@ -97,9 +98,13 @@ def bar_of(symbol: str, body: market.Bar, ts_init: int) -> Bar:
 
 
 def position(body: trading.Position) -> Position:
-    """What is held, as the broker counts it; cost is signed as the quantity is."""
+    """What is held, as the broker counts it; cost is signed as the quantity is.
+
+    Positions print a pair without its slash (facts.md 5.2); everything else prints it with one.
+    """
     cost = body.cost_basis if body.cost_basis is not None else body.qty * body.avg_entry_price
-    return Position(symbol=body.symbol, qty=body.qty, cost=cost)
+    symbol = canonical(body.symbol) if body.asset_class == AssetClass.CRYPTO else body.symbol
+    return Position(symbol=symbol, qty=body.qty, cost=cost)
 
 
 def update(source: Source, body: trading.Order | trading.TradeUpdate) -> Update:

@@ -81,4 +81,32 @@ RESEARCH_CODES: dict[str, Text] = {
         "Walk-forward needs days to train on and days to test, after purging and embargo have taken theirs.",
         "Use a longer span, fewer folds, or a smaller --purge and --embargo.",
     ),
+    "E670": Text(
+        "There are no bars of these days",
+        "The history holds none of the symbols between the days that were asked for. Nothing was run.",
+        "The message says which days there are. `puna data get` downloads more, `puna data list` shows what is stored.",
+    ),
+    "E671": Text(
+        "The bars cannot be used",
+        "A column is missing, times do not rise, a price is none or lies outside of its bar's low and high, or a day is "
+        "no trading day. Nothing was run.",
+        "`puna data verify` checks what is stored. Times are ns since the epoch (UTC), the left edge of each bar.",
+    ),
+    "E672": Text(
+        "The books of a backtest do not add up",
+        "Cash or positions of the strategies' books differ from the venue's ledger, or that does not balance. The "
+        "result would be worth nothing, so there is none.",
+        "This is a mistake of Puna's: please report it, with the strategy and the data.",
+    ),
+    "E673": Text(
+        "There is no such fill model",
+        "Fill models are optimistic, realistic, pessimistic, or all for the three side by side. Nothing was run.",
+        "docs/backtest.md says what each assumes.",
+    ),
+    "E674": Text(
+        "Strategies and history do not fit together",
+        "There is no strategy, a strategy names a symbol without bars, or it wants bars of a timeframe that these "
+        "cannot be made into. Nothing was run.",
+        "Name other symbols, or get their bars: `puna data get SYMBOL --from DATE --timeframe 1Min`.",
+    ),
 }

@@ -1,4 +1,4 @@
-"""Backtests: the same strategy object, gateway, risk, books and venue as live, on a history of bars and a virtual clock.
+"""Backtests: the same strategies, gateway, risk, books and venue as live, on a history of bars and a virtual clock.
 
     history = bundled_days(["AAPL"], date(2010, 1, 4), date(2012, 12, 31))
     result = run_backtest([MyStrategy()], history, cash=100_000, fills="realistic", seed=7)
@@ -7,6 +7,7 @@
 A strategy object is used once. `run_backtests` makes fresh ones and runs all three fill models side by side.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -50,7 +51,7 @@ BORROW = Decimal("0.03")
 
 DIFFERENCES = (
     "Bars only: nothing is known of quotes, depth and the order of prints inside a bar; the fill model guesses.",
-    "A bar is known the moment it ends, and orders reach the venue in the same moment; live both take part of a second.",
+    "A bar is known the moment it ends, and orders reach the venue then; live both take part of a second.",
     "Quotes stand around the last close; on_quote hears of them once a bar, on_trade never.",
     "Our own orders move their own price only, not the bars that follow.",
     "No connection drops, no answer gets lost, no rate limit holds an order back.",
@@ -236,13 +237,15 @@ def run_backtests(
         **wanted: as for `run_backtest`.
     """
     found: dict[str, BacktestResult] = {}
-    total = history.rows * len(fills)
-    for number, each in enumerate(fills):
-        before = number * history.rows
-        result = run_backtest(
-            make(), history, fills=each, progress=lambda done, _, b=before: progress(b + done, total), **wanted
-        )
+    total, before = history.rows * len(fills), 0
+
+    def tell(done: int, _: int) -> None:
+        progress(before + done, total)
+
+    for each in fills:
+        result = run_backtest(make(), history, fills=each, progress=tell, **wanted)
         found[result.fills] = result
+        before += history.rows
     return found
 
 
@@ -296,7 +299,8 @@ def _check_fit(strategies: Sequence[Strategy], history: History) -> None:
     missing = sorted({name for each in strategies for name in each.symbols if name not in history.columns})
     if missing:
         raise _unfit(
-            f"The history has no bars of {', '.join(missing[:8])}.", f"{history.source} holds {', '.join(history.symbols[:8])}"
+            f"The history has no bars of {', '.join(missing[:8])}.",
+            f"{history.source} holds {', '.join(history.symbols[:8])}",
         )
 
 
@@ -304,10 +308,9 @@ def _check_timeframe(timeframe: str, history: History) -> None:
     """The history's own, or minutes that are made of minutes."""
     if timeframe == history.timeframe:
         return
-    if history.timeframe != "1Min":
-        raise _unfit(
-            f"A strategy wants bars of {timeframe}.", f"the history holds bars of {history.timeframe}"
-        )
+    made = re.fullmatch(r"([0-9]{1,2})Min", timeframe)
+    if history.timeframe != "1Min" or made is None:
+        raise _unfit(f"A strategy wants bars of {timeframe}.", f"the history holds bars of {history.timeframe}")
     minutes(timeframe)
 
 
@@ -331,7 +334,9 @@ def _start(history: History) -> int:
     return min(int(each.opens[0]) for each in history.columns.values()) - 1
 
 
-def _equity(history: History, moments: Sequence[tuple[int, Portfolio]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _equity(
+    history: History, moments: Sequence[tuple[int, Portfolio]]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Cash and positions at the last closes, at the beginning and at the end of each bar."""
     times = np.unique(np.concatenate([[_start(history)], *(each.known for each in history.columns.values())]))
     changed = np.array([ts for ts, _ in moments], dtype=np.int64)

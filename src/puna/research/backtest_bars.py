@@ -66,7 +66,7 @@ class BarLoop:
 
     def play(self) -> None:
         """Every bar, from the first to the last."""
-        frames, total = self._frames, len(self._frames)
+        total = len(self._frames)
         self._listen()
         done = 0
         while done < total:
@@ -117,9 +117,7 @@ class BarLoop:
         """Who hears a bar without further ado: those who want this timeframe and no quotes."""
         desk, timeframe = self._house.desk, self._market.history.timeframe
         team = list(desk.strategies.values())
-        self._plain = all(
-            each.timeframe == timeframe and type(each).on_quote is Strategy.on_quote for each in team
-        )
+        self._plain = all(each.timeframe == timeframe and type(each).on_quote is Strategy.on_quote for each in team)
         self._listeners = [
             [self._guarded(each) for each in team if name in each.symbols and each.timeframe == timeframe]
             for name in self._frames.names
@@ -286,7 +284,9 @@ class Walk:
         self.serve(phase)
 
     def serve(self, phase: int) -> None:
-        """Limits that the last step has gone through and that its spread has kept from filling."""
+        """What the last step has reached: stops that came too late for its print, limits that its spread kept off."""
+        if any(self._elected(order, self._price) for order in self._loop.open_orders(self.symbol)):
+            self._step(self._price, phase)
         for order in self._loop.open_orders(self.symbol):
             if order.id not in self._done and _is_resting(order) and self._reached(order, self._price):
                 self._done.add(order.id)
@@ -320,6 +320,12 @@ class Walk:
             return None
         beyond = self._glass.fills.through(self._shape)
         return float(order.limit) - beyond if order.is_buy else float(order.limit) + beyond
+
+    def _elected(self, order: LiveOrder, price: float) -> bool:
+        """Whether a print at this price elects a stop."""
+        if not order.is_stop or order.stop is None or order.waits:
+            return False
+        return price >= order.stop if order.is_buy else price <= order.stop
 
     def _reached(self, order: LiveOrder, price: float) -> bool:
         level = self._level(order)
@@ -355,7 +361,7 @@ class Walk:
         for order in self._loop.open_orders(self.symbol):
             if order.is_buy is not is_buy or order.waits or _is_resting(order):
                 continue
-            if order.is_stop and (order.stop is None or ((price < order.stop) if is_buy else (price > order.stop))):
+            if order.is_stop and not self._elected(order, price):
                 continue
             total += float(order.leaves(exact(price)))
         return total

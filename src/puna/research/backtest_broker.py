@@ -93,7 +93,9 @@ class InProcess(AsyncAlpaca):
         except RefusedRequest as refused:
             answer = refused.response
         except DataError as refused:
-            raise marked(error_of(422, encode({"code": 42210001, "message": refused.what}), named(request)), request) from refused
+            raise marked(
+                error_of(422, encode({"code": 42210001, "message": refused.what}), named(request)), request
+            ) from refused
         assert isinstance(answer, web.Response)  # noqa: S101 - no stream is asked for
         body = answer.body
         content = body if isinstance(body, bytes) else b""

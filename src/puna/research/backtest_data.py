@@ -57,7 +57,9 @@ class Columns(NamedTuple):
     def between(self, start: int, end: int) -> "Columns":
         """The bars with a left edge in [start, end)."""
         here = slice(*np.searchsorted(self.begin, [start, end]))
-        return Columns(self.symbol, *(column[here] for column in self[1:]))
+        ints = (self.begin[here], self.opens[here], self.known[here])
+        prices = (self.open[here], self.high[here], self.low[here], self.close[here], self.volume[here])
+        return Columns(self.symbol, *ints, *prices, self.trades[here], self.vwap[here])
 
 
 class Dividend(NamedTuple):
@@ -227,9 +229,7 @@ def bundled_minutes(symbols: Sequence[str], first: date, days: int, *, seed: int
     return whole.between(sessions.date_of(start), market.sessions[-1].date)
 
 
-def stored(
-    store: Store, symbols: Sequence[str], *, timeframe: str, feed: str, adjustment: str = "raw"
-) -> History:
+def stored(store: Store, symbols: Sequence[str], *, timeframe: str, feed: str, adjustment: str = "raw") -> History:
     """Bars of the store that `puna data get` and `puna data import` fill.
 
     Raises:
@@ -278,10 +278,8 @@ def _columns(symbol: str, timeframe: str, given: Mapping[str, Any]) -> Columns:
     if (named["volume"] < 0).any():
         raise _bad(symbol, "a volume is negative")
     opens, known = _bounds(symbol, timeframe, begin)
-    return Columns(
-        symbol, begin, opens, known, named["open"], named["high"], named["low"], named["close"], named["volume"], trades,
-        named["vwap"],
-    )  # fmt: skip
+    four = named["open"], named["high"], named["low"], named["close"]
+    return Columns(symbol, begin, opens, known, *four, named["volume"], trades, named["vwap"])
 
 
 def _bounds(symbol: str, timeframe: str, begin: Ints) -> tuple[Ints, Ints]:

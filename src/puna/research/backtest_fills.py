@@ -136,7 +136,7 @@ REALISTIC = Fills(
     impact=square_root,
     through=one_tick,
     high_first=shorter_way,
-    text="a usual spread, square-root impact, a tenth of the volume, limits need a tick beyond, the nearer extreme first",
+    text="a usual spread, square-root impact, a tenth of the volume, limits need a tick more, the nearer extreme first",
 )
 PESSIMISTIC = Fills(
     name="pessimistic",

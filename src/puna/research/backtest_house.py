@@ -1,4 +1,4 @@
-"""All of a backtest but its bars: clock, venue, floor, broker, gateway, desk and books, put together as `assemble` does.
+"""All of a backtest but its bars: clock, venue, broker, gateway, desk and books, put together as `assemble` does.
 
 What is real: strategies, portfolio, risk, gateway, journal entries, evidence, reconciliation, the venue with matching,
 ledger, fees, corporate actions, expiry. What is left out: HTTP, WebSockets, JSON, the journal's disk, and whoever
@@ -20,6 +20,7 @@ from puna.engine.reconcile import Reconciliation, reconcile
 from puna.engine.recorder import Recorder
 from puna.engine.sighting import Sighting
 from puna.engine.strategy import Strategy
+from puna.engine.timeframe import minutes
 from puna.errors import PunaError
 from puna.exchange.commands import Command
 from puna.exchange.faults import FaultScript
@@ -94,7 +95,7 @@ class House:
         limits: RiskLimits,
         config: ExchangeConfig,
         seed: int,
-        check: Callable[[str], object] | None = None,
+        check: Callable[[str], object] = minutes,
     ) -> None:
         self.clock = clock
         self.venue = Venue(market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet())
@@ -106,7 +107,7 @@ class House:
         self.turns = Turns(clock)
         self.line = PromptLine()
         self.gateway.tasks, self.gateway.line = self.turns, self.line
-        self.desk = StrategyDesk(strategies, self.gateway, **({} if check is None else {"check": check}))
+        self.desk = StrategyDesk(strategies, self.gateway, check=check)
         self.recorder = Recorder(self.gateway.blotter, view)
         self.feed = Feed(self.gateway, self.desk, self.recorder, feed=None)
         self.before: Callable[[Command], None] = lambda _: None
@@ -262,5 +263,3 @@ class House:
                 remedy="Please report it, with the strategy and the data.",
                 code="E672",
             )
-
-

@@ -203,9 +203,7 @@ class Glass:
             return price, price
         return max(shape.tick, down(price - half, shape.tick)), up(price + half, shape.tick)
 
-    def step(
-        self, ts: int, price: float, bid: float, ask: float, size: float, *, printed: bool = True
-    ) -> MarketStep:
+    def step(self, ts: int, price: float, bid: float, ask: float, size: float, *, printed: bool = True) -> MarketStep:
         """One instant of the market."""
         t = Nanos(ts)
         quote = QuoteMessage(S=self.symbol, t=t, bp=bid, bs=size, ap=ask, as_=size)

@@ -1,4 +1,4 @@
-"""Market time and turns of a backtest: no loop, no socket, no thread; who waits is woken when market time has come there.
+"""Market time and turns of a backtest: no loop, no socket, no thread; who waits is woken by market time alone.
 
 A trading process is made of coroutines that wait for three things: the wire, the disk, and market time. Without wire
 and disk only market time is left, and a coroutine that does not wait for that runs from its beginning to its end when
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, Self, cast
 
 from puna.engine.tasks import Job, Line, Rank, Tasks
 
@@ -77,7 +77,7 @@ class VirtualClock:
 class _NoDeadline:
     """An answer that comes at once needs no deadline; there is nothing to cut off."""
 
-    async def __aenter__(self) -> "_NoDeadline":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -1,4 +1,4 @@
-"""What the gateway and the strategies of a backtest see of the market: columns and a place in them, read when asked for.
+"""What the gateway and the strategies of a backtest see of the market: columns and a place in them.
 
 No quote, mark or bar is made that nobody asks for; a bar that goes by moves a number.
 """
