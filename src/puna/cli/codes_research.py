@@ -88,8 +88,8 @@ RESEARCH_CODES: dict[str, Text] = {
     ),
     "E671": Text(
         "The bars cannot be used",
-        "A column is missing, times do not rise, a price is none or lies outside of its bar's low and high, or a day is "
-        "no trading day. Nothing was run.",
+        "A column is missing, times do not rise, a price is none or lies outside of its bar's low and high, or a day "
+        "is no trading day. Nothing was run.",
         "`puna data verify` checks what is stored. Times are ns since the epoch (UTC), the left edge of each bar.",
     ),
     "E672": Text(
