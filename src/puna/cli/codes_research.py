@@ -46,6 +46,12 @@ RESEARCH_CODES: dict[str, Text] = {
         "was run.",
         "The message names the word. docs/sweeps.md shows each form.",
     ),
+    "E681": Text(
+        "There is no such key to vary, or no such metric",
+        "A key is a parameter of a strategy (lookback, or momentum.lookback where several strategies have one), or a "
+        "key of the configuration such as risk.max_position; what --by names is a metric of the backtest.",
+        "The message lists what there is. `puna config explain` lists the keys of the configuration.",
+    ),
     "E682": Text(
         "A value does not fit its key",
         "A parameter has the type of the value that the class sets: a whole number, a number, true or false, text. "
@@ -75,6 +81,17 @@ RESEARCH_CODES: dict[str, Text] = {
         "The sweep is running already",
         "Another process has the folder open. Nothing was run and the other process was not disturbed.",
         "Wait for it, or end it with Ctrl-C and resume.",
+    ),
+    "E687": Text(
+        "No cell of the sweep gave a result",
+        "Every cell failed, so there is nothing to compare. The first error is shown.",
+        "Run one of the cells alone with `puna backtest`.",
+    ),
+    "E688": Text(
+        "Cells of a sweep cover different periods",
+        "Something that was varied changes which days are backtested. Cells that saw different days "
+        "cannot be compared.",
+        "Vary parameters and limits; choose the days with --from and --to.",
     ),
     "E689": Text(
         "The periods do not suffice for the folds",
