@@ -18,6 +18,7 @@ from puna.core import sessions
 from puna.exchange.account.actions import CorporateEvent
 from puna.exchange.account.terms import AccountTerms
 from puna.exchange.data import SYMBOLS
+from puna.exchange.prices.newsroom import Newsroom
 from puna.exchange.terms import VenueOptions
 
 DAY = date(2012, 9, 19)
@@ -249,6 +250,26 @@ async def test_news_are_told_when_they_are_out(noon: Any) -> None:
     assert following["news"][0]["updated_at"] < body["news"][-1]["updated_at"]
     whole = await get(noon, "/v1beta1/news", include_content="true", exclude_contentless="true", limit=50)
     assert all(each["content"].startswith("<p>") for each in whole["news"])
+
+
+async def test_a_page_of_news_writes_no_more_than_a_page(noon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten years of news asked for at once cost what five articles cost, from either end."""
+    written = list[object]()
+    write = Newsroom._article
+
+    def noted(self: Newsroom, slot: Any) -> Any:
+        written.append(slot)
+        return write(self, slot)
+
+    monkeypatch.setattr(Newsroom, "_article", noted)
+    for sort in ("desc", "asc"):
+        written.clear()
+        body = await get(noon, "/v1beta1/news", symbols="AAPL", start="1990-01-01T00:00:00Z", limit=5, sort=sort)
+        assert len(body["news"]) == 5
+        assert len(written) < 30
+    rest = await get(noon, "/v1beta1/news", sort="asc", limit=5, start="1990-01-01T00:00:00Z", symbols="AAPL")
+    more = {"page_token": rest["next_page_token"], "sort": "asc", "limit": 5, "start": "1990-01-01T00:00:00Z"}
+    assert (await get(noon, "/v1beta1/news", symbols="AAPL", **more))["news"][0]["id"] > rest["news"][-1]["id"]
 
 
 async def test_corporate_actions_are_those_of_the_data(exchange: Any) -> None:

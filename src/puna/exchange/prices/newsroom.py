@@ -5,7 +5,7 @@ after the close; a coin has one a day, at noon of UTC. Every fourth has no conte
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, time, timedelta
+from datetime import date, time
 from html import escape
 from typing import NamedTuple
 
@@ -39,21 +39,23 @@ class Newsroom:
         self._market = market
         self._names = {asset.symbol: asset.name or asset.symbol for asset in market.assets()}
 
-    def articles(self, start: int, end: int, symbols: Sequence[str] = ()) -> Iterator[News]:
-        """What was published in [start, end], oldest first; about these symbols, or about any."""
+    def articles(
+        self, start: int, end: int, symbols: Sequence[str] = (), *, newest_first: bool = False
+    ) -> Iterator[News]:
+        """What was published in [start, end], about these symbols, or about any; each is written as it is taken."""
         wanted = {each.replace("/", "") for each in symbols}
-        for slot in self._slots(max(start, end - _FAR * _DAY), end):
+        for slot in self._slots(max(start, end - _FAR * _DAY), end, newest_first=newest_first):
             if start <= slot.ts <= end and (not wanted or slot.symbol.replace("/", "") in wanted):
                 article = self._article(slot)
                 if article is not None:
                     yield article
 
-    def _slots(self, start: int, end: int) -> Iterator[_Slot]:
-        first, last = sessions.date_of(start), min(sessions.date_of(end), sessions.LAST_DATE)
-        on = max(first, sessions.FIRST_DATE)
-        while on <= last:
-            yield from sorted(self._slots_of(on))
-            on += timedelta(days=1)
+    def _slots(self, start: int, end: int, *, newest_first: bool) -> Iterator[_Slot]:
+        first = max(sessions.date_of(start), sessions.FIRST_DATE).toordinal()
+        last = min(sessions.date_of(end), sessions.LAST_DATE).toordinal()
+        days = range(first, last + 1)
+        for day in reversed(days) if newest_first else days:
+            yield from sorted(self._slots_of(date.fromordinal(day)), reverse=newest_first)
 
     def _slots_of(self, on: date) -> Iterator[_Slot]:
         """The day's articles; a coin's stands among them."""

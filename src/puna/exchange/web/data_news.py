@@ -46,13 +46,14 @@ class NewsApi:
         ascending = choice(request, "sort", ("desc", "asc")) == "asc"
         after = _place(query.get("page_token", ""))
         whole = boolean(query, "exclude_contentless")
-        told = self._newsroom.articles(
-            now - _BACK if start is None else start, now if end is None else min(end, now), words(query, "symbols")
-        )
-        found = [each for each in told if each.content or not whole]
-        ordered = found if ascending else found[::-1]
-        rest = [each for each in ordered if after is None or _follows(each, after, ascending=ascending)]
-        shown, token = rest[:limit], _token(rest[limit - 1]) if len(rest) > limit else None
+        first, last = now - _BACK if start is None else start, now if end is None else min(end, now)
+        if after is not None:
+            first, last = (max(first, after[0]), last) if ascending else (first, min(last, after[0]))
+        told = self._newsroom.articles(first, last, words(query, "symbols"), newest_first=not ascending)
+        found = (each for each in told if each.content or not whole)
+        rest = (each for each in found if after is None or _follows(each, after, ascending=ascending))
+        page = list(islice(rest, limit + 1))  # no more than a page is ever written, however long the span
+        shown, token = page[:limit], _token(page[limit - 1]) if len(page) > limit else None
         if not boolean(query, "include_content"):
             shown = [msgspec.structs.replace(each, content="") for each in shown]
         return answer(NewsPage(news=shown, next_page_token=token))
