@@ -81,11 +81,12 @@ def money(value: Decimal | None, *, places: int = 2) -> str:
 
 
 def price(value: Decimal | None) -> str:
-    """650.00, 1,234.5678: to the cent, and further only where the price itself goes further."""
+    """650.00, 1,234.5678, 0.123456789: to the cent, and as far as the price itself goes, up to four or nine digits."""
     if value is None:
         return "-"
-    exponent = value.normalize().as_tuple().exponent
-    return money(value, places=max(2, -exponent if isinstance(exponent, int) else 2))
+    most = 4 if abs(value) >= 1 else 9
+    whole, _, digits = money(value, places=most).partition(".")
+    return f"{whole}.{digits.rstrip('0'):0<2}"
 
 
 def new_york(ts: int | None) -> str:
