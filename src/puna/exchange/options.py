@@ -63,6 +63,8 @@ class ExchangeConfig:
         rate_limit: requests in any 60 s of market time, for each key and API; 0 is no limit. Alpaca's is 200.
         rate_headers: whether X-RateLimit-... come with the data API, clock and calendar, as documented, or with all
             answers (facts.md 13.8).
+        old_symbols: what the latest and the snapshot of a name are that its stock does not bear any more: "last", what
+            was known under it at the end, or "absent". facts.md is silent; history is told as `asof` says (facts.md 6).
         data_plan: "plus" sees everything at once; "basic" has no SIP data of the last 15 minutes, and IEX by default.
         data_auth_status: 401 or 403, what the data API answers to bad credentials (sources differ).
         auth_seconds: how long a data socket may stay unauthenticated (wall time).
@@ -98,6 +100,7 @@ class ExchangeConfig:
     lead_seconds: int = 60
     rate_limit: int = 0
     rate_headers: Literal["documented", "everywhere"] = "documented"
+    old_symbols: Literal["last", "absent"] = "last"
     data_plan: Literal["basic", "plus"] = "plus"
     data_auth_status: int = 401
     auth_seconds: float = 10.0

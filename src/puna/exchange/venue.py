@@ -35,6 +35,7 @@ from puna.exchange.lagging import Lag
 from puna.exchange.ledger import Holding, Ledger
 from puna.exchange.log import EventLog
 from puna.exchange.orders.desk import Desk
+from puna.exchange.orders.instruments import Renamed
 from puna.exchange.orders.listing import Wanted, listed
 from puna.exchange.orders.live import LiveOrder
 from puna.exchange.prices.market import Market, MarketMessage, MarketStep
@@ -332,6 +333,11 @@ class Venue:
         """What the market tells under an old name, under today's."""
         name = self._desk.instruments.renamed.get(message.S)
         return message if name is None else msgspec.structs.replace(message, S=name)
+
+    @property
+    def renames(self) -> Sequence[Renamed]:
+        """The names of stocks that have changed so far, oldest first."""
+        return self._desk.instruments.renames
 
     # What is shown.
 

@@ -388,7 +388,7 @@ class Desk:
         self.ledger.rename(old, new)
         if old in self.marks:
             self.marks[new] = self.marks[old]
-        self.instruments.rename(old, new)
+        self.instruments.rename(old, new, now)
         self._log.append("rename", now, {"new": new, "old": old})
 
 

@@ -1,6 +1,8 @@
 """What the venue trades: stocks and coins from the market's list, option contracts when somebody names one."""
 
+from datetime import time
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -10,7 +12,15 @@ from puna.exchange.prices.market import Market
 from puna.wire.contracts import OptionContract
 from puna.wire.trading import Asset
 
-__all__ = ["Instruments", "option_tick"]
+__all__ = ["Instruments", "Renamed", "option_tick"]
+
+
+class Renamed(NamedTuple):
+    """One name took the place of another, from the beginning of a day in New York on (ns)."""
+
+    old: str
+    new: str
+    ts: int
 
 
 class Instruments:
@@ -28,6 +38,7 @@ class Instruments:
             each: each for each in self.assets
         }
         self.renamed: dict[str, str] = {}
+        self.renames: list[Renamed] = []
         self._contracts: dict[str, OptionContract] = {}
 
     def find(self, name: str, now: int) -> Asset | None:
@@ -44,13 +55,14 @@ class Instruments:
         """The same among those that have been named before."""
         return self.assets.get(self._names.get(name, name))
 
-    def rename(self, old: str, new: str) -> None:
+    def rename(self, old: str, new: str, now: int) -> None:
         """The same asset under another symbol; the old one is inactive."""
         if old in self.assets:
             known = self.assets[old]
             self.assets[new] = msgspec.structs.replace(known, symbol=new)
             self.assets[old] = msgspec.structs.replace(known, status="inactive", tradable=False)
             self._names |= {new: new, known.id: new}
+            self.renames.append(Renamed(old, new, sessions.at(sessions.date_of(now), time())))
             self.renamed |= {name: new for name, today in self.renamed.items() if today == old} | {old: new}
 
     def contract(self, name: str, now: int) -> OptionContract | None:

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from puna.exchange.floor import Floor
 from puna.exchange.prices.newsroom import Newsroom
 from puna.exchange.web.answers import answer, boolean, number, words
+from puna.exchange.web.names import Names
 from puna.exchange.web.pages import between, choice, no, refusal
 from puna.exchange.web.paths import is_stream
 from puna.wire.codec import Nanos
@@ -63,8 +64,11 @@ class NewsApi:
         top = number(request.query, "top", 10, 100, refusal)
         market, now = self._floor.market, self._floor.now
         days = {each: market.bars(each, "1Day", now - 7 * _DAY, now, now) for each in self._symbols("stocks")}
+        names = Names(market.symbols, self._floor.venue.renames)
         found = [
-            MostActive(symbol=each, volume=bars[-1].v, trade_count=bars[-1].n) for each, bars in days.items() if bars
+            MostActive(symbol=names.today(each), volume=bars[-1].v, trade_count=bars[-1].n)
+            for each, bars in days.items()
+            if bars
         ]
         found.sort(key=lambda each: each.volume if by == "volume" else each.trade_count, reverse=True)
         return answer(MostActives(most_actives=list(islice(found, top)), last_updated=self._updated))
@@ -93,7 +97,7 @@ class NewsApi:
             return None
         before = days[-2].c
         return Mover(
-            symbol=symbol,
+            symbol=Names(market.symbols, self._floor.venue.renames).today(symbol),
             price=trade.p,
             change=round(trade.p - before, 4),
             percent_change=round(100 * (trade.p / before - 1), 2),

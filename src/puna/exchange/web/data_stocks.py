@@ -6,13 +6,14 @@ known and empty, since no night session and no such stock is replayed.
 
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
+from puna.core import sessions
 from puna.errors import DataError
 from puna.exchange.floor import Floor
 from puna.exchange.options import ExchangeConfig
@@ -21,6 +22,7 @@ from puna.exchange.streams.feeds import revision
 from puna.exchange.web import pages
 from puna.exchange.web.answers import RefusedRequest, answer, error
 from puna.exchange.web.bodies import without_nulls
+from puna.exchange.web.names import Names, Span
 from puna.exchange.web.pages import Window, choice, no, refusal, required, several
 from puna.wire.market import (
     AuctionsPage,
@@ -110,43 +112,73 @@ class StocksApi:
         self, request: web.Request, what: str, symbols: Sequence[str]
     ) -> tuple[dict[str, list[Latest]] | dict[str, list[DailyAuctions]], str | None]:
         wanted = pages.window(request, self._floor.now)
-        _check_asof(request)
+        asof = self._asof(request)
         _check_currency(request)
         if what == "auctions":
             choice(request, "feed", ("sip",))
-            return self._auctions(wanted, symbols)
+            return self._auctions(wanted, symbols, asof)
         timeframe, adjustment = _bar_words(request) if what == "bars" else ("", "")
         known_at = self._known_at(request, wanted)
 
-        def find(symbol: str, start: int, end: int | None) -> Sequence[Latest]:
-            if known_at is None or symbol not in self._floor.market.symbols:
-                return ()
+        def told(symbol: str, start: int, end: int | None, at: int) -> Sequence[Latest]:
             if what == "bars":
-                return self._floor.market.bars(symbol, timeframe, start, end, known_at, adjustment)
+                return self._floor.market.bars(symbol, timeframe, start, end, at, adjustment)
             if what == "quotes":
-                return _bared(self._floor.market.quotes(symbol, start, end, known_at), Quote, wanted)
-            trades = _bared(self._floor.market.trades(symbol, start, end, known_at), Trade, wanted)
+                return _bared(self._floor.market.quotes(symbol, start, end, at), Quote, wanted)
+            trades = _bared(self._floor.market.trades(symbol, start, end, at), Trade, wanted)
             return [self._revised(symbol, each) for each in trades] if self._config.busts else trades
+
+        def find(symbol: str, start: int, end: int | None) -> Sequence[Latest]:
+            if known_at is None:
+                return ()
+            within = self._meant(symbol, asof, start, end)
+            return [each for span, s, e in within for each in told(span.symbol, s, e, span.known(known_at))]
 
         return pages.page(wanted, symbols, find, timeframe.lstrip("0123456789")[:1])
 
     def _revised(self, symbol: str, trade: Trade) -> Trade:
         """A print that was voided or corrected says so once its minute is over (facts.md 6)."""
-        told = TradeMessage(S=symbol, t=trade.t, p=trade.p, s=trade.s, i=trade.i)
+        told = TradeMessage(S=self._names.at(symbol, int(trade.t)), t=trade.t, p=trade.p, s=trade.s, i=trade.i)
         found = revision(told, self._config.busts)
         if found and trade.t - trade.t % MINUTE + MINUTE <= self._floor.now:
             trade.u = found
         return trade
 
-    def _auctions(self, wanted: Window, symbols: Sequence[str]) -> tuple[dict[str, list[DailyAuctions]], str | None]:
+    def _auctions(
+        self, wanted: Window, symbols: Sequence[str], asof: date | None
+    ) -> tuple[dict[str, list[DailyAuctions]], str | None]:
         """Each day counts as one item."""
+        market, now = self._floor.market, self._floor.now
 
         def find(symbol: str, start: int, end: int | None) -> list[_Day]:
-            days = self._floor.market.auctions(symbol, start, end, self._floor.now)
+            within = self._meant(symbol, asof, start, end)
+            days = [each for span, s, e in within for each in market.auctions(span.symbol, s, e, now)]
             return [_Day(each) for each in days if each.o and start <= each.o[0].t]
 
         found, token = pages.page(wanted, symbols, find)
         return {symbol: [each.auctions for each in days] for symbol, days in found.items()}, token
+
+    @property
+    def _names(self) -> Names:
+        return Names(self._floor.market.symbols, self._floor.venue.renames)
+
+    def _asof(self, request: web.Request) -> date | None:
+        """The day on which symbols are to be understood, today where none is given; None for "-", as they are."""
+        if (text := request.query.get("asof", "")) == "-":
+            return None
+        try:
+            return date.fromisoformat(text) if text else sessions.date_of(self._floor.now)
+        except ValueError:
+            no(f"invalid asof: {text[:40]}")
+
+    def _meant(
+        self, symbol: str, asof: date | None, start: int, end: int | None
+    ) -> Iterator[tuple[Span, int, int | None]]:
+        """What a symbol stands for, with the part of a window in which it does."""
+        for span in self._names.meant(symbol, asof):
+            first, last = span.bounds(start, end)
+            if last is None or first <= last:
+                yield span, first, last
 
     def _known_at(self, request: web.Request, wanted: Window) -> int | None:
         """As of when history may be told; None where the feed has nothing.
@@ -182,8 +214,9 @@ class StocksApi:
 
     def _latest(self, what: str, symbol: str, at: int | None) -> Latest | None:
         market = self._floor.market
-        if at is None or symbol not in market.symbols:
+        if at is None or (span := self._borne(symbol)) is None:
             return None
+        symbol, at = span.symbol, span.known(at)
         if what == "bars":
             bars = market.bars(symbol, "1Min", at - _DELAYED_BACK, at, at)
             return bars[-1] if bars else None
@@ -194,11 +227,19 @@ class StocksApi:
         kept = deque(find(symbol, at - _DELAYED_BACK, at, at), maxlen=1)
         return bare(kept[0], kind) if kept else None
 
+    def _borne(self, symbol: str) -> Span | None:
+        """Whose latest a symbol tells: its bearer's of today, else, where that is chosen, its last one's."""
+        spans = self._names.meant(symbol, sessions.date_of(self._floor.now))
+        if not spans or (spans[-1].end is not None and self._config.old_symbols == "absent"):
+            return None
+        return spans[-1]
+
     def _snapshot(self, symbol: str, at: int | None) -> Snapshot | None:
         market = self._floor.market
-        if at is None or symbol not in market.symbols:
+        if at is None or (span := self._borne(symbol)) is None:
             return None
-        days = market.bars(symbol, "1Day", at - 10 * _DAY, at, at)
+        last = span.known(at)
+        days = market.bars(span.symbol, "1Day", last - 10 * _DAY, last, last)
         quote, trade, minute = (self._latest(what, symbol, at) for what in ("quotes", "trades", "bars"))
         return Snapshot(
             latest_trade=trade if isinstance(trade, Trade) else None,
@@ -250,15 +291,6 @@ def _bar_words(request: web.Request) -> tuple[str, str]:
     except DataError as refused:
         raise RefusedRequest(refusal(refused.what)) from refused
     return timeframe, adjustment
-
-
-def _check_asof(request: web.Request) -> None:
-    """A date, or "-" for no mapping of renamed symbols; no stock of the data was renamed."""
-    if (text := request.query.get("asof", "-")) not in ("", "-"):
-        try:
-            date.fromisoformat(text)
-        except ValueError:
-            no(f"invalid asof: {text[:40]}")
 
 
 def _check_currency(request: web.Request) -> None:
