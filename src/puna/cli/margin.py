@@ -1,14 +1,18 @@
-"""`puna margin LEGS`: what an option order would ask of margin and cash, its payoff drawn in the terminal."""
+"""`puna margin`: what an option order would ask of margin and cash, its payoff drawn; what the account holds."""
 
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from puna.cli.output import json_option, money, print_json, print_next, verbose_option
+from puna.cli.output import config_option, json_option, money, print_json, print_next, verbose_option
+from puna.cli.payoff_view import break_evens, draw
 from puna.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,12 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["margin"]
 
 _LEG = re.compile(r"(?P<strike>[0-9]{1,6}(\.[0-9]{1,3})?)(?P<right>[CP])\s+(?P<ratio>[+-]?[0-9]{1,4})")
-WIDTH, HEIGHT = 61, 13
 
 
 @click.command
-@click.argument("legs", metavar="LEGS")
-@click.option("--price", required=True, help="Net price a share of one unit: a debit is positive, a credit negative.")
+@click.argument("legs", metavar="[LEGS]", required=False)
+@click.option("--price", help="Net price a share of one unit: a debit is positive, a credit negative.")
 @click.option("--qty", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Units.")
 @click.option("--buying-power", default="100000", show_default=True, help="Options buying power, dollars.")
 @click.option("--level", default=3, show_default=True, type=click.IntRange(0, 3), help="Options trading level.")
@@ -35,12 +38,13 @@ WIDTH, HEIGHT = 61, 13
 @click.option(
     "--dividend", "dividends", multiple=True, metavar="EX-DATE=AMOUNT", help="A dividend; as often as needed."
 )
+@config_option
 @json_option
 @verbose_option
 def margin(
     *,
-    legs: str,
-    price: str,
+    legs: str | None,
+    price: str | None,
     qty: int,
     buying_power: str,
     level: int,
@@ -50,6 +54,7 @@ def margin(
     on: datetime | None,
     rate: str,
     dividends: tuple[str, ...],
+    config: Path | None,
     as_json: bool,
 ) -> int:
     """Margin, cost, break-evens and largest size of an option order, with its payoff.
@@ -57,7 +62,14 @@ def margin(
     LEGS is an underlying, an expiration and signed legs:
 
       puna margin "SPY 2026-03-20 480P -1, 470P +1, 520C -1, 530C +1" --price -1.60
+
+    Without LEGS: what the account holds, by underlying: margin, Greeks, payoff, scenarios, how each option ends, early
+    assignments. Of the options only --rate and --dividend go with it.
     """
+    if legs is None:
+        return _held(config, rate, dividends, as_json=as_json)
+    if price is None:
+        raise click.UsageError("LEGS need --price")
     from puna.core.margin import check_order
 
     market = _situation(spot, iv, on, rate, dividends)
@@ -76,6 +88,28 @@ def margin(
             show_outlook(order, market, found)
         print_next("puna margin --help")
     return 0 if check.allowed else 6
+
+
+_OF_ORDERS = ("price", "qty", "buying_power", "level", "shares", "spot", "iv", "on")
+
+
+def _held(config: Path | None, rate: str, dividends: tuple[str, ...], *, as_json: bool) -> int:
+    """What the account holds."""
+    context = click.get_current_context()
+    for name in _OF_ORDERS:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} is about an order, and needs LEGS")
+    from puna.cli.config import load_config
+    from puna.cli.margin_held import look, show
+    from puna.cli.margin_view import read_dividends
+
+    found = look(load_config(config, follow_address=True), _percent("--rate", rate), read_dividends(dividends))
+    if as_json:
+        print_json(found.document())
+    else:
+        show(found)
+        print_next("puna positions")
+    return 0
 
 
 def _situation(
@@ -192,30 +226,21 @@ def profit(order: Sequence["OptionPosition"], net: Decimal, qty: int, price: Dec
     return (payoff(order, price) - net * order[0].multiplier) * qty
 
 
-def break_evens(order: Sequence["OptionPosition"], net: Decimal, qty: int) -> list[Decimal]:
-    """Prices of the underlying at which the profit changes its sign, to the cent; the line is straight in between."""
-    strikes = sorted({leg.strike for leg in order})
-    points = [Decimal(0), *strikes, strikes[-1] * 2 + 1000]
-    values = [profit(order, net, qty, point) for point in points]
-    found = []
-    for at in range(len(points) - 1):
-        (x0, x1), (y0, y1) = points[at : at + 2], values[at : at + 2]
-        if y0 * y1 < 0:
-            found.append((x0 - y0 * (x1 - x0) / (y1 - y0)).quantize(Decimal("0.01")))
-        elif y0 == 0 and x0 > 0:
-            found.append(x0)
-    return found
+def _strikes(order: Sequence["OptionPosition"]) -> list[Decimal]:
+    return sorted({leg.strike for leg in order})
 
 
 def _show(order: Sequence["OptionPosition"], net: Decimal, qty: int, check: "MarginCheck") -> None:
     click.echo(f"{_described(order)}   x{qty} at {net:+}   {'allowed' if check.allowed else 'REFUSED'}")
     click.echo()
-    _draw(order, net, qty)
+    line = partial(profit, order, net, qty)
+    draw(_strikes(order), line)
+    click.echo()
     rows = {
         "margin before": money(check.margin_before),
         "margin after": "unlimited risk" if check.margin_after is None else money(check.margin_after),
         "cost basis": "-" if check.cost_basis is None else money(check.cost_basis),
-        "break-even": ", ".join(f"{each:f}" for each in break_evens(order, net, qty)) or "none",
+        "break-even": ", ".join(f"{each:f}" for each in break_evens(_strikes(order), line)) or "none",
         "largest size": str(check.largest_quantity),
     }
     for name, value in rows.items():
@@ -228,25 +253,6 @@ def _show(order: Sequence["OptionPosition"], net: Decimal, qty: int, check: "Mar
     if check.simplified:
         legs, units = check.simplified
         click.echo(f"{'simplified':<14}{_described(legs)}   x{units}")
-
-
-def _draw(order: Sequence["OptionPosition"], net: Decimal, qty: int) -> None:
-    """The profit at expiration as a line of dots around zero."""
-    strikes = sorted({leg.strike for leg in order})
-    room = max(strikes[-1] - strikes[0], strikes[0] / 10)
-    low, high = max(Decimal(0), strikes[0] - room), strikes[-1] + room
-    xs = [low + (high - low) * n / (WIDTH - 1) for n in range(WIDTH)]
-    ys = [profit(order, net, qty, x) for x in xs]
-    top, bottom = max(*ys, Decimal(0)), min(*ys, Decimal(0))
-    step = (top - bottom) / (HEIGHT - 1) or Decimal(1)
-    rows = [int(((top - y) / step).to_integral_value()) for y in ys]
-    zero = int((top / step).to_integral_value())
-    for row in range(HEIGHT):
-        mark = {zero: "0", HEIGHT - 1: money(bottom), 0: money(top)}.get(row, "")
-        line = "".join("●" if at == row else "─" if row == zero else " " for at in rows)
-        click.echo(f"{mark:>12} │{line}")
-    click.echo(f"{'':>12}  {f'{low:.2f}':<{WIDTH // 2}}{f'{high:.2f}':>{WIDTH - WIDTH // 2}}")
-    click.echo()
 
 
 def _described(order: Sequence["OptionPosition"]) -> str:
@@ -271,7 +277,7 @@ def _document(order: Sequence["OptionPosition"], net: Decimal, qty: int, check: 
         "cost_basis": check.cost_basis,
         "shortfall": check.shortfall,
         "largest_quantity": check.largest_quantity,
-        "break_evens": break_evens(order, net, qty),
+        "break_evens": break_evens(_strikes(order), partial(profit, order, net, qty)),
         "pairs": [
             {
                 "short": _leg_text(pair.short),

@@ -10,6 +10,7 @@ import click
 
 from puna.cli.output import money, print_rows
 from puna.core.margin import OptionPosition, Right
+from puna.core.option_book import MOVES, SHIFTS
 from puna.core.option_calendar import Dividend, EarlyAssignment, Expiry, assignment_warnings, expiries
 from puna.core.options import (
     DAYS_A_YEAR,
@@ -23,10 +24,20 @@ from puna.core.options import (
 from puna.core.sessions import at, date_of, new_york
 from puna.errors import ConfigError
 
-__all__ = ["Outlook", "Situation", "outlook", "read_dividends", "show_outlook"]
+__all__ = [
+    "MOVES",
+    "SHIFTS",
+    "Outlook",
+    "Situation",
+    "expiry_row",
+    "greeks_row",
+    "leg_name",
+    "outlook",
+    "read_dividends",
+    "show_grid",
+    "show_outlook",
+]
 
-MOVES = (-0.10, -0.05, -0.02, 0.0, 0.02, 0.05, 0.10)
-SHIFTS = (-0.05, 0.0, 0.05)
 _NOON = time(12)
 
 
@@ -121,31 +132,36 @@ def show_outlook(order: Sequence[OptionPosition], market: Situation, found: Outl
         click.echo(
             f"\nGreeks in dollars of the whole position, spot {market.spot:f}, volatility {market.iv * 100:.1f}%"
         )
-        rows = [_greeks(leg_name(leg), each) for leg, each in zip(order, found.legs, strict=True)]
-        print_rows([*rows, _greeks("all", found.total)], right=frozenset(Greeks._fields))
-        _show_grid(found)
+        rows = [{"leg": leg_name(leg)} | greeks_row(each) for leg, each in zip(order, found.legs, strict=True)]
+        print_rows([*rows, {"leg": "all"} | greeks_row(found.total)], right=frozenset(Greeks._fields))
+        show_grid(found.days, found.grid or [], MOVES, SHIFTS)
     click.echo(f"\nwhat becomes of it with {order[0].underlying} at {market.spot:f}")
-    print_rows([_expiry(each) for each in found.calendar], right=frozenset({"contracts", "days", "shares", "cash"}))
+    print_rows([expiry_row(each) for each in found.calendar], right=frozenset({"contracts", "days", "shares", "cash"}))
     for each in found.warnings:
         click.echo(f"early assignment of {leg_name(each.position)} by {each.by}: {each.why}")
 
 
-def _show_grid(found: Outlook) -> None:
-    for day, block in zip(found.days, found.grid or [], strict=True):
+def show_grid(
+    days: Sequence[float], grid: Sequence[Sequence[Sequence[float]]], moves: Sequence[float], shifts: Sequence[float]
+) -> None:
+    """A table for each day: rows are shifts of the volatility, columns moves of the price."""
+    for day, block in zip(days, grid, strict=True):
         click.echo(f"\nprofit against now, after {day:.0f} days, by move of the price and shift of the volatility")
         rows = [
             {"volatility": f"{shift * 100:+.0f}%"}
-            | {f"{move:+.0%}": f"{value:,.0f}" for move, value in zip(MOVES, line, strict=True)}
-            for shift, line in zip(SHIFTS, block, strict=True)
+            | {f"{move:+.0%}": f"{value:,.0f}" for move, value in zip(moves, line, strict=True)}
+            for shift, line in zip(shifts, block, strict=True)
         ]
         print_rows(rows, right=frozenset(rows[0]))
 
 
-def _greeks(name: str, each: Greeks) -> dict[str, str]:
-    return {"leg": name} | {field: f"{value:,.2f}" for field, value in each._asdict().items()}
+def greeks_row(each: Greeks) -> dict[str, str]:
+    """A cell for each, dollars."""
+    return {field: f"{value:,.2f}" for field, value in each._asdict().items()}
 
 
-def _expiry(each: Expiry) -> dict[str, str]:
+def expiry_row(each: Expiry) -> dict[str, str]:
+    """A line of the calendar."""
     return {
         "leg": leg_name(each.position),
         "contracts": f"{each.position.quantity:+d}",

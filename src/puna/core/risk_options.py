@@ -8,15 +8,23 @@ from puna.core.symbols import Equity, Option, parse
 from puna.core.types import ZERO, OrderIntent, Side
 from puna.errors import DataError
 
-__all__ = ["held_options", "held_shares", "legs_of", "net_price", "package_loss", "short_option_price"]
+__all__ = [
+    "held_options",
+    "held_shares",
+    "legs_of",
+    "net_price",
+    "option_position",
+    "package_loss",
+    "short_option_price",
+]
 
 
 def legs_of(intent: OrderIntent) -> tuple[OptionPosition, ...]:
     """The legs of an option order, their signed ratio as quantity; nothing for everything else."""
     if intent.legs:
-        found = [_position(leg.symbol, leg.ratio * leg.side.sign) for leg in intent.legs]
+        found = [option_position(leg.symbol, leg.ratio * leg.side.sign) for leg in intent.legs]
     else:
-        found = [_position(intent.symbol, intent.side.sign)]
+        found = [option_position(intent.symbol, intent.side.sign)]
     return tuple(each for each in found if each)
 
 
@@ -50,7 +58,7 @@ def short_option_price(intent: OrderIntent) -> Decimal:
 def held_options(portfolio: Portfolio) -> list[OptionPosition]:
     """Every option that is held, in contracts."""
     rows = ((symbol, held.qty) for symbol, held in portfolio.positions.items())
-    return [each for symbol, qty in rows if (each := _position(symbol, int(qty)))]
+    return [each for symbol, qty in rows if (each := option_position(symbol, int(qty)))]
 
 
 def held_shares(portfolio: Portfolio) -> dict[str, Decimal]:
@@ -59,7 +67,8 @@ def held_shares(portfolio: Portfolio) -> dict[str, Decimal]:
     return {symbol: qty for symbol, qty in rows if qty > 0 and isinstance(_parsed(symbol), Equity)}
 
 
-def _position(symbol: str, quantity: int) -> OptionPosition | None:
+def option_position(symbol: str, quantity: int) -> OptionPosition | None:
+    """Contracts of an OCC symbol; None when it is none."""
     found = _parsed(symbol)
     if not isinstance(found, Option):
         return None
