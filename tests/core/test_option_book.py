@@ -24,7 +24,7 @@ RATE = 0.04
 
 
 def occ(strike: int, right: str, expiry: date = EXPIRIES[0]) -> str:
-    return str(Option(root="SPY", expiration=expiry, right=right, strike=D(strike)))  # type: ignore[arg-type]
+    return str(Option(root="SPY", expiration=expiry, right=right, strike=D(strike)))
 
 
 def quote(symbol: str, middle: float) -> Quote:
