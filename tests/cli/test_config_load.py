@@ -268,6 +268,22 @@ def test_live_is_refused_however_it_is_asked_for(tmp_path: Path) -> None:
         assert (caught.value.exit_code, caught.value.code) == (8, "E020")
 
 
+def test_ceilings_of_live_come_before_any_permit(tmp_path: Path) -> None:
+    """What is above one is named with file, line and ceiling; below them live is refused for what it is."""
+    path = written(tmp_path, '[account]\nmode = "live"\n[risk]\nmax_order_value = 2000000\n')
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.what == (
+        "bot.toml:4:1  risk.max_order_value is 2000000, and a live account takes at most 1000000"
+    )
+    assert (caught.value.exit_code, caught.value.code) == (3, "E007")
+    with pytest.raises(ConfigError, match="env PUNA__RISK__MAX_SUBMITS"):
+        load(environ={"PUNA__ACCOUNT__MODE": "live", "PUNA__RISK__MAX_SUBMITS": "201"})
+    with pytest.raises(LiveRefusedError):
+        load(environ={"PUNA__ACCOUNT__MODE": "live", "PUNA__RISK__MAX_SUBMITS": "200"})
+    assert load(environ={"PUNA__RISK__MAX_SUBMITS": "201"}).risk.max_submits == 201
+
+
 _NAMES = st.text(string.ascii_lowercase + "_", min_size=1, max_size=6)
 _KEYS = _NAMES | st.sampled_from(['"with space"', '"a.b"', "'lit'", '"q\\"q"', '"#[x]="'])
 _LEAVES = st.sampled_from(

@@ -18,13 +18,13 @@ from puna.core.risk import (
     Narrow,
     RiskLimits,
     Tally,
-    above_ceilings,
     asked,
     check,
     protected_price,
     reduces,
     verdicts,
 )
+from puna.core.risk_ceilings import CEILINGS, above_ceilings, unfit_for_live
 from puna.core.sessions import at
 from puna.core.types import Leg, OrderClass, OrderIntent, OrderType, Side, TimeInForce
 
@@ -191,10 +191,18 @@ def test_nonsense_is_no_limit(terms: dict[str, Any]) -> None:
 
 
 def test_ceilings_of_a_live_account() -> None:
-    """Defaults are below them; what is above is named with both numbers."""
+    """Defaults are below them; what is above is named with both numbers, each of them; symbols have to be named."""
     assert above_ceilings(RiskLimits()) == []
-    (said,) = above_ceilings(RiskLimits(max_order_value=D(2_000_000)))
-    assert "max_order_value is 2000000" in said
+    for name, most in CEILINGS.items():
+        kind = type(getattr(RiskLimits(), name))
+        assert above_ceilings(replace(RiskLimits(), **{name: kind(most)})) == []
+        (said,) = above_ceilings(replace(RiskLimits(), **{name: kind(most + 1)}))
+        assert said.startswith(f"{name} is {most + 1:f}")
+        assert f"at most {most:f}" in said
+    assert unfit_for_live(RiskLimits(allowed=("AAPL",))) == []
+    for none in (None, ()):
+        (said,) = unfit_for_live(RiskLimits(allowed=none))
+        assert "allowed" in said
 
 
 def test_every_verdict_is_told() -> None:

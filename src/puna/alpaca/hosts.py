@@ -56,6 +56,12 @@ class Endpoints:
         for url in (self.trading, self.data, self.data_stream, self.trading_stream):
             check_host(url)
 
+    @property
+    def live(self) -> bool:
+        """Whether money is at stake: orders go anywhere but to paper or to loopback."""
+        host = URL(self.trading).host
+        return not (host in PAPER or _is_loopback(host))
+
     def stream_at(self, path: str) -> str:
         """Another market-data stream of the same environment: `/v1beta3/crypto/us`, `/v1beta1/news`."""
         root, found, _ = self.data_stream.rpartition("/v2/")

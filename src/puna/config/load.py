@@ -20,6 +20,8 @@ from puna.config.fields import Field, annotations, container, fields, is_section
 from puna.config.model import Config, Document, ModelSection, StrategySection
 from puna.config.places import Path as Keys
 from puna.config.places import places
+from puna.core.risk import RiskLimits
+from puna.core.risk_ceilings import above_ceilings
 from puna.core.symbols import canonical
 from puna.errors import ConfigError, DataError
 
@@ -274,6 +276,8 @@ def _elsewhere(name: str) -> Iterator[str]:
 
 def _complete(document: Document, path: Path | None, sources: Sources, variables: env.Environment) -> Config:
     """What no single key can tell: live, the address, strategies against each other."""
+    if document.account.mode is env.Mode.LIVE:
+        _check_ceilings(document.risk, sources)
     env.refuse_live(document.account.mode, sources.where(("account", "mode")) or "default", variables)
     _check_capital("strategy", document.strategy, sources)
     _check_capital("model", document.model, sources)
@@ -294,6 +298,13 @@ def _complete(document: Document, path: Path | None, sources: Sources, variables
         path=path,
         origins={dotted(keys): origin for keys, origin in sources.origins.items()},
     )
+
+
+def _check_ceilings(limits: RiskLimits, sources: Sources) -> None:
+    """Before anything else about live is asked: no permit lifts a ceiling."""
+    for objection in above_ceilings(limits):
+        name = objection.partition(" ")[0]
+        raise _error(f"risk.{objection}", sources.where(("risk", name)))
 
 
 def _check_capital(table: str, sections: Sequence[StrategySection | ModelSection], sources: Sources) -> None:

@@ -37,7 +37,6 @@ from puna.errors import DataError
 
 __all__ = [
     "BINDING",
-    "CEILINGS",
     "CHECKS",
     "Breach",
     "Check",
@@ -52,7 +51,6 @@ __all__ = [
     "Tally",
     "TradingState",
     "Verdict",
-    "above_ceilings",
     "asked",
     "check",
     "narrowed",
@@ -203,23 +201,3 @@ CHECKS: tuple[Check, ...] = (
     Check("R121", "protection", gates.protection),
 )
 """All checks, in the order in which they are asked; some only where their limit is set."""
-
-CEILINGS: dict[str, Decimal] = {
-    "max_order_value": Decimal(1_000_000),
-    "max_position_value": Decimal(5_000_000),
-    "max_gross_value": Decimal(10_000_000),
-    "max_gross_percent": Decimal(400),
-    "max_open_orders": Decimal(500),
-    "max_submits": Decimal(200),
-    "collar_percent": Decimal(20),
-    "max_quote_age_seconds": Decimal(300),
-}
-"""What no configuration may exceed on a live account, whoever wrote it."""
-
-
-def above_ceilings(limits: RiskLimits) -> list[str]:
-    """The limits that a live account would not accept, in words."""
-    rows = ((name, Decimal(str(getattr(limits, name))), most) for name, most in CEILINGS.items())
-    return [
-        f"{name} is {value:f}, and a live account takes at most {most:f}" for name, value, most in rows if value > most
-    ]

@@ -31,6 +31,7 @@ from puna.core.risk import (
     protected_price,
     reduces,
 )
+from puna.core.risk_ceilings import unfit_for_live
 from puna.core.symbols import asset_class, is_symbol, multiplier
 from puna.core.types import ZERO, AssetClass, OrderClass, OrderIntent
 from puna.engine.blotter import Blotter, Booked, Change
@@ -61,7 +62,7 @@ from puna.engine.outbound import Outbound, Timing
 from puna.engine.recent import Recent
 from puna.engine.sighting import Sighting
 from puna.engine.tasks import Line, Rank, Tasks
-from puna.errors import JournalError, PunaError
+from puna.errors import ConfigError, JournalError, PunaError
 from puna.seams import Clock, Probe, no_probe
 from puna.wire import trading
 
@@ -84,6 +85,10 @@ class Gateway:
         timing: see `Timing`.
         prefix: the first part of our client_order_ids.
         probe: named points for tests that stop the process.
+        live: it is a live account, and no limits above its ceilings are taken.
+
+    Raises:
+        ConfigError: E007, the limits do not fit a live account.
 
     Attributes:
         blotter: the books.
@@ -107,7 +112,9 @@ class Gateway:
         timing: Timing | None = None,
         prefix: str = "puna",
         probe: Probe = no_probe,
+        live: bool = False,
     ) -> None:
+        self._live = live
         self.alpaca = alpaca
         self.journal = journal
         self.market = market
@@ -146,6 +153,22 @@ class Gateway:
         self._heard_of = 0
         self._strange: set[str] = set()
         self._writing: set[asyncio.Task[object]] = set()
+
+    @property
+    def limits(self) -> RiskLimits:
+        """What is allowed."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: RiskLimits) -> None:
+        if self._live and (against := unfit_for_live(limits)):
+            raise ConfigError(
+                "These limits do not fit a live account.",
+                why="; ".join(against),
+                state="Nothing was changed, and nothing was sent.",
+                remedy="Lower them: the ceilings of a live account are compiled in. More: docs/risk.md.",
+            )
+        self._limits = limits
 
     # Life
 

@@ -497,7 +497,7 @@ def assemble(
 
     Raises:
         JournalError: the journal cannot be opened, is damaged, or in use.
-        ConfigError: the strategies cannot run together.
+        ConfigError: the strategies cannot run together, or the limits do not fit a live account.
     """
     rng = rng or system_rng()
     alpaca = AsyncAlpaca(
@@ -511,9 +511,6 @@ def assemble(
         on_wire=None if probe is no_probe else wire_points(probe),
     )
     opened = journal if isinstance(journal, Journal) else open_journal(journal, clock)
-    gateway = Gateway(
-        alpaca, opened, MarketView(), limits or RiskLimits(), clock, timing=timing, prefix=prefix, probe=probe
-    )
 
     def opens(events: Events[ActivityEvent]) -> EventFeed[ActivityEvent]:
         heard = replace(_options(clock, rng, alpaca, "trading"), stale_after={"events": SILENCE_SECONDS})
@@ -522,7 +519,17 @@ def assemble(
     try:
         return Trader(
             strategies,
-            gateway,
+            Gateway(
+                alpaca,
+                opened,
+                MarketView(),
+                limits or RiskLimits(),
+                clock,
+                timing=timing,
+                prefix=prefix,
+                probe=probe,
+                live=mode == "live" or endpoints.live,
+            ),
             data or market_data(endpoints, credentials, Subscription(), _options(clock, rng, alpaca, "data")),
             trade_updates(endpoints, credentials, _options(clock, rng, alpaca, "trading")),
             mode=mode,
