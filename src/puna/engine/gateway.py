@@ -17,8 +17,6 @@ from msgspec.structs import replace
 from puna import __version__
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.request import Lane
-from puna.alpaca.trading import get_account
-from puna.core.decimals import plain
 from puna.core.lineage import lineage
 from puna.core.orders import Order, Status, from_intent, noted
 from puna.core.risk import (
@@ -32,8 +30,7 @@ from puna.core.risk import (
     reduces,
 )
 from puna.core.risk_ceilings import unfit_for_live
-from puna.core.symbols import asset_class, is_symbol, multiplier
-from puna.core.types import ZERO, AssetClass, OrderClass, OrderIntent
+from puna.core.types import OrderClass, OrderIntent
 from puna.engine.blotter import Blotter, Booked, Change
 from puna.engine.entries import (
     Adoption,
@@ -58,13 +55,13 @@ from puna.engine.intake import Intake
 from puna.engine.journal import Journal
 from puna.engine.latch import Latch, scopes_of
 from puna.engine.market import MarketView
+from puna.engine.means import Means
 from puna.engine.outbound import Outbound, Timing
 from puna.engine.recent import Recent
 from puna.engine.sighting import Sighting
 from puna.engine.tasks import Line, Rank, Tasks
-from puna.errors import ConfigError, JournalError, PunaError
+from puna.errors import ConfigError, JournalError
 from puna.seams import Clock, Probe, no_probe
-from puna.wire import trading
 
 __all__ = ["Gateway"]
 
@@ -141,15 +138,8 @@ class Gateway:
         self._reserved: dict[str, Intent] = {}
         self.recent = Recent()
         self._halted = ""
-        self._account_id = ""
-        self._buying_power: Decimal | None = None
-        self._powers: dict[AssetClass, Decimal] = {}
-        self._maintenance: Decimal | None = None
-        self._option_level: int | None = None
+        self.means = Means(self)
         self.skew: float | None = None
-        self._counted: frozenset[str] = frozenset()
-        self._spent = ZERO
-        self._refreshing = False
         self._heard_of = 0
         self._strange: set[str] = set()
         self._writing: set[asyncio.Task[object]] = set()
@@ -377,12 +367,12 @@ class Gateway:
             open=tuple(self._reservations()),
             recent=self.recent.alike(intent, now, self.limits),
             submits=self.recent.count(now, self.limits),
-            buying_power=self.power_for(intent),
+            buying_power=self.means.power_for(intent),
             id_used=key in self.blotter.orders or key in self._reserved,
             locks=self.guard.locks(),
             tally=self.guard.tally,
-            maintenance=self._maintenance,
-            option_level=self._option_level,
+            maintenance=self.means.maintenance,
+            option_level=self.means.option_level,
             skew=self.skew,
             **self.guard.asked_for(intent, now),
         )
@@ -392,18 +382,6 @@ class Gateway:
         found = [each for each in self.blotter.booked if each.seq > self._heard_of]
         self._heard_of = self.blotter.seq
         return found
-
-    def power_for(self, intent: OrderIntent) -> Decimal | None:
-        """Buying power of the order's kind: options and coins are paid with money that margin does not multiply."""
-        whole = self.buying_power
-        kind = AssetClass.US_OPTION if intent.legs or not is_symbol(intent.symbol) else asset_class(intent.symbol)
-        narrow = self._powers.get(kind)
-        return whole if whole is None or narrow is None else min(whole, max(ZERO, narrow - self._spent))
-
-    @property
-    def buying_power(self) -> Decimal | None:
-        """As the broker last said, less what was bought since."""
-        return None if self._buying_power is None else max(ZERO, self._buying_power - self._spent)
 
     # Evidence
 
@@ -434,28 +412,6 @@ class Gateway:
         """A record of our own doing, stamped later than any before it."""
         self.blotter.stamp = max(self.blotter.stamp + 1, self.clock.now())
         return Sighting(noted(client_order_id, word, self.blotter.stamp, reason))
-
-    async def refresh(self) -> trading.Account:
-        """Reads the account: buying power, and whether the broker blocks it."""
-        counted = frozenset(key for key, order in self.blotter.open.items() if order.seen)
-        spent = self._spent
-        account = await self.alpaca(get_account())
-        self._counted, self._spent = counted, self._spent - spent
-        self._buying_power = None if account.buying_power is None else plain(account.buying_power)
-        powers = (
-            (AssetClass.US_OPTION, account.options_buying_power),
-            (AssetClass.CRYPTO, account.non_marginable_buying_power),
-        )
-        self._powers = {kind: plain(power) for kind, power in powers if power is not None}
-        self._maintenance = None if account.maintenance_margin is None else plain(account.maintenance_margin)
-        level = account.options_trading_level
-        self._option_level = None if level is None else int(level)
-        if self._account_id and account.id != self._account_id:
-            self.halt(f"the keys now lead to account {account.id}, and the books are of {self._account_id}")
-        self._account_id = account.id
-        if account.account_blocked or account.trading_blocked or account.trade_suspended_by_user:
-            self.halt("the broker says that trading is blocked or suspended on this account", by="broker")
-        return account
 
     async def settled(self) -> None:
         """Returns when nothing is on its way: no job in the line, no order in doubt that is being asked about."""
@@ -490,7 +446,7 @@ class Gateway:
                 continue
             known = self.blotter.intents.get(key)
             price = known.price if known else self._guessed_price(order)
-            yield Reservation(intent=order.intent, leaves=order.leaves, price=price, counted=key in self._counted)
+            yield Reservation(intent=order.intent, leaves=order.leaves, price=price, counted=key in self.means.counted)
         for key, entry in self._reserved.items():
             if key not in self.blotter.orders:
                 yield Reservation(intent=entry.intent, leaves=entry.intent.qty, price=entry.price)
@@ -561,21 +517,7 @@ class Gateway:
         if order.is_open and order.seen:
             self.outbound.attend(key)
         for fill in change.fills:
-            self._spent += abs(fill.notional) * multiplier(fill.symbol) if fill.side.sign > 0 else ZERO
-            self._refresh_later()
-
-    def _refresh_later(self) -> None:
-        if not self._refreshing:
-            self._refreshing = True
-            self.tasks.spawn(self._refreshed(), "refresh")
-
-    async def _refreshed(self) -> None:
-        await self.clock.sleep(self.timing.refresh)
-        self._refreshing = False
-        try:
-            await self.refresh()
-        except PunaError as error:  # the older, stricter figure stays
-            self.note(error.code, f"the account could not be read: {error.what}")
+            self.means.take(fill)
 
 
 def _strictest(*states: TradingState) -> TradingState:

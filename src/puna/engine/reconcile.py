@@ -109,7 +109,7 @@ async def reconcile(gateway: Gateway, *, accept: bool = False) -> Reconciliation
         PunaError: the broker could not be read; nothing was changed by that.
     """
     gateway.probe("reconcile-begin")
-    account = await gateway.refresh()
+    account = await gateway.means.refresh()
     opening = gateway.blotter.opening
     _check_account(account, opening)
     found = Reconciliation(first=opening is None)
@@ -175,7 +175,7 @@ async def _open_books(gateway: Gateway, by: str) -> None:
     since = broker_ts - MARGIN
     before = await _orders(gateway, since)
     for _ in range(TRIES):
-        account = await gateway.refresh()
+        account = await gateway.means.refresh()
         held = await _positions(gateway)
         after = await _orders(gateway, since)
         if _filled(before) == _filled(after):
@@ -230,7 +230,7 @@ async def _compare(gateway: Gateway, found: Reconciliation) -> int:
         broker_ts = (await gateway.alpaca(get_clock())).timestamp
         if isinstance(gateway.clock, SystemClock):  # other clocks are set by the broker's
             gateway.skew = (gateway.clock.now() - int(broker_ts)) / NANOS
-        account = await gateway.refresh()
+        account = await gateway.means.refresh()
         held = await _positions(gateway)
         orders = await _orders(gateway, min(broker_ts, blotter.broker_ts or broker_ts) - MARGIN)
         found.take(await gateway.absorb(_ours(gateway, orders)), known)
