@@ -24,6 +24,10 @@ __all__ = ["VERBS", "main", "puna"]
 VERBS: dict[str, tuple[str, str]] = {
     "demo": ("puna.cli.demo", "A whole trading day on the simulated exchange: no account, no keys, no network."),
     "run": ("puna.cli.run", "Run the strategies of a config; its [account] mode decides where orders go."),
+    "backtest": (
+        "puna.cli.backtest",
+        "Run the strategies of a config, or of a .py file, on bars of the past: same orders, risk and books as live.",
+    ),
     "up": ("puna.cli.up", "Start market-data, signals, execution and risk as processes, and watch over them."),
     "serve": ("puna.cli.serve", "Run one component of the services: market-data, signals, execution or risk."),
     "reload": ("puna.cli.serve", "Let the risk process read the configuration anew; looser limits wait for --confirm."),

@@ -120,6 +120,13 @@ RESEARCH_CODES: dict[str, Text] = {
         "Fill models are optimistic, realistic, pessimistic, or all for the three side by side. Nothing was run.",
         "docs/backtest.md says what each assumes.",
     ),
+    "E675": Text(
+        "There are no bars of these symbols",
+        "The history holds none of that feed, timeframe and adjustment, and the prices that ship with Puna are of "
+        "other symbols. Nothing was run.",
+        "`puna data get SYMBOL --from DATE` downloads, `puna data import FILE --name NAME` takes files of your own, "
+        "and `puna data list` shows what there is; --feed, --timeframe and --adjust say which of it.",
+    ),
     "E674": Text(
         "Strategies and history do not fit together",
         "There is no strategy, a strategy names a symbol without bars, or it wants bars of a timeframe that these "

@@ -11,7 +11,7 @@ from puna.config import Config, StrategySection
 from puna.engine.strategy import Strategy
 from puna.errors import ConfigError
 
-__all__ = ["strategies"]
+__all__ = ["strategies", "strategies_of"]
 
 
 def strategies(config: Config) -> list[Strategy]:
@@ -23,6 +23,29 @@ def strategies(config: Config) -> list[Strategy]:
     if not config.strategy:
         raise _unusable("There is no strategy to run.", "the configuration has no [[strategy]]", "puna config schema")
     return [_strategy(config, section) for section in config.strategy]
+
+
+def strategies_of(path: Path) -> list[Strategy]:
+    """One object of each strategy class that a Python file defines, under the class's name in small letters.
+
+    Raises:
+        ConfigError: there is no such file or no strategy in it, or it cannot be loaded.
+    """
+    section = StrategySection(name="file", use=f"{path.name}:Strategy")
+    module = _from_file(path, section)
+    classes = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, Strategy) and each.__module__ == module.__name__
+    ]
+    if not classes:
+        raise _unusable(
+            f"There is no strategy in {path}.", "no class in it derives from puna.Strategy", "Name a config, or a file."
+        )
+    team = [_made(each, section) for each in classes]
+    for found, made in zip(classes, team, strict=True):
+        made.name = made.name or found.__name__.lower()[:16]
+    return team
 
 
 def _strategy(config: Config, section: StrategySection) -> Strategy:

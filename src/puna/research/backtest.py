@@ -18,12 +18,13 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from puna.core.portfolio import Portfolio
+from puna.core import sessions
+from puna.core.portfolio import Portfolio, Reason
 from puna.core.risk import RiskLimits
 from puna.core.symbols import multiplier
 from puna.core.types import exact
 from puna.engine.entries import Decision, Entry, Evidence, Intent, Refusal
-from puna.engine.record import EquityPoint, PricePoint, RunRecord
+from puna.engine.record import ActionRow, DataRow, EquityPoint, PricePoint, RunRecord
 from puna.engine.strategy import Strategy
 from puna.engine.timeframe import minutes
 from puna.errors import ConfigError
@@ -149,7 +150,7 @@ def run_backtest(
     model give the same result, to the last bit.
 
     Args:
-        strategies: fresh objects, each with a name of its own; a backtest uses them up.
+        strategies: fresh objects, each with a name of its own (else its class's); a backtest uses them up.
         history: bars of every symbol that they name, of their timeframe, or of "1Min" where they want longer ones.
         cash: what the account begins with.
         fills: optimistic, realistic, pessimistic (`puna.research.backtest_fills`), or a model of your own.
@@ -167,6 +168,8 @@ def run_backtest(
     wall = SystemClock()
     began = wall.monotonic()
     _check_fit(strategies, history)
+    for each in strategies:
+        each.name = each.name or type(each).__name__.lower()
     terms = options or venue_options(history, cash=Decimal(cash), fees=fees)
     market = BarMarket(history)
     clock = VirtualClock(_start(history))
@@ -200,6 +203,10 @@ def run_backtest(
         )
         made.symbols, made.strategies = house.desk.symbols, list(house.desk.strategies)
         made.seed = seed
+        made.day = sessions.date_of(history.span[0]).isoformat()
+        made.fill_model, made.timeframe = model.name, history.timeframe
+        made.assumptions = {"fills": model.text, **{f"differs {at}": text for at, text in enumerate(DIFFERENCES, 1)}}
+        made.data, made.actions = _data_rows(history), _action_rows(house)
         made.equity_end = exact(round(float(equity[-1]), 2))
         return made
 
@@ -363,6 +370,33 @@ def _quantities(moments: Sequence[tuple[int, Portfolio]]) -> dict[str, NDArray[n
                 found[symbol] = np.zeros(len(moments))
             found[symbol][at] = float(position.qty)
     return found
+
+
+def _data_rows(history: History) -> list[DataRow]:
+    return [
+        DataRow(
+            symbol=symbol,
+            source=history.source,
+            feed=history.feed,
+            timeframe=history.timeframe,
+            adjustment=history.adjustment,
+            first=int(each.begin[0]),
+            last=int(each.begin[-1]),
+            bars=len(each),
+            digest=history.digest,
+        )
+        for symbol, each in history.columns.items()
+    ]
+
+
+def _action_rows(house: House) -> list[ActionRow]:
+    """What moved cash or positions without an order, fees left out: they are a figure of their own."""
+    moved = house.gateway.blotter.moved.values()
+    return [
+        ActionRow(ts=each.ts, symbol=each.symbol, kind=str(each.reason), text=each.reference, cash=each.cash)
+        for each in moved
+        if each.reason not in (Reason.FEE, Reason.FEE_IN_KIND)
+    ]
 
 
 def _thinned(count: int, most: int = MOST_POINTS) -> Sequence[int]:

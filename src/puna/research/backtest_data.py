@@ -229,31 +229,38 @@ def bundled_minutes(symbols: Sequence[str], first: date, days: int, *, seed: int
     return whole.between(sessions.date_of(start), market.sessions[-1].date)
 
 
-def stored(store: Store, symbols: Sequence[str], *, timeframe: str, feed: str, adjustment: str = "raw") -> History:
-    """Bars of the store that `puna data get` and `puna data import` fill.
+def stored(store: Store, wanted: Sequence[Series]) -> History:
+    """Bars of the store that `puna data get` and `puna data import` fill: one series a symbol, all of one timeframe.
 
     Raises:
-        DataError: E665, a symbol is not stored.
+        DataError: E665, a series is not stored.
     """
     bars: dict[str, dict[str, Any]] = {}
     splits: list[Split] = []
     dividends: list[Dividend] = []
-    for symbol in symbols:
-        series = Series("bars", symbol, timeframe, feed, adjustment)
+    for series in wanted:
         frame = store.scan(series).collect()
-        bars[symbol] = {
+        bars[series.symbol] = {
             "time": frame["time"].to_physical().to_numpy(),
             **{name: frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume", "trades", "vwap")},
         }
-        for each in actions_of(store, symbol) if series.asset_class is AssetClass.US_EQUITY else ():
-            if each.factor != 1 and adjustment == "raw":
+        for each in actions_of(store, series.symbol) if series.asset_class is AssetClass.US_EQUITY else ():
+            if each.factor != 1 and series.adjustment == "raw":
                 ratio = Fraction(each.factor).limit_denominator(_LONGEST_SPLIT)
-                splits.append(Split(symbol, each.on, ratio.denominator, ratio.numerator))
-            if each.cash and not {"dividend", "all"} & set(adjustment.split(",")):
-                dividends.append(Dividend(symbol, each.on, each.cash))
-    source = f"{store.root}, {feed}, {adjustment}"
+                splits.append(Split(series.symbol, each.on, ratio.denominator, ratio.numerator))
+            if each.cash and not {"dividend", "all"} & set(series.adjustment.split(",")):
+                dividends.append(Dividend(series.symbol, each.on, each.cash))
+    feeds, adjustments = ({*names} for names in zip(*((each.feed, each.adjustment) for each in wanted), strict=True))
+    feed = ", ".join(sorted(feeds))
+    adjustment = "raw" if "raw" in adjustments else ", ".join(sorted(adjustments))
     return history_of(
-        timeframe, bars, source=source, splits=splits, dividends=dividends, adjustment=adjustment, feed=feed
+        wanted[0].timeframe,
+        bars,
+        source=f"{store.root}, {feed}, {adjustment}",
+        splits=splits,
+        dividends=dividends,
+        adjustment=adjustment,
+        feed=feed,
     )
 
 

@@ -1,0 +1,114 @@
+"""Which bars a backtest runs on: what the store of history has, or the prices that ship with Puna."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from puna.config import Config
+from puna.core import sessions
+from puna.core.symbols import asset_class
+from puna.core.types import AssetClass
+from puna.engine.strategy import Strategy
+from puna.errors import DataError
+from puna.exchange.data import SYMBOLS, tape
+from puna.research.backtest_data import History, bundled_days, bundled_minutes, stored
+from puna.research.history_store import Store
+from puna.research.series import Series
+
+__all__ = ["history_for"]
+
+MOST_INVENTED = 260
+
+
+def history_for(
+    team: Sequence[Strategy],
+    config: Config,
+    *,
+    store: Path,
+    bundled: bool,
+    timeframe: str | None,
+    feed: str | None,
+    adjustment: str,
+    days: tuple[date | None, date | None],
+    seed: int,
+) -> History:
+    """Bars of every symbol that the strategies name.
+
+    Of the timeframe that is asked for; else of days where all want days, of the one that all want where the store has
+    it, of minutes otherwise.
+
+    Raises:
+        DataError: E675, there are none; E670, none of these days.
+    """
+    symbols = sorted({symbol for each in team for symbol in each.symbols})
+    wanted = {each.timeframe for each in team}
+    one = timeframe or (wanted.pop() if len(wanted) == 1 else "1Min")
+    if not bundled:
+        for frame in dict.fromkeys((one, "1Min")):
+            if _has(Store(store), symbols, frame, config, feed, adjustment):
+                found = _stored(Store(store), symbols, frame, config, feed, adjustment)
+                return found.between(*days)
+    return _bundled(symbols, one, days, seed, store)
+
+
+def _feed(symbol: str, config: Config, feed: str | None) -> str:
+    kind = asset_class(symbol)
+    if kind is AssetClass.US_EQUITY:
+        return feed or config.data.feed.removeprefix("delayed_")
+    return (feed if feed and feed.startswith(("us", "eu", "own-")) else None) or (
+        "us" if kind is AssetClass.CRYPTO else "opra"
+    )
+
+
+def _series(symbol: str, frame: str, config: Config, feed: str | None, adjustment: str) -> Series:
+    stock = asset_class(symbol) is AssetClass.US_EQUITY
+    return Series("bars", symbol, frame, _feed(symbol, config, feed), adjustment if stock else "raw")
+
+
+def _has(store: Store, symbols: Sequence[str], frame: str, config: Config, feed: str | None, adjustment: str) -> bool:
+    if not store.root.is_dir() or not symbols:
+        return False
+    folders = (store.root / _series(each, frame, config, feed, adjustment).folder for each in symbols)
+    return all(any(folder.glob("[!.]*.parquet")) for folder in folders)
+
+
+def _stored(
+    store: Store, symbols: Sequence[str], frame: str, config: Config, feed: str | None, adjustment: str
+) -> History:
+    return stored(store, [_series(symbol, frame, config, feed, adjustment) for symbol in symbols])
+
+
+def _bundled(
+    symbols: Sequence[str], frame: str, days: tuple[date | None, date | None], seed: int, store: Path
+) -> History:
+    """The prices that ship with Puna: real days, or invented minutes of them."""
+    unknown = [symbol for symbol in symbols if symbol not in SYMBOLS]
+    if unknown or not symbols:
+        raise DataError(
+            f"There are no bars of {', '.join(unknown) or 'anything'}.",
+            why=f"{store} holds none of that feed and timeframe, and with Puna come {', '.join(SYMBOLS)} only",
+            state="Nothing was run.",
+            remedy="puna data get SYMBOL --from DATE downloads; puna data import takes files; then --feed own-NAME",
+            code="E675",
+        )
+    if frame == "1Day":
+        return bundled_days(symbols, None, days[1]).between(*days)
+    first, last = _span(symbols, days)
+    count = len(sessions.trading_days(first, last))
+    return bundled_minutes(symbols, first, min(count, MOST_INVENTED), seed=seed)
+
+
+def _span(symbols: Sequence[str], days: tuple[date | None, date | None]) -> tuple[date, date]:
+    """Days that all symbols have; a single day where nothing is said of the end."""
+    known = set.intersection(*(set(tape(symbol).days) for symbol in symbols))
+    start, end = days
+    fitting = sorted(on for on in known if (start or on) <= on <= (end or on))
+    if not fitting:
+        raise DataError(
+            f"There are no prices from {start} to {end}.",
+            why=f"the prices that ship with Puna hold {min(known)} to {max(known)}",
+            state="Nothing was run.",
+            code="E670",
+        )
+    last = fitting[-1] if end or not start else fitting[0]
+    return (fitting[0] if start else last), last

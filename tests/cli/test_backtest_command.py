@@ -1,0 +1,117 @@
+"""`puna backtest`: a config or a file, stored or bundled bars, one document, a folder, errors with codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from puna.cli import puna
+from puna.cli.backtest import backtest
+from puna.engine.journal import open_journal
+from puna.errors import PunaError
+from puna.research.history_import import import_file
+from puna.research.history_store import Store
+from puna.seams import SystemClock
+
+FILE = """
+from puna import Strategy
+
+class Hold(Strategy):
+    symbols = ["AAPL"]
+    timeframe = "1Day"
+
+    def on_start(self):
+        self.bought = ""
+
+    def on_bar(self, bar):
+        self.bought = self.bought or self.buy("AAPL", 50, because="hold it")
+"""
+CONFIG = """
+[[strategy]]
+name = "hold"
+use = "hold.py:Hold"
+
+[sim]
+cash = 50000
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("hold.py").write_text(FILE)
+    Path("bot.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def ask(*words: str) -> Result:
+    return CliRunner().invoke(backtest, words)
+
+
+def test_a_config_gives_three_models_and_a_folder() -> None:
+    """Reports of all models, the journal of the main one, which opens and holds the order with its reason."""
+    made = ask("bot.toml", "--from", "2012-01-03", "--to", "2012-03-30", "--json")
+    assert made.exit_code == 0, made.output
+    told = json.loads(made.stdout)
+    assert list(told["fills"]) == ["optimistic", "realistic", "pessimistic"]
+    assert all(each["books_equal"] for each in told["fills"].values())
+    run = Path(told["folder"])
+    assert {each.name for each in run.iterdir()} >= {"report.html", "report.json", "journal.sqlite", "optimistic"}
+    record = json.loads((run / "report.json").read_bytes())["record"]
+    assert record["fill_model"] == "realistic"
+    assert record["start_equity"] == "50000.00"
+    assert "optimistic fills" in record["assumptions"]
+    assert [order["because"] for order in record["orders"]] == ["hold it"]
+    journal = open_journal(run / "journal.sqlite", SystemClock())
+    assert any(entry.key == record["orders"][0]["client_order_id"] for _, entry in journal.read())
+    journal.close()
+
+
+def test_a_file_does_without_a_config() -> None:
+    """One model, the default account, and a second run beside the first."""
+    for number in (1, 2):
+        made = ask("hold.py", "--from", "2012-01-03", "--to", "2012-01-31", "--fills", "realistic")
+        assert made.exit_code == 0, made.output
+        assert f"runs/hold-backtest-{number}" in made.stdout
+
+
+def test_stored_bars_go_before_bundled_ones() -> None:
+    """Imported days of AAPL are used under their feed, and only they."""
+    rows = "".join(f"2024-03-{day:02},100,101,99,{100 + day},1000000\n" for day in (4, 5, 6, 7, 8))
+    Path("own.csv").write_text("date,open,high,low,close,volume\n" + rows.replace(",101,", ",110,"))
+    import_file(Path("own.csv"), Store(Path("history")), name="mine", now=0, symbol="AAPL", timeframe="1Day")
+    made = ask("hold.py", "--feed", "own-mine", "--fills", "optimistic", "--json")
+    assert made.exit_code == 0, made.output
+    told = json.loads(made.stdout)
+    assert told["history"]["rows"] == 5
+    assert told["history"]["feed"] == "own-mine"
+    assert json.loads(ask("hold.py", "--bundled", "--to", "2000-04-03", "--json").stdout)["history"]["rows"] > 5
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "status"),
+    [
+        (("bot.toml", "--from", "2030-01-02"), "E670", 1),
+        (("other.py",), "E675", 1),
+        (("empty.py",), "E007", 3),
+        (("none.toml",), "E007", 3),
+    ],
+)
+def test_what_cannot_be_run_says_why(words: tuple[str, ...], code: str, status: int) -> None:
+    """Each has a code and an exit code, and leaves no folder behind."""
+    Path("other.py").write_text(FILE.replace("AAPL", "TSLA"))
+    Path("empty.py").write_text("x = 1\n")
+    made = CliRunner().invoke(puna, ["backtest", *words])
+    assert isinstance(made.exception, PunaError), made.output
+    assert (made.exception.code, made.exception.exit_code) == (code, status)
+    assert not Path("runs").exists()
+
+
+def test_a_strategy_that_fails_ends_with_one() -> None:
+    """The failure is named on the last screen, the report is written, and the exit code is 1."""
+    Path("bad.py").write_text(FILE.replace('self.bought or self.buy("AAPL", 50, because="hold it")', "1 / 0"))
+    made = ask("bad.py", "--from", "2012-01-03", "--to", "2012-01-31", "--fills", "realistic")
+    assert made.exit_code == 0 or made.return_value == 1
+    assert "E910" in made.stdout
+    assert "ZeroDivisionError" in made.stdout
