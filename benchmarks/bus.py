@@ -20,7 +20,7 @@ SPAWN = multiprocessing.get_context("spawn")
 MESSAGES = 200_000
 SLOW = 1_000
 ROUNDS = 3
-BATCH = 64
+BATCH = 256
 BYTES = 200
 TOPIC = "market.bar.AAPL"
 

@@ -14,14 +14,19 @@ __all__ = [
     "CrossSectionKernel",
     "FeatureKernel",
     "NativeBar",
+    "NativeBarUpdate",
     "NativeQuote",
+    "NativeQuoteUpdate",
     "NativeTrade",
+    "NativeTradeUpdate",
     "feature_batch",
     "feature_panel",
     "payoff_requirement",
     "read_bars_columns",
     "read_frame",
     "read_packed_frame",
+    "read_run",
+    "use_bus_reference",
     "use_reference",
 ]
 
@@ -80,6 +85,13 @@ def use_reference(
 def read_bars_columns(body: bytes) -> tuple[list[tuple[str, list[bytearray]]], str | None] | None: ...
 def read_frame(frame: bytes | str) -> Any: ...
 def read_packed_frame(frame: bytes) -> Any: ...
+def use_bus_reference(
+    classes: tuple[type, type, type],
+    domain: tuple[type, type, type],
+    version: int,
+    next: Callable[[bytes, int, int, int], list[Any] | None],
+) -> None: ...
+def read_run(frames: list[bytes], at: int, start: bytes, epoch: int, seq: int) -> tuple[list[Any], int]: ...
 
 @final
 class NativeQuote:
@@ -118,4 +130,43 @@ class NativeBar:
     v: Final[float]
     n: Final[int]
     vw: Final[float]
+    def __eq__(self, value: object, /) -> bool: ...
+
+@final
+class NativeQuoteUpdate:
+    symbol: Final[str]
+    bid: Final[float]
+    bid_size: Final[float]
+    ask: Final[float]
+    ask_size: Final[float]
+    ts_event: Final[int]
+    ts_init: Final[int]
+    def quote(self) -> Any: ...
+    def __eq__(self, value: object, /) -> bool: ...
+
+@final
+class NativeTradeUpdate:
+    symbol: Final[str]
+    price: Final[float]
+    size: Final[float]
+    ts_event: Final[int]
+    ts_init: Final[int]
+    def trade(self) -> Any: ...
+    def __eq__(self, value: object, /) -> bool: ...
+
+@final
+class NativeBarUpdate:
+    symbol: Final[str]
+    timeframe: Final[str]
+    open: Final[float]
+    high: Final[float]
+    low: Final[float]
+    close: Final[float]
+    volume: Final[float]
+    ts_event: Final[int]
+    ts_init: Final[int]
+    trade_count: Final[int]
+    vwap: Final[float]
+    revised: Final[bool]
+    def bar(self) -> Any: ...
     def __eq__(self, value: object, /) -> bool: ...

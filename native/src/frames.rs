@@ -29,20 +29,25 @@ struct Reader {
     found: Vec<Py<PyAny>>,
 }
 
-type Symbols = Box<[Option<(SymbolKey, Py<PyString>)>]>;
+pub(crate) type Symbols = Box<[Option<(SymbolKey, Py<PyString>)>]>;
 
 type SymbolKey = [u64; 3];
 const SYMBOLS: usize = 1 << 13;
 
 impl Reader {
     fn new() -> Self {
-        Reader { clock: Clock::default(), symbols: (0..SYMBOLS).map(|_| None).collect(), found: Vec::new() }
+        Reader { clock: Clock::default(), symbols: no_symbols(), found: Vec::new() }
     }
+}
+
+/// A table without an entry.
+pub(crate) fn no_symbols() -> Symbols {
+    (0..SYMBOLS).map(|_| None).collect()
 }
 
 /// One text object for each symbol; a table that forgets the older of two that meet in one place.
 #[inline(always)]
-fn symbol<'py>(py: Python<'py>, table: &mut Symbols, text: &[u8]) -> Option<Py<PyString>> {
+pub(crate) fn symbol<'py>(py: Python<'py>, table: &mut Symbols, text: &[u8]) -> Option<Py<PyString>> {
     let key = match text.len() {
         0..=8 => [word(text), 0, text.len() as u64],
         9..=23 => [
@@ -78,7 +83,8 @@ enum Id {
     Text(Py<PyString>),
 }
 
-/// The fields that every message type shows, in the reference's order, and what is the same for all types.
+/// The fields that every message type shows, in the reference's order, and what is the same for all types. Where it is
+/// used, `class(py, at)` gives the reference's classes.
 macro_rules! behaves {
     ($kind:ident, [$($field:literal),*], $class:expr, { $($methods:tt)* }) => {
         impl $kind {
@@ -127,6 +133,8 @@ macro_rules! behaves {
         }
     };
 }
+
+pub(crate) use behaves;
 
 fn reference(py: Python<'_>) -> PyResult<&Reference> {
     REFERENCE.get(py).ok_or_else(|| PyRuntimeError::new_err("use_reference was not called"))

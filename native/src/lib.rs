@@ -10,9 +10,12 @@ pub mod panel;
 pub mod payoff;
 pub mod recurrence;
 pub mod times;
+pub mod updates;
 
 #[cfg(feature = "python")]
 mod buffers;
+#[cfg(feature = "python")]
+mod bus;
 #[cfg(feature = "python")]
 mod features;
 #[cfg(feature = "python")]
@@ -26,6 +29,8 @@ mod positions;
 #[pyo3::pymodule]
 mod puna_native {
     #[pymodule_export]
+    use crate::bus::{NativeBarUpdate, NativeQuoteUpdate, NativeTradeUpdate, read_run, use_bus_reference};
+    #[pymodule_export]
     use crate::features::{CrossSectionKernel, FeatureKernel, feature_batch, feature_panel};
 
     #[pymodule_export]
@@ -35,7 +40,7 @@ mod puna_native {
     #[pymodule_export]
     use crate::positions::payoff_requirement;
 
-    /// Goes up when a name or a signature changes; the door takes no other.
+    /// Goes up when a name or a signature that is there changes; the door takes no other. What is new is None to it.
     #[pymodule_export]
     const INTERFACE: u32 = 1;
 }

@@ -17,6 +17,8 @@ __all__ = [
     "read_bars_columns",
     "read_frame",
     "read_packed_frame",
+    "read_run",
+    "use_bus_reference",
     "use_reference",
 ]
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
         read_bars_columns,
         read_frame,
         read_packed_frame,
+        read_run,
+        use_bus_reference,
         use_reference,
     )
 else:

@@ -117,8 +117,7 @@ async def test_the_newest_is_enough_where_somebody_says_so(
 
 def taken(subscriber: Subscriber, frames: list[bytes]) -> list[Received]:
     """What a subscriber makes of frames that a test hands to it."""
-    for frame in frames:
-        subscriber._take(frame)
+    subscriber._take(frames)
     made = list(subscriber._ready)
     subscriber._ready.clear()
     return made

@@ -10,27 +10,29 @@ from typing import Any, Self
 import msgspec
 import zmq
 
-from puna.bus.frames import LARGEST_BATCH, matches, packed, start_of
+from puna.bus.frames import LARGEST_BATCH, Single, matches, packed, put_message, put_number, start_of
 from puna.bus.messages import Heartbeat, Message
-from puna.bus.sockets import Bell, Curve, Limits, attach, opened_socket, readable
+from puna.bus.sockets import Bell, Curve, Limits, attach, opened_socket, readable, sender
 from puna.seams import Clock, SystemClock
 
 __all__ = ["Publisher"]
 
 HEARTBEAT = "system.heartbeat"
+NOBLOCK = int(zmq.NOBLOCK)
 JOIN_PAUSE = 0.02  # seconds in which several joiners are answered at once
 
 
 class _Line:
     """One topic: what its frames begin with, where it stands, what waits, what was last."""
 
-    __slots__ = ("last", "pending", "seq", "start")
+    __slots__ = ("last", "pending", "seq", "single", "start")
 
-    def __init__(self, start: bytes) -> None:
+    def __init__(self, start: bytes, epoch: int) -> None:
         self.start = start
         self.seq = 0
         self.pending: list[Message] = []
         self.last: Message | None = None
+        self.single = Single(start, epoch)
 
 
 class Publisher:
@@ -52,7 +54,6 @@ class Publisher:
     Attributes:
         address: where it is bound.
         epoch: wall time of its start, ns; a later publisher of the same name has a later one.
-        sent: messages so far.
         joins: how often somebody joined.
         heartbeat: what the next heartbeat says besides; `marks` and `ts` are filled in.
     """
@@ -64,7 +65,7 @@ class Publisher:
         *,
         name: str,
         curve: Curve | None = None,
-        batch: int = 64,
+        batch: int = 256,
         beat: float = 1.0,
         snapshot: bool = True,
         limits: Limits | None = None,
@@ -74,15 +75,16 @@ class Publisher:
         self._clock = clock or SystemClock()
         self._socket = opened_socket(context, zmq.XPUB, limits or Limits(), curve)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._put = sender(self._socket)
         self.address = attach(self._socket, address, bind=True, curve=curve)
         self.epoch = self._clock.now()
-        self.sent = 0
         self.joins = 0
         self.heartbeat = Heartbeat(name, 0)
         self._batch = min(max(batch, 1), LARGEST_BATCH)
         self._beat = beat
         self._snapshot = snapshot
         self._json = as_json
+        self._at_once = self._batch == 1 and not as_json
         self._lines: dict[str, _Line] = {}
         self._waiting: list[_Line] = []
         self._scheduled = False
@@ -95,22 +97,27 @@ class Publisher:
         Raises:
             BusError: the topic is none.
         """
-        line = self._lines.get(topic)
-        if line is None:
-            line = self._lines[topic] = _Line(start_of(topic))
-        if self._batch == 1:
-            line.seq += 1
+        try:
+            line = self._lines[topic]
+        except KeyError:
+            line = self._begun(topic)
+        if self._at_once:
+            line.seq = seq = line.seq + 1
             line.last = message
-            self.sent += 1
-            self._socket.send(packed(line.start, self.epoch, line.seq, [message], as_json=self._json), zmq.NOBLOCK)
+            single = line.single
+            put_number(single.buffer, single.at, seq)
+            put_message(message, single.buffer, single.body)
+            self._put(single.buffer, NOBLOCK)
             return
-        if not line.pending:
+        pending = line.pending
+        pending.append(message)
+        count = len(pending)
+        if count >= self._batch:
+            self._send(line)
+        elif count == 1:
             self._waiting.append(line)
             if not self._scheduled:
                 self._schedule()
-        line.pending.append(message)
-        if len(line.pending) >= self._batch:
-            self._send(line)
 
     def flush(self) -> None:
         """Sends what waits."""
@@ -119,6 +126,10 @@ class Publisher:
         for line in waiting:
             if line.pending:
                 self._send(line)
+
+    def _begun(self, topic: str) -> _Line:
+        line = self._lines[topic] = _Line(start_of(topic), self.epoch)
+        return line
 
     def describe(self, **said: object) -> None:
         """What the next heartbeats say: market, factor, ready, config."""
@@ -152,7 +163,7 @@ class Publisher:
         """Answers whoever has joined since; `async with` does it by itself."""
         joined = set[bytes]()
         while readable(self._socket):
-            note = self._socket.recv(zmq.NOBLOCK)
+            note = self._socket.recv(NOBLOCK)
             if note[:1] == b"\x01":
                 self.joins += 1
                 joined.add(note[1:])
@@ -183,8 +194,7 @@ class Publisher:
         messages, line.pending = line.pending, []
         first, line.seq = line.seq + 1, line.seq + len(messages)
         line.last = messages[-1]
-        self.sent += len(messages)
-        self._socket.send(packed(line.start, self.epoch, first, messages, as_json=self._json), zmq.NOBLOCK)
+        self._put(packed(line.start, self.epoch, first, messages, as_json=self._json), NOBLOCK)
 
     def _repeat(self, joined: set[bytes]) -> None:
         """The last message of every topic that was joined, once more and marked as such."""
@@ -192,7 +202,12 @@ class Publisher:
         for line in self._lines.values():
             if line.last is not None and any(line.start.startswith(prefix) for prefix in joined):
                 frame = packed(line.start, self.epoch, line.seq, [line.last], snapshot=True, as_json=self._json)
-                self._socket.send(frame, zmq.NOBLOCK)
+                self._put(frame, NOBLOCK)
+
+    @property
+    def sent(self) -> int:
+        """Messages so far."""
+        return sum(line.seq for line in self._lines.values())
 
     def last(self, topic: str) -> Message | None:
         """The last message of a topic."""

@@ -7,16 +7,18 @@ a tcp address that is not loopback is refused without CURVE.
 import asyncio
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from puna.bus.messages import BusError
 from puna.errors import ConfigError
 
 try:
     import zmq
+    import zmq.backend
 except ImportError as error:  # pragma: no cover - depends on the installation
     raise ConfigError(
         "The bus needs pyzmq.",
@@ -25,7 +27,9 @@ except ImportError as error:  # pragma: no cover - depends on the installation
         code="E036",
     ) from error
 
-__all__ = ["DOMAIN", "Bell", "Curve", "Limits", "attach", "is_local", "opened_socket", "readable"]
+__all__ = ["DOMAIN", "Bell", "Curve", "Limits", "attach", "is_local", "opened_socket", "readable", "sender"]
+
+Buffer: TypeAlias = bytes | bytearray
 
 DOMAIN = b"puna"
 """The ZAP domain: always named and always enforced, so that no authenticator means no entry."""
@@ -116,6 +120,12 @@ def is_local(address: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def sender(socket: "zmq.Socket[bytes]") -> Callable[[Buffer, int], Any]:
+    """The socket's `send(frame, flags)` without the layer of Python around it, which takes half of the time."""
+    send: Callable[[Buffer, int], Any] = zmq.backend.Socket.send.__get__(socket)
+    return send
 
 
 def readable(socket: "zmq.Socket[bytes]") -> bool:

@@ -1,8 +1,10 @@
 """The receiving end of the data plane: frames in order, and every hole between them counted exactly.
 
 Each topic has its own numbers, so a hole is known wherever it is and whatever else is subscribed to; a hole at the end
-is found by the next heartbeat. What is read twice (a snapshot that others asked for) is dropped. Nothing piles up here:
-while nobody reads, messages wait up to the socket's bound and are lost at the publisher's side beyond it, and counted.
+is found by the next heartbeat. What is read twice (a snapshot that others asked for) is dropped. What waits is read in
+one go, up to BURST frames, and those of one topic that follow each other are handed on as one. Nothing else piles up
+here: while nobody reads, messages wait up to the socket's bound and are lost at the publisher's side beyond it, and
+counted.
 """
 
 from collections import deque
@@ -13,16 +15,18 @@ from typing import Any, Literal, Self
 import msgspec
 import zmq
 
-from puna.bus.frames import NUL, Envelope, UnknownVersionError, matches, next_of, opened, prefixes
+from puna.bus.frames import NUL, Envelope, UnknownVersionError, matches, opened, prefixes, read_run, start_of
 from puna.bus.messages import BusError, Heartbeat, Message
-from puna.bus.sockets import Bell, Curve, Limits, attach, opened_socket, readable
+from puna.bus.sockets import Bell, Curve, Limits, attach, opened_socket
 from puna.seams import Clock, SystemClock
 
 __all__ = ["Gap", "Received", "Subscriber", "SubscriberStatus"]
 
 HEARTBEAT = "system.heartbeat"
 NANOS = 1_000_000_000
-DRAIN = 4096  # frames read in one go while conflating, so that others have their turn
+NOBLOCK = int(zmq.NOBLOCK)
+BURST = 32  # frames read in one go: beyond it others have their turn first
+CONFLATED_BURST = 4096  # the same where only the newest counts
 
 
 class Gap(msgspec.Struct, frozen=True, gc=False):
@@ -38,13 +42,29 @@ class Gap(msgspec.Struct, frozen=True, gc=False):
 
 
 class Received(msgspec.Struct, frozen=True, gc=False):
-    """One frame: its messages in order, numbered from `seq` on, and the hole before them. No messages: only a hole."""
+    """Messages of one topic in order, numbered from `seq` on, and the hole before them. No messages: only a hole.
+
+    They came in one frame, or in several that followed each other without a hole.
+    """
 
     topic: str
     seq: int
     messages: list[Message]
     gap: Gap | None = None
     snapshot: bool = False
+
+
+class _Line:
+    """One topic: the publisher's epoch, the number that comes next, and whether only a heartbeat has told of it."""
+
+    __slots__ = ("epoch", "seq", "start", "topic", "unseen")
+
+    def __init__(self, topic: str, start: bytes, epoch: int, seq: int) -> None:
+        self.topic = topic
+        self.start = start
+        self.epoch = epoch
+        self.seq = seq
+        self.unseen = False
 
 
 @dataclass(slots=True)
@@ -77,14 +97,14 @@ class SubscriberStatus:
 
 
 class Subscriber:
-    """Frames of some topics of one publisher: `async for frame in subscriber`, or `receive` without a loop.
+    """What some topics of one publisher say: `async for received in subscriber`, or `receive` without a loop.
 
     Args:
         context: ZeroMQ's, one a process.
         address: the publisher's.
         topics: whole segments from the left; `market.bar` is every bar, an empty text everything.
         curve: keys, with the publisher's public one.
-        conflate: topics (whole segments; True is all) of which only the newest frame is handed on, of those that
+        conflate: topics (whole segments; True is all) of which only the newest message is handed on, of those that
             wait; the others count as `conflated`.
         limits: bounds.
         clock: wall time.
@@ -105,9 +125,8 @@ class Subscriber:
         self._topics = tuple(topics)
         self._clock = clock or SystemClock()
         self._conflated = ("",) if conflate is True else tuple(conflate or ())
-        self._next: dict[str, tuple[int, int]] = {}
-        self._lines: dict[bytes, tuple[str, int, int]] = {}
-        self._unseen: set[str] = set()  # topics that so far only a heartbeat has told of: their snapshot is news
+        self._lines: dict[str, _Line] = {}
+        self._usual: dict[bytes, _Line] = {}  # the same by what their frames begin with, but for heartbeats
         self._epoch = 0
         self._complete = False  # a heartbeat came: what it did not list begins at 1
         self._ready: deque[Received] = deque()
@@ -124,18 +143,18 @@ class Subscriber:
         return (self._clock.monotonic() - self.status.last_at) / NANOS if self.status.last_at else None
 
     def receive(self, timeout: float | None = None) -> Received | None:
-        """The next frame, waiting for it; None when none comes within `timeout` seconds."""
+        """What comes next, waiting for it; None when nothing comes within `timeout` seconds."""
+        if self._ready:
+            return self._ready.popleft()
         wait = -1 if timeout is None else round(timeout * 1000)
         if wait != self._wait:
             self._socket.setsockopt(zmq.RCVTIMEO, wait)
             self._wait = wait
         while not self._ready:
             try:
-                self._take(self._socket.recv())
+                self._pull([self._socket.recv()])
             except zmq.Again:
                 return None
-            if self._conflated:
-                self._pull()
         return self._ready.popleft()
 
     def __aiter__(self) -> Self:
@@ -145,10 +164,10 @@ class Subscriber:
         while not self._ready:
             if self._socket.closed:
                 raise StopAsyncIteration
-            try:
-                self._pull()
-            except zmq.Again:
+            if not (came := self._pull([])):
                 await self._bell.wait()
+            elif came >= BURST:
+                await self._clock.sleep(0)  # more waits than one go takes: others have their turn
         return self._ready.popleft()
 
     async def __aenter__(self) -> Self:
@@ -168,67 +187,76 @@ class Subscriber:
             self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
         self._bell.ring()
 
-    def _pull(self) -> None:
-        """What has come: one frame, or, conflating, all there is.
+    def _pull(self, frames: list[bytes]) -> int:
+        """Takes these frames and what else has come, as far as one go reaches; gives how many they were."""
+        receive, more = self._socket.recv, frames.append
+        try:
+            for _ in range(CONFLATED_BURST if self._conflated else BURST):
+                more(receive(NOBLOCK))
+        except zmq.Again:
+            pass
+        if frames:
+            self._take(frames)
+            if self._conflated:
+                self._conflate()
+        return len(frames)
 
-        Raises:
-            zmq.Again: nothing has.
-        """
-        if not self._conflated:
-            self._take(self._socket.recv(zmq.NOBLOCK))
-            return
+    def _conflate(self) -> None:
+        """Keeps the newest of each topic that is conflated, and everything of the others."""
         found: dict[str | int, Received] = {}
-        if not self._ready and not readable(self._socket):
-            raise zmq.Again
-        for _ in range(DRAIN):
-            if readable(self._socket):
-                self._take(self._socket.recv(zmq.NOBLOCK))
-            if not self._ready:
-                break
-            while self._ready:
-                frame = self._ready.popleft()
-                if not any(matches(each, frame.topic) for each in self._conflated):
-                    found[len(found)] = frame  # a key of its own: kept as it is, where it is
-                    continue
-                if frame.topic in found:
-                    frame = self._merged(found.pop(frame.topic), frame)
-                found[frame.topic] = frame
-        self._ready.extend(found.values())
+        for frame in self._ready:
+            if not any(matches(each, frame.topic) for each in self._conflated):
+                found[len(found)] = frame  # a key of its own: kept as it is, where it is
+                continue
+            found[frame.topic] = self._newest(found.pop(frame.topic, None), frame)
+        self._ready = deque(found.values())
 
-    def _merged(self, old: Received, new: Received) -> Received:
-        self.status.conflated += len(old.messages) if new.messages else 0
-        lost = sum(each.gap.lost for each in (old, new) if each.gap)
-        restart = any(each.gap and each.gap.reason == "restart" for each in (old, new))
+    def _newest(self, old: Received | None, new: Received) -> Received:
+        both = (old, new) if old is not None else (new,)
+        lost = sum(each.gap.lost for each in both if each.gap)
+        restart = any(each.gap and each.gap.reason == "restart" for each in both)
         gap = Gap(lost, "restart" if restart else "lost") if lost or restart else None
-        kept = new if new.messages else old
-        return Received(kept.topic, kept.seq, kept.messages, gap, kept.snapshot)
+        kept = new if new.messages or old is None else old
+        self.status.conflated += max(0, sum(len(each.messages) for each in both) - 1)
+        before = max(0, len(kept.messages) - 1)
+        return Received(kept.topic, kept.seq + before, kept.messages[before:], gap, kept.snapshot)
 
-    def _take(self, frame: bytes) -> None:
-        status = self.status
+    def _take(self, frames: list[bytes]) -> None:
+        """What frames say: runs of one topic as they usually come, and one by one whatever else there is."""
+        status, ready, usual = self.status, self._ready.append, self._usual
         status.last_at = self._clock.monotonic()
-        end = frame.find(NUL)
-        expected = self._lines.get(frame[:end]) if end > 0 else None
-        if expected is not None:
-            topic, epoch, seq = expected
-            messages = next_of(frame, end, epoch, seq)
-            if messages is not None:
-                self._expect(topic, epoch, seq + len(messages))
-                status.received += len(messages)
-                self._ready.append(Received(topic, seq, messages))
-                return
-        self._look_closer(frame)
+        at, count = 0, len(frames)
+        while at < count:
+            frame = frames[at]
+            line = usual.get(frame[: frame.find(NUL) + 1])
+            if line is not None:
+                messages, upto = read_run(frames, at, line.start, line.epoch, line.seq)
+                if messages:
+                    ready(Received(line.topic, line.seq, messages))
+                    line.seq += len(messages)
+                    line.unseen = False
+                    status.received += len(messages)
+                    at = upto
+                    continue
+            self._look_closer(frame)
+            at += 1
 
-    def _expect(self, topic: str, epoch: int, seq: int) -> None:
+    def _expect(self, topic: str, epoch: int, seq: int) -> _Line:
         """The number that must come next on a topic."""
-        self._next[topic] = (epoch, seq)
-        if not topic.startswith(HEARTBEAT):
-            self._lines[topic.encode()] = (topic, epoch, seq)
+        line = self._lines.get(topic)
+        if line is None:
+            line = self._lines[topic] = _Line(topic, start_of(topic), epoch, seq)
+            if not topic.startswith(HEARTBEAT):
+                self._usual[line.start] = line
+        line.epoch, line.seq, line.unseen = epoch, seq, False
+        return line
 
     def _look_closer(self, frame: bytes) -> None:
         """Whatever is not the very frame that was expected."""
         status = self.status
         try:
             envelope = opened(frame)
+            start_of(envelope.topic)
         except UnknownVersionError:
             status.foreign += 1
             return
@@ -236,12 +264,12 @@ class Subscriber:
             status.unreadable += 1
             return
         topic, epoch, seq, messages = envelope.topic, envelope.epoch, envelope.seq, envelope.messages
-        known = self._next.get(topic)
+        line = self._lines.get(topic)
         gap = None
-        if known is not None and known[0] == epoch and known[1] == seq and not envelope.snapshot:
+        if line is not None and line.epoch == epoch and line.seq == seq and not envelope.snapshot:
             self._expect(topic, epoch, seq + len(messages))
         else:
-            found = self._placed(envelope, known)
+            found = self._placed(envelope, line)
             if found is None:
                 return
             messages, gap = found
@@ -253,27 +281,27 @@ class Subscriber:
         status.received += len(messages)
         self._ready.append(Received(topic, seq, messages, gap, envelope.snapshot))
 
-    def _placed(self, envelope: Envelope, known: tuple[int, int] | None) -> tuple[list[Message], Gap | None] | None:
+    def _placed(self, envelope: Envelope, line: _Line | None) -> tuple[list[Message], Gap | None] | None:
         """What of a frame is new, and the hole before it; None when nothing is."""
         topic, epoch, seq, count = envelope.topic, envelope.epoch, envelope.seq, len(envelope.messages)
-        if topic in self._unseen:
-            self._unseen.discard(topic)
-            if envelope.snapshot and known == (epoch, seq + count):
-                return envelope.messages, None
-        if epoch < self._epoch or (known is not None and known[0] == epoch and seq + count <= known[1]):
+        same = line is not None and line.epoch == epoch
+        if line is not None and line.unseen and envelope.snapshot and same and seq + count == line.seq:
+            line.unseen = False
+            return envelope.messages, None
+        if epoch < self._epoch or (line is not None and same and seq + count <= line.seq):
             self.status.duplicates += count
             return None
         if epoch > self._epoch:
             self._begin(epoch)
         lost, reason, messages = 0, "lost", envelope.messages
-        if known is None:
+        if line is None:
             lost = seq - 1 if self._complete and not envelope.snapshot else 0
-        elif known[0] != epoch:
+        elif not same:
             lost, reason = 0 if envelope.snapshot else seq - 1, "restart"
-        elif seq >= known[1]:
-            lost = seq - known[1]
+        elif seq >= line.seq:
+            lost = seq - line.seq
         else:
-            messages = messages[known[1] - seq :]
+            messages = messages[line.seq - seq :]
             self.status.duplicates += count - len(messages)
         self._expect(topic, epoch, seq + count)
         if topic.startswith(HEARTBEAT):
@@ -294,13 +322,12 @@ class Subscriber:
         for topic, mark in beat.marks.items():
             if not any(matches(each, topic) for each in self._topics):
                 continue
-            known = self._next.get(topic)
-            if known is None and not self._complete:  # it was there before us
-                self._expect(topic, epoch, mark + 1)
-                self._unseen.add(topic)
+            line = self._lines.get(topic)
+            if line is None and not self._complete:  # it was there before us
+                self._expect(topic, epoch, mark + 1).unseen = True  # and its snapshot is news
                 continue
-            expected = known[1] if known is not None and known[0] == epoch else 1
-            restart = known is not None and known[0] != epoch
+            expected = line.seq if line is not None and line.epoch == epoch else 1
+            restart = line is not None and line.epoch != epoch
             if mark >= expected or restart:
                 gap = Gap(mark + 1 - expected, "restart" if restart else "lost")
                 self._expect(topic, epoch, mark + 1)

@@ -109,11 +109,13 @@ def tail(
 
 def _lines(frame: Any, *, as_json: bool) -> Iterator[str]:
     """A message a line; a hole is a line of its own."""
+    from puna.bus.frames import plain
+
     if frame.gap is not None:
         hole = {"topic": frame.topic, "gap": frame.gap.reason, "lost": frame.gap.lost}
         yield msgspec.json.encode(hole).decode() if as_json else f"{frame.topic}  -- {frame.gap.lost} lost"
     for number, message in enumerate(frame.messages, frame.seq):
-        body = msgspec.json.encode(message)
+        body = msgspec.json.encode(message, enc_hook=plain)
         if as_json:
             yield f'{{"topic":"{frame.topic}","seq":{number},"message":{body.decode()}}}'
         else:
