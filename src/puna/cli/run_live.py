@@ -119,6 +119,7 @@ async def _run(wish: Wish, team: list[Strategy], place: Place) -> RunRecord:
         place.clock,
         journal=config.beside(config.journal.path) if config.journal.path else folder / "journal.sqlite",
         limits=config.risk,
+        netting=config.sleeves.netting,
         timing=_timing(place.clock),
         rng=seeded_rng(f"run {config.sim.seed}") if place.clock.driven else system_rng(),
         mode=str(config.account.mode),

@@ -99,7 +99,8 @@ def _show(chain: "Chain") -> None:
     for fill in chain.fills:
         beside = f", middle {fill.mid:f}" if fill.mid is not None else ""
         cost = "" if fill.cost_bp is None else f", {fill.cost_bp:f} bp beyond the middle of the decision"
-        click.echo(f"fill       {_at(fill.ts)}  {fill.qty:f} at {fill.price:f}{beside}{cost}")
+        inside = ", crossed inside" if fill.internal else ""
+        click.echo(f"fill       {_at(fill.ts)}  {fill.qty:f} at {fill.price:f}{inside}{beside}{cost}")
     if chain.cost is not None:
         click.echo(f"cost       {money(chain.cost)} against the middle when it was decided")
     refused = next((row for row in chain.checks if not row.passed), None)

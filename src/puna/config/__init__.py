@@ -11,6 +11,7 @@ from puna.config.model import (
     ServerSection,
     ServicesSection,
     SimSection,
+    SleevesSection,
     StrategySection,
 )
 from puna.config.secret import Secret
@@ -29,6 +30,7 @@ __all__ = [
     "ServerSection",
     "ServicesSection",
     "SimSection",
+    "SleevesSection",
     "StrategySection",
     "load",
 ]

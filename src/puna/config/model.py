@@ -23,6 +23,7 @@ __all__ = [
     "ServerSection",
     "ServicesSection",
     "SimSection",
+    "SleevesSection",
     "StrategySection",
 ]
 
@@ -87,6 +88,18 @@ class StrategySection(Section, frozen=True, kw_only=True):
         Meta(description="What it may trade; empty means what the class itself names.", examples=[["AAPL", "MSFT"]]),
     ] = ()
     params: Annotated[dict[str, Any], Meta(description="Attributes set on the strategy, as the class names them.")] = {}
+
+
+class SleevesSection(Section, frozen=True, kw_only=True):
+    """Several strategies on one account."""
+
+    netting: Annotated[
+        bool,
+        Meta(
+            description="Whether opposite orders of two strategies are crossed inside the account at the middle of the"
+            " quote, so that only the rest is sent; false: the later one is refused (R114)."
+        ),
+    ] = True
 
 
 class ModelSection(Section, frozen=True, kw_only=True):
@@ -288,6 +301,7 @@ class Document(Section, frozen=True, kw_only=True):
     account: AccountSection = AccountSection()
     data: DataSection = DataSection()
     strategy: tuple[StrategySection, ...] = ()
+    sleeves: SleevesSection = SleevesSection()
     model: tuple[ModelSection, ...] = ()
     risk: RiskLimits = RiskLimits()
     sim: SimSection = SimSection()

@@ -25,7 +25,17 @@ from puna.core.types import ZERO
 
 Stamped = TypeVar("Stamped", bound="Execution | Correction")
 
-__all__ = ["Correction", "Execution", "Mark", "Tally", "tally", "with_correction", "with_execution", "with_mark"]
+__all__ = [
+    "Correction",
+    "Execution",
+    "Inside",
+    "Mark",
+    "Tally",
+    "tally",
+    "with_correction",
+    "with_execution",
+    "with_mark",
+]
 
 
 class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,6 +65,15 @@ class Correction(msgspec.Struct, frozen=True, omit_defaults=True):
     price: Decimal | None
     ts: int
     new_id: str = ""
+
+
+class Inside(msgspec.Struct, frozen=True):
+    """A part that never was the broker's: crossed with another strategy of the account, before the rest left."""
+
+    cross_id: str
+    qty: Decimal
+    price: Decimal
+    ts: int
 
 
 class Tally(NamedTuple):

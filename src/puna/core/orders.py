@@ -18,6 +18,9 @@ Fills: the cumulative quantity is the watermark, a booking is the difference to 
 how it is priced). Bookings therefore add up to `filled_qty` and `filled_notional` exactly, whatever the arrival. The
 `ts` of an update must be the broker's stamp (event timestamp, `updated_at`, transaction time), never ours.
 
+What was crossed inside the account (`core.netting`) counts as filled before anything of the broker's: of such an order
+the broker sees only the `remainder`, and its cumulative quantities begin there at 0.
+
 Replaces: a replacement is a new order; core/lineage.py reckons over both.
 """
 
@@ -30,7 +33,17 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from puna.core.decimals import NANO, exactly, plain
-from puna.core.evidence import Correction, Execution, Mark, Tally, tally, with_correction, with_execution, with_mark
+from puna.core.evidence import (
+    Correction,
+    Execution,
+    Inside,
+    Mark,
+    Tally,
+    tally,
+    with_correction,
+    with_execution,
+    with_mark,
+)
 from puna.core.types import ZERO, Fill, OrderIntent
 
 __all__ = [
@@ -194,6 +207,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         executions: single executions.
         corrections: busts and corrections.
         strange: words nobody here knows, as "status:..." and "event:..."; to be told to people and asked about (R8).
+        inside: what was crossed with other strategies of the account before the rest left.
     """
 
     intent: OrderIntent
@@ -207,6 +221,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     executions: tuple[Execution, ...] = ()
     corrections: tuple[Correction, ...] = ()
     strange: tuple[str, ...] = ()
+    inside: tuple[Inside, ...] = ()
 
     @property
     def client_order_id(self) -> str:
@@ -239,27 +254,38 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return next((word.reason for word in said if word), "")
 
     @property
+    def crossed_qty(self) -> Decimal:
+        """What was crossed inside the account."""
+        return sum((each.qty for each in self.inside), ZERO)
+
+    @property
+    def remainder(self) -> OrderIntent:
+        """The order as the broker gets it: without what was crossed inside."""
+        return replace(self.intent, qty=self.intent.qty - self.crossed_qty) if self.inside else self.intent
+
+    @property
     def tally(self) -> Tally:
-        """Filled quantity and worth, and how well the worth is known."""
+        """Quantity and worth that the broker has filled, and how well the worth is known."""
         guess = self.intent.limit_price or self.intent.stop_price or ZERO
         return tally(self.marks, self.executions, self.corrections, guess)
 
     @property
     def filled_qty(self) -> Decimal:
+        """By the broker and inside."""
         if self.corrections:
-            return self.tally.qty
-        return max((mark.cum_qty for mark in self.marks), default=ZERO)
+            return self.tally.qty + self.crossed_qty
+        return max((mark.cum_qty for mark in self.marks), default=ZERO) + self.crossed_qty
 
     @property
     def filled_notional(self) -> Decimal:
         """Sum of quantity times price, without the multiplier."""
-        return self.tally.notional
+        return _plus_inside(self.tally.notional, self.inside) if self.inside else self.tally.notional
 
     @property
     def average_price(self) -> Decimal | None:
         """Of what is filled; None when nothing is."""
-        total = self.tally
-        return total.notional / total.qty if total.qty else None
+        qty = self.filled_qty
+        return self.filled_notional / qty if qty else None
 
     @property
     def leaves(self) -> Decimal:
@@ -331,7 +357,14 @@ def reduce(order: Order, update: Update) -> tuple[Order, tuple[Fill, ...]]:
     return after, _booked(order, after, update)
 
 
+@exactly
+def _plus_inside(notional: Decimal, inside: tuple[Inside, ...]) -> Decimal:
+    return sum((each.qty * each.price for each in inside), notional)
+
+
 def _local_status(order: Order) -> Status:
+    if order.inside and order.crossed_qty >= order.intent.qty:
+        return Status.FILLED
     at = {word.raw: word.ts for word in order.local}
     absent = at.get("absent")
 
@@ -441,7 +474,7 @@ def _booked(before: Order, after: Order, update: Update) -> tuple[Fill, ...]:
         side=intent.side,
         qty=plain(qty),
         price=plain(price),
-        cum_qty=plain(new.qty),
+        cum_qty=plain(new.qty + after.crossed_qty),
         ts_event=update.ts,
         execution_id=update.execution_id or "",
         adjustment=plain(notional - qty * price),

@@ -36,6 +36,7 @@ __all__ = [
     "flip",
     "instrument",
     "measured",
+    "meet",
     "message_rate",
     "open_orders",
     "order_quantity",
@@ -295,10 +296,13 @@ def buying_power(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Fin
 
 
 def self_match(intent: OrderIntent, view: RiskView, _limits: RiskLimits) -> Finding | None:
-    """Row 20. It must not be able to meet an open order of our own (the broker's wash-trade rule, facts.md 5.2)."""
+    """Row 20. It must not be able to meet an open order of our own (the broker's wash-trade rule, facts.md 5.2).
+
+    What is crossed with it inside the account (`core.netting`) is not in the way.
+    """
     for each in view.open:
         other = each.intent
-        if other.symbol == intent.symbol and other.side is not intent.side and each.leaves and _meet(other, intent):
+        if each.leaves and meet(other, intent) and other.client_order_id not in view.netted:
             return Finding("it could trade with an open order of our own", other.client_order_id)
     return None
 
@@ -439,8 +443,13 @@ def _same(one: OrderIntent, other: OrderIntent) -> bool:
     return terms(one) == terms(other)
 
 
-def _meet(one: OrderIntent, other: OrderIntent) -> bool:
-    """Two orders of opposite sides: at once if one has no limit, else when their limits cross; some are exempt."""
+def meet(one: OrderIntent, other: OrderIntent) -> bool:
+    """Whether two orders could trade with each other: those of opposite sides in one symbol.
+
+    At once if one has no limit, else when their limits cross; some are exempt.
+    """
+    if one.symbol != other.symbol or one.side is other.side:
+        return False
     if OrderType.TRAILING_STOP in (one.type, other.type) or not (one.order_class is other.order_class is _SIMPLE):
         return False
     if one.limit_price is None or other.limit_price is None:

@@ -124,6 +124,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         maintenance: maintenance margin as the broker last reported it.
         option_level: options trading level of the account; None when the broker has not said.
         skew: how far our clock is from the broker's, seconds; None when it was not compared.
+        netted: open orders that this one will not meet, because what is left of them is crossed with it inside.
     """
 
     now: int
@@ -146,6 +147,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     maintenance: Decimal | None = None
     option_level: int | None = None
     skew: float | None = None
+    netted: tuple[str, ...] = ()
 
 
 class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -231,6 +231,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     The key that merges every source is (order, `cum_qty`); `price` is the average over this step, rounded to nine
     decimals, and `adjustment` is what the rounding left over, so that `notional` is exact. A bust has a negative `qty`.
     A later, better knowledge of earlier prices is a step of `qty` 0 whose `adjustment` carries the difference.
+    An `internal` one was crossed with another strategy of the account (`core.netting`): the broker knows nothing of it.
     """
 
     client_order_id: str
@@ -244,6 +245,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     execution_id: str = ""
     fee: Decimal = ZERO
     adjustment: Decimal = ZERO
+    internal: bool = False
 
     @property
     def notional(self) -> Decimal:

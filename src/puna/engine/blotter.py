@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from puna.core.decimals import plain
+from puna.core.netting import crossed
 from puna.core.orders import Order, Status, from_intent, reduce
 from puna.core.portfolio import Booking, Portfolio, Reason, book, enter, opening
 from puna.core.risk import Lock, Tally, TradingState
@@ -21,6 +22,7 @@ from puna.engine.attribution import EXTERNAL, attributed
 from puna.engine.entries import (
     Adoption,
     CancelAsked,
+    Crossed,
     Entry,
     Epoch,
     Evidence,
@@ -55,7 +57,10 @@ class Change(NamedTuple):
 
 
 class Booked(NamedTuple):
-    """A fill, the record that brought it, when we knew (market time), the quote's middle then, what it realised."""
+    """A fill, the record that brought it, when we knew (market time), the quote's middle then, what it realised.
+
+    Of what was crossed inside, `realised` is the strategy's own: the account has gained nothing by it.
+    """
 
     seq: int
     fill: Fill
@@ -139,21 +144,24 @@ class Blotter:
         """A strategy's part of the account, begun with its share of what the books began with, positions at cost."""
         begun = self.opening
         worth = begun.cash + sum((each.cost for each in begun.positions), ZERO) if begun else ZERO
-        start, flow = share * worth, self.flows.get(strategy) or Portfolio(cash=ZERO)
+        start, flow = share * worth, self._flow(strategy)
         return Sleeve(share=share, start=start, book=msgspec.structs.replace(flow, cash=flow.cash + start))
 
-    def apply(self, seq: int, entry: Entry) -> Change | None:
-        """Takes one entry in; what it did to an order, if it is about one."""
+    def apply(self, seq: int, entry: Entry) -> tuple[Change, ...]:
+        """Takes one entry in; what it did to orders, if it is about any: one, or both that were crossed."""
         self.seq = max(self.seq, seq)
         match entry:
             case Evidence():
-                return self._evidence(seq, entry)
+                change = self._evidence(seq, entry)
+                return (change,) if change else ()
             case Intent():
-                return self._intend(entry)
+                return (self._intend(entry),)
             case Adoption():
-                return self._adopt(seq, entry)
+                return (self._adopt(seq, entry),)
+            case Crossed():
+                return tuple(self._cross(seq, entry, key) for key in entry.keys)
         self._note(entry)
-        return None
+        return ()
 
     def _note(self, entry: Entry) -> None:
         """What is about no order in particular. A decision changes nothing; its intent does."""
@@ -262,6 +270,10 @@ class Blotter:
         order, fills = reduce(known, entry.update)
         return self._keep(order, fills, seq, entry.ts, entry.mid)
 
+    def _cross(self, seq: int, entry: Crossed, key: str) -> Change:
+        order, fill = crossed(self.orders[key], entry.cross, entry.ts)
+        return self._keep(order, (fill,) if fill else (), seq, entry.ts, entry.quote.mid)
+
     def _adopt(self, seq: int, entry: Adoption) -> Change:
         order, fills = reduce(self.orders.get(entry.key) or from_intent(entry.intent), entry.update)
         return self._keep(order, fills if entry.booked else (), seq, entry.ts, None)
@@ -284,9 +296,8 @@ class Blotter:
                 self.refused.append((ts, key))
             self.ended.setdefault(key, ts)
         for fill in fills:
-            before = self.portfolio.realised
-            self._book(fill)
-            self.booked.append(Booked(seq, fill, ts, mid, self.portfolio.realised - before))
+            realised = self._cross_booked(fill) if fill.internal else self._book(fill)
+            self.booked.append(Booked(seq, fill, ts, mid, realised))
         return Change(order, fills)
 
     def _relate(self, order: Order) -> None:
@@ -303,13 +314,29 @@ class Blotter:
                 largest |= group
                 self._kin.update(dict.fromkeys(group, largest))
 
-    def _book(self, fill: Fill) -> None:
+    def _cross_booked(self, fill: Fill) -> Decimal:
+        """One side of a cross: the strategy's own books, and not the account's. What it has realised."""
+        before = self._flow(fill.strategy).realised
+        self._book_part(fill)
+        return self._flow(fill.strategy).realised - before
+
+    def _book(self, fill: Fill) -> Decimal:
+        """A fill at the broker: the account's books, and those of whose it is. What the account has realised."""
+        before = self.portfolio.realised
         held = self.portfolio.qty(fill.symbol)
         self.portfolio = book(self.portfolio, fill)
         for part in attributed(fill, held, self.sleeves) if fill.strategy == EXTERNAL else (fill,):
-            where = (part.strategy, part.symbol)
-            self.sleeves[where] = self.sleeves.get(where, ZERO) + part.side.sign * part.qty
-            self.flows[part.strategy] = book(self.flows.get(part.strategy) or Portfolio(cash=ZERO), part)
+            self._book_part(part)
+        return self.portfolio.realised - before
+
+    def _book_part(self, part: Fill) -> None:
+        where = (part.strategy, part.symbol)
+        self.sleeves[where] = self.sleeves.get(where, ZERO) + part.side.sign * part.qty
+        self.flows[part.strategy] = book(self._flow(part.strategy), part)
+
+    def _flow(self, strategy: str) -> Portfolio:
+        """What a strategy's own fills have moved."""
+        return self.flows.get(strategy) or Portfolio(cash=ZERO)
 
     def _open(self, entry: Opening) -> None:
         """The books begin, or begin anew: what was filled until now is in these figures."""

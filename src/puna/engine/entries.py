@@ -9,17 +9,19 @@ from typing import TypeAlias
 
 import msgspec
 
+from puna.core.netting import Cross
 from puna.core.orders import Update
 from puna.core.parent import Parent
 from puna.core.portfolio import Booking
 from puna.core.risk import Breach, Lock, RiskLimits, RiskView, Tally, TradingState
-from puna.core.types import Bar, OrderIntent, Position
+from puna.core.types import Bar, OrderIntent, Position, Quote
 from puna.errors import JournalError
 from puna.seams import Record
 
 __all__ = [
     "Adoption",
     "CancelAsked",
+    "Crossed",
     "Decision",
     "Entry",
     "Epoch",
@@ -129,6 +131,27 @@ class Evidence(_Entry, frozen=True, kw_only=True, tag="evidence"):
     @property
     def key(self) -> str:
         return self.update.client_order_id
+
+
+class Crossed(_Entry, frozen=True, kw_only=True, tag="crossed"):
+    """Orders of two strategies trade inside the account: one record for both sides, before the rest of either leaves.
+
+    Args:
+        cross: which orders, how much, at which price.
+        quote: whose middle the price is.
+    """
+
+    cross: Cross
+    quote: Quote
+
+    @property
+    def key(self) -> str:
+        return self.cross.cross_id
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Both orders, the buying one first."""
+        return self.cross.buy, self.cross.sell
 
 
 class Adoption(_Entry, frozen=True, kw_only=True, tag="adoption"):
@@ -291,6 +314,7 @@ Entry: TypeAlias = (
     | Evidence
     | Adoption
     | CancelAsked
+    | Crossed
     | ParentBegun
     | ParentStopped
     | ParentReached

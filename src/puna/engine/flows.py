@@ -54,7 +54,7 @@ class Flows:
             self._today = today
             self._cost.clear()
         for each in booked[self._costed :]:
-            if each.mid is not None and date_of(each.ts) == today:
+            if each.mid is not None and not each.fill.internal and date_of(each.ts) == today:
                 self._add(each, each.mid)
         self._costed = len(booked)
 

@@ -32,9 +32,11 @@ from puna.core.risk import (
 from puna.core.risk_ceilings import unfit_for_live
 from puna.core.types import OrderClass, OrderIntent
 from puna.engine.blotter import Blotter, Booked, Change
+from puna.engine.crossings import Crossings
 from puna.engine.entries import (
     Adoption,
     CancelAsked,
+    Crossed,
     Decision,
     Entry,
     Epoch,
@@ -81,6 +83,7 @@ class Gateway:
         clock: market time.
         timing: see `Timing`.
         prefix: the first part of our client_order_ids.
+        netting: whether opposite orders of two strategies are crossed inside the account.
         probe: named points for tests that stop the process.
         live: it is a live account, and no limits above its ceilings are taken.
 
@@ -93,7 +96,7 @@ class Gateway:
         tell: hears of every change, after it is durable and booked; synchronous, one caller at a time. While there is
             nobody to tell, what is booked stays untold.
         tell_refusal: hears of orders that were not sent: the intent, a code, the reason.
-        watch: hears of every durable entry with its number, after it was taken in, and what it did to an order.
+        watch: hears of every durable entry with its number, after it was taken in, and what it did to orders.
         sight: what the strategy of an order looked at, by name; written down with the decision.
         lock: whoever handles an event holds it, so events are handled one at a time.
     """
@@ -108,6 +111,7 @@ class Gateway:
         *,
         timing: Timing | None = None,
         prefix: str = "puna",
+        netting: bool = True,
         probe: Probe = no_probe,
         live: bool = False,
     ) -> None:
@@ -123,7 +127,7 @@ class Gateway:
         self.gate: Callable[[], TradingState] = lambda: TradingState.ACTIVE
         self.tell: Callable[[Sequence[Change]], None] | None = None
         self.tell_refusal: Callable[[OrderIntent, str, str], None] = lambda *_: None
-        self.watch: Callable[[int, Entry, Change | None], None] = lambda *_: None
+        self.watch: Callable[[int, Entry, Sequence[Change]], None] = lambda *_: None
         self.sight: Callable[[OrderIntent], Mapping[str, float]] = lambda _: {}
         self.lock = asyncio.Lock()
         self.line = Line(lambda: alpaca.turnstiles["trading"].pause(Lane.ORDER), clock.backoff)
@@ -132,6 +136,7 @@ class Gateway:
         self.guard = Guard(self)
         self.outbound = Outbound(self)
         self.intake = Intake(self, prefix)
+        self.crossings = Crossings(self, on=netting)
         self.heard: dict[str, int] = {}
         self._prefix = prefix
         self._count = 0
@@ -286,8 +291,12 @@ class Gateway:
         """Checks and reserves, at once; the order then takes its way. A breach means that nothing is sent."""
         self.probe("signal")
         view = self.view(intent)
+        netting = self.crossings.plan(intent, view)
+        if netting.netted:
+            view = replace(view, netted=netting.netted)
         breach = check(intent, view, self.limits)
         if breach is not None:
+            breach = _with_obstacle(breach, netting.obstacle)
             self.refuse(intent, breach, view)
             return breach
         price = protected_price(intent, view.quote, self.limits)
@@ -303,16 +312,14 @@ class Gateway:
         self.probe("risk-reserved")
         bar, seen = self.market.last_bar(intent.symbol, "1Min"), dict(self.sight(intent))
         decision = Decision(ts=view.now, client_order_id=intent.client_order_id, view=view, bar=bar, seen=seen)
+        self.crossings.ask(intent.client_order_id, (decision, entry), netting.crosses, view.quote)
         self.line.put(Rank.ORDER, lambda: self._send(decision, entry))
         return None
 
     def enlist(self, entry: ParentBegun | ParentStopped | ParentReached | ParentEnded) -> None:
         """Writes down what is about a parent order, before any of its children that are submitted from now on."""
-
-        async def write() -> None:
-            await self.record(entry)
-
-        self.line.put(Rank.ORDER, write)
+        ticket = self.crossings.enlist(entry)
+        self.line.put(Rank.ORDER, lambda: self.written(ticket))
 
     def refuse(self, intent: OrderIntent, breach: Breach, view: RiskView | None = None) -> None:
         """Writes down that an order was not sent, and tells."""
@@ -347,6 +354,8 @@ class Gateway:
         """Why an approved order must not leave now, or leave again; empty when it may."""
         if intent.client_order_id in self.blotter.cancels:
             return "it was canceled before it was sent"
+        if doomed := self.crossings.doomed(intent.client_order_id):
+            return doomed
         state = self.state_of(intent)
         if state is TradingState.HALTED:
             return f"trading was halted before it was sent: {self.why(intent)}"
@@ -420,16 +429,22 @@ class Gateway:
             if not await self.outbound.resolved():
                 return
 
+    async def written(self, key: str) -> None:
+        """Writes down what is to be durable before `key` may leave: it, and what it is crossed with."""
+        while entries := self.crossings.due(key):
+            await self.record(*entries)
+
     # Inside
 
     async def _send(self, decision: Decision, entry: Intent) -> None:
         """Journal, then wire."""
         key = entry.intent.client_order_id
-        await self.record(decision, entry)
-        if self.journal.failure is not None:
+        await self.written(key)
+        self.crossings.leave(key)
+        failure = self.journal.failure
+        if failure is not None and key not in self.blotter.intents:
             self.outbound.in_hand.discard(key)
             self._reserved.pop(key, None)  # it was never durable and never sent: there is nothing to wait for
-            failure = self.journal.failure
             self.refuse(entry.intent, Breach(failure.code, "journal", failure.what), decision.view)
             return
         self.probe("replace-durable" if entry.intent.replaces else "intent-durable")
@@ -460,16 +475,16 @@ class Gateway:
         if any(isinstance(entry, Evidence | Adoption) for entry in entries) and self._heard_of > self.blotter.told:
             entries = (Told(ts=self.clock.now(), up_to=self._heard_of), *entries)
         durable = await self._write(entries)
+        self.crossings.settle(entries)
         if not durable:  # facts count all the same; wishes do not
-            entries = [entry for entry in entries if not isinstance(entry, Intent)]
+            entries = [entry for entry in entries if not isinstance(entry, Intent | Crossed)]
         first = self.blotter.seq + 1
         changes = list[Change]()
         for seq, entry in enumerate(entries, first):
-            change = self.blotter.apply(seq, entry)
-            if change is not None:
-                changes.append(change)
+            done = self.blotter.apply(seq, entry)
+            changes += done
             if durable:
-                self.watch(seq, entry, change)
+                self.watch(seq, entry, done)
         for change in changes:
             self._reserved.pop(change.order.client_order_id, None)
             self._attend(change)
@@ -517,7 +532,8 @@ class Gateway:
         if order.is_open and order.seen:
             self.outbound.attend(key)
         for fill in change.fills:
-            self.means.take(fill)
+            if not fill.internal:  # the broker's figures know nothing of it
+                self.means.take(fill)
 
 
 def _strictest(*states: TradingState) -> TradingState:
@@ -536,6 +552,13 @@ def _worded(breach: Breach) -> str:
     return f"{breach.message}{seen}"
 
 
+def _with_obstacle(breach: Breach, obstacle: str) -> Breach:
+    """R114 with the reason why both were not crossed inside instead."""
+    if breach.code != "R114" or not obstacle:
+        return breach
+    return replace(breach, message=f"{breach.message}, and cannot be crossed with it: {obstacle}")
+
+
 def _seen(sightings: Iterable[Sighting]) -> Iterable[str]:
     """The named points that evidence is, before anything is done with it."""
     updates = [sighting.update for sighting in sightings]
@@ -552,3 +575,5 @@ def _points(entries: Sequence[Entry]) -> Iterable[str]:
         yield "fill-durable"
     if any(update.status == "canceled" for update in updates):
         yield "canceled-durable"
+    if any(isinstance(entry, Crossed) for entry in entries):
+        yield "cross-durable"

@@ -72,7 +72,7 @@ class Intake:
         if sighting.shown is None or order.seen:
             return True
         try:
-            mapping.check_echo(order.intent, sighting.shown)
+            mapping.check_echo(order.remainder, sighting.shown)
         except ProtocolError as error:
             self._gateway.halt(f"under {order.client_order_id} the broker shows another order: {error.why}")
             return False

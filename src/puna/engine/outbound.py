@@ -92,7 +92,7 @@ class Outbound:
         order = gateway.blotter.orders[key]
         if order.seen or order.is_terminal:
             return  # any sign of life ends every wish to send (R35)
-        if objection := gateway.objection(order.intent):
+        if objection := gateway.objection(order.remainder):
             await gateway.absorb([gateway.local(key, "abandoned", objection)])
             return
         sent = gateway.local(key, "sent")
@@ -102,7 +102,7 @@ class Outbound:
             await self._failed(order, sent, error)
             return
         try:
-            check_echo(order.intent, answer)
+            check_echo(order.remainder, answer)
         except ProtocolError as error:
             gateway.halt(f"the answer to {key} cannot be believed: {error.what} {error.why}", by="broker")
             await self._doubted(key, sent, error)
@@ -226,7 +226,7 @@ class Outbound:
 
     async def _ask(self, order: Order) -> trading.Order:
         """POST or PATCH."""
-        gateway, intent = self._gateway, order.intent
+        gateway, intent = self._gateway, order.remainder
         if intent.replaces is None:
             answer = await gateway.alpaca(submit_order(order_request(intent)))
             gateway.probe("reply-read")
@@ -302,7 +302,7 @@ class Outbound:
         gateway = self._gateway
         order = gateway.blotter.orders[key]
         absent = gateway.local(key, "absent", "the broker has no such order")
-        objection = gateway.objection(order.intent) or ("a replace is not repeated" if order.intent.replaces else "")
+        objection = gateway.objection(order.remainder) or ("a replace is not repeated" if order.intent.replaces else "")
         if objection:
             await gateway.absorb([absent, gateway.local(key, "abandoned", objection)])
             return

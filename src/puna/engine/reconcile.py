@@ -2,8 +2,10 @@
 
 Orders first (all that were submitted since the last time, to the last page), through the one reducer; then every order
 of ours that the list does not show, and every one in doubt, by its own id; then cash and positions, compared exactly.
-Nothing is traded to repair a difference: trading halts and says so. An answer that does not come changes nothing, since
-"unavailable" is not "empty" (I19). Each step can be repeated, so a process that is killed anywhere in it starts again.
+What was crossed between strategies never reached the broker and moved nothing of the account: there is nothing of it to
+compare. Nothing is traded to repair a difference: trading halts and says so. An answer that does not come changes
+nothing, since "unavailable" is not "empty" (I19). Each step can be repeated, so a process that is killed anywhere in it
+starts again.
 
 The first time there is nothing to compare with: what the account holds then is the opening of the books.
 """
@@ -219,7 +221,7 @@ async def _catch_up(gateway: Gateway, found: Reconciliation) -> None:
     for key, order in unsettled.items():
         if blotter.orders[key].status is not order.status:
             found.changed[key] = str(blotter.orders[key].status)
-    found.fills += [each.fill for each in blotter.booked[before:]]
+    found.fills += [each.fill for each in blotter.booked[before:] if not each.fill.internal]
 
 
 async def _compare(gateway: Gateway, found: Reconciliation) -> int:

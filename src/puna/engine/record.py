@@ -44,7 +44,10 @@ class PricePoint(msgspec.Struct, frozen=True, array_like=True):
 
 
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One order, from decision to end. `refusal_*` is set when risk (R...) or the broker (its own code) said no."""
+    """One order, from decision to end. `refusal_*` is set when risk (R...) or the broker (its own code) said no.
+
+    Of `filled_qty`, `crossed_qty` was crossed with other strategies inside the account.
+    """
 
     client_order_id: str
     strategy: str
@@ -69,12 +72,14 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     leg_of: str | None = None
     legs: list[str] = []
+    crossed_qty: Decimal = ZERO
 
 
 class FillRow(msgspec.Struct, frozen=True, kw_only=True):
     """One booked step of one order's filled quantity; `mid` is the quote's middle when it was booked.
 
-    `price` is rounded to nine decimals where one step holds several prints; `notional` is exact.
+    `price` is rounded to nine decimals where one step holds several prints; `notional` is exact. An `internal` one was
+    crossed with another strategy: the account traded nothing.
     """
 
     ts: int
@@ -86,6 +91,7 @@ class FillRow(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str = ""
     mid: float | None = None
     notional: Decimal | None = None
+    internal: bool = False
 
 
 class ParentRow(msgspec.Struct, frozen=True, kw_only=True):

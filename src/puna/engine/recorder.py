@@ -184,6 +184,7 @@ def _order_row(order: Order, blotter: Blotter) -> OrderRow:
         parent=intent.parent,
         leg_of=intent.leg_of,
         legs=[_leg(leg) for leg in intent.legs],
+        crossed_qty=order.crossed_qty,
     )
 
 
@@ -239,6 +240,7 @@ def _fill_row(booked: Booked) -> FillRow:
         strategy=fill.strategy,
         mid=booked.mid,
         notional=fill.notional,
+        internal=fill.internal,
     )
 
 

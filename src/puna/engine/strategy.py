@@ -158,7 +158,7 @@ class Strategy:
     def on_fill(self, fill: Fill) -> None:
         """A fill of this strategy, booked already; the last ones may be told again after a restart.
 
-        The key of a fill is (client_order_id, cum_qty).
+        The key of a fill is (client_order_id, cum_qty). An `internal` one was crossed with another strategy.
         """
 
     def on_refused(self, intent: OrderIntent, code: str, reason: str) -> None:

@@ -14,17 +14,18 @@ Job = Callable[[], Awaitable[None]]
 
 
 class Rank(IntEnum):
-    """Who goes first: cancels, then whatever opens or changes orders."""
+    """Who goes first: cancels, then what is done inside the account, then whatever opens or changes orders."""
 
     CANCEL = 0
-    ORDER = 1
+    INSIDE = 1
+    ORDER = 2
 
 
 class Line:
     """Jobs, one after the other; of those that wait, the lower rank first, then first come, first served.
 
     Args:
-        pause: seconds until an order may leave; while it waits it stays in line, so that cancels get past it.
+        pause: seconds until an order may leave; while it waits it stays in line, so that all others get past it.
         rest: waits so many seconds; None is on the machine's clock.
     """
 
@@ -41,7 +42,7 @@ class Line:
         """Lets `job` be done in its turn."""
         self._tickets += 1
         self._jobs.put_nowait((rank, self._tickets, job))
-        if rank is Rank.CANCEL:
+        if rank is not Rank.ORDER:
             self._hurry.set()
 
     @property
@@ -54,7 +55,7 @@ class Line:
         while True:
             entry = await self._jobs.get()
             try:
-                if entry[0] is not Rank.CANCEL and (seconds := self._pause()) > 0:
+                if entry[0] is Rank.ORDER and (seconds := self._pause()) > 0:
                     self._hurry.clear()
                     self._jobs.put_nowait(entry)
                     await self._wait(seconds)

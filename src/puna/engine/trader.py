@@ -462,6 +462,7 @@ def assemble(
     rng: Rng | None = None,
     probe: Probe = no_probe,
     prefix: str = "puna",
+    netting: bool = True,
     mode: str = "sim",
     feed: str | None = None,
     until: int | None = None,
@@ -485,6 +486,7 @@ def assemble(
         rng: jitter.
         probe: named points, for tests that stop the process.
         prefix: of client_order_ids.
+        netting: whether opposite orders of two strategies are crossed inside the account (`core.netting`).
         mode: sim or paper, for the record.
         feed: market-data feed for REST.
         until: market time at which to end; None is the next close.
@@ -527,6 +529,7 @@ def assemble(
                 clock,
                 timing=timing,
                 prefix=prefix,
+                netting=netting,
                 probe=probe,
                 live=mode == "live" or endpoints.live,
             ),

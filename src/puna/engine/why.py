@@ -18,6 +18,7 @@ from puna.engine.blotter import Blotter, Booked
 from puna.engine.entries import (
     Adoption,
     CancelAsked,
+    Crossed,
     Decision,
     Entry,
     Epoch,
@@ -53,7 +54,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FillCost(msgspec.Struct, frozen=True, kw_only=True):
-    """A fill, the middle of the market when it was booked and when the order was decided; costs are positive."""
+    """A fill, the middle of the market when it was booked and when the order was decided; costs are positive.
+
+    An `internal` one was crossed with another strategy inside the account.
+    """
 
     ts: int
     qty: Decimal
@@ -62,6 +66,7 @@ class FillCost(msgspec.Struct, frozen=True, kw_only=True):
     arrival: Decimal | None
     cost: Decimal | None
     cost_bp: Decimal | None
+    internal: bool = False
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +144,7 @@ def find_order(story: Story, name: str) -> str:
 
 def why(story: Story, key: str) -> Chain:
     """The chain of one order, or of one that was refused."""
-    own = [(seq, entry) for seq, entry in story.entries if entry.key == key]
+    own = [(seq, entry) for seq, entry in story.entries if key in _keys(entry)]
     refusal = next(((seq, entry) for seq, entry in own if isinstance(entry, Refusal)), None)
     if refusal is not None:
         return _refused(story, *refusal)
@@ -192,7 +197,7 @@ def _ordered(story: Story, key: str, own: Sequence[tuple[int, Entry]]) -> Chain:
         quote=_quote(seen.view) if seen else "",
         held=seen.view.portfolio.qty(order.intent.symbol) if seen else ZERO,
         checks=_checks(order.intent, seen.view, story.limits[decision[0]]) if seen and decision else [],
-        steps=[step for _, entry in own for step in _steps(entry)],
+        steps=[step for _, entry in own for step in _steps(entry, key)],
         broker_ids=list(order.broker_ids),
         fills=fills,
         cost=sum(costs, ZERO) if costs else None,
@@ -218,8 +223,9 @@ def around(story: Story, symbol: str, begin: int, end: int) -> Moment:
                     f"{entry.intent.client_order_id}  {_wish(entry.intent)}: {entry.breach.code} {entry.breach.message}"
                 )
             else:
-                orders[entry.key] = None
-            events += [Step(ts=step.ts, what=f"{entry.key}  {step.what}") for step in _steps(entry)]
+                orders |= dict.fromkeys(_keys(entry))
+            for key in _keys(entry):
+                events += [Step(ts=step.ts, what=f"{key}  {step.what}") for step in _steps(entry, key)]
         elif isinstance(entry, Note | StateChange | Locked):
             events += _steps(entry)
     locks = [each for each in blotter.locks.values() if not each.until or each.until > begin]
@@ -238,8 +244,13 @@ def around(story: Story, symbol: str, begin: int, end: int) -> Moment:
 def _intent_of(entry: Entry, blotter: Blotter) -> OrderIntent | None:
     if isinstance(entry, Refusal | Intent | Adoption):
         return entry.intent
-    order = blotter.orders.get(entry.key) if entry.key else None
+    order = blotter.orders.get(_keys(entry)[0])
     return order.intent if order else None
+
+
+def _keys(entry: Entry) -> tuple[str, ...]:
+    """The orders that an entry is about."""
+    return entry.keys if isinstance(entry, Crossed) else (entry.key,)
 
 
 def _checks(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> list[CheckRow]:
@@ -255,8 +266,8 @@ def _checks(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> list[Che
     ]
 
 
-def _steps(entry: Entry) -> list[Step]:
-    """An entry in words; nothing for what stands elsewhere in the chain."""
+def _steps(entry: Entry, key: str = "") -> list[Step]:
+    """An entry in words, as seen from an order; nothing for what stands elsewhere in the chain."""
     match entry:
         case Intent():
             text = "durable in the journal"
@@ -265,6 +276,12 @@ def _steps(entry: Entry) -> list[Step]:
             text = f"{update.status} ({update.source}){filled}{f': {update.reason}' if update.reason else ''}"
         case Adoption():
             text = "found at the broker"
+        case Crossed(cross=cross, quote=quote):
+            other = cross.sell if key == cross.buy else cross.buy
+            text = (
+                f"{cross.qty:f} crossed inside with {other} at {cross.price:f},"
+                f" the middle of {quote.bid:g} x {quote.ask:g}; the broker does not see it"
+            )
         case CancelAsked(because=because):
             text = f"cancel asked for{f': {because}' if because else ''}"
         case StateChange(scope=scope, state=state, reason=reason, by=by):
@@ -282,7 +299,16 @@ def _cost(each: Booked, arrival: Decimal | None) -> FillCost:
     """What a fill cost beyond the middle of the market when the order was decided, in dollars and basis points."""
     fill, mid = each.fill, None if each.mid is None else exact(each.mid)
     if arrival is None:
-        return FillCost(ts=each.ts, qty=fill.qty, price=fill.price, mid=mid, arrival=None, cost=None, cost_bp=None)
+        return FillCost(
+            ts=each.ts,
+            qty=fill.qty,
+            price=fill.price,
+            mid=mid,
+            arrival=None,
+            cost=None,
+            cost_bp=None,
+            internal=fill.internal,
+        )
     beyond = (fill.notional - fill.qty * arrival) * fill.side.sign * multiplier(fill.symbol)
     worth = abs(fill.qty) * arrival * multiplier(fill.symbol)
     basis = (beyond / worth * _BASIS).quantize(Decimal("0.01")) if worth else None
@@ -294,11 +320,13 @@ def _cost(each: Booked, arrival: Decimal | None) -> FillCost:
         arrival=arrival,
         cost=beyond.quantize(Decimal("0.0001")),
         cost_bp=basis,
+        internal=fill.internal,
     )
 
 
 def _outcome(order: Order) -> str:
-    done = f"{order.filled_qty:f} of {order.intent.qty:f} filled"
+    inside = f", {order.crossed_qty:f} of it inside" if order.inside else ""
+    done = f"{order.filled_qty:f} of {order.intent.qty:f} filled{inside}"
     return f"{order.status}, {done}{f': {order.reason}' if order.reason else ''}"
 
 

@@ -1,11 +1,11 @@
 """Execution's journal as events of the bus: the same function for what happens now and for what somebody missed."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from puna.bus.messages import Event, EventsPage, FillUpdate, OrderState, PositionUpdate, RiskDecision
 from puna.core.orders import Order
-from puna.core.types import ZERO, Fill, Position
+from puna.core.types import ZERO, Position
 from puna.engine.blotter import Blotter, Change
 from puna.engine.entries import Decision, Entry, Intent, Refusal
 
@@ -27,7 +27,7 @@ def topic_of(event: Event) -> str:
             return "order.decision"
 
 
-def events_of(seq: int, entry: Entry, change: Change | None, blotter: Blotter) -> Iterator[Event]:
+def events_of(seq: int, entry: Entry, changes: Sequence[Change], blotter: Blotter) -> Iterator[Event]:
     """What a record of the journal is to others, after it was taken in."""
     match entry:
         case Refusal():
@@ -38,14 +38,20 @@ def events_of(seq: int, entry: Entry, change: Change | None, blotter: Blotter) -
             yield RiskDecision(seq, entry.key, entry.intent.symbol, True, entry.ts)  # noqa: FBT003
         case _:
             pass
-    if change is None or isinstance(entry, Decision):
+    if isinstance(entry, Decision):
         return
-    yield _order(seq, change.order, entry.ts)
+    for change in changes:
+        yield from _changed(seq, entry.ts, change, blotter)
+
+
+def _changed(seq: int, ts: int, change: Change, blotter: Blotter) -> Iterator[Event]:
+    yield _order(seq, change.order, ts)
     for fill in change.fills:
         yield FillUpdate(seq, fill)
-    for symbol in sorted(_symbols(change.fills)):
+    # What was crossed inside leaves the account's position as it is.
+    for symbol in sorted({fill.symbol for fill in change.fills if not fill.internal}):
         held = blotter.portfolio.positions.get(symbol) or Position(symbol=symbol, qty=ZERO, cost=ZERO)
-        yield PositionUpdate(seq, held, entry.ts)
+        yield PositionUpdate(seq, held, ts)
 
 
 class Events:
@@ -65,8 +71,8 @@ class Events:
         self._kept.clear()
         blotter = Blotter()
         for seq, entry in records:
-            change = blotter.apply(seq, entry)
-            self.take(seq, events_of(seq, entry, change, blotter))
+            changes = blotter.apply(seq, entry)
+            self.take(seq, events_of(seq, entry, changes, blotter))
 
     def page(self, after: int, limit: int) -> EventsPage:
         """Everything after a record, up to a limit; whole records only."""
@@ -95,7 +101,3 @@ def _order(seq: int, order: Order, ts: int) -> OrderState:
         order.reason,
         order.broker_id,
     )
-
-
-def _symbols(fills: Iterable[Fill]) -> set[str]:
-    return {fill.symbol for fill in fills}

@@ -253,6 +253,7 @@ class Execution(Component):
             place.clock,
             journal=journal,
             limits=self.guard.limits or config.risk,
+            netting=config.sleeves.netting,
             timing=_timing(place),
             rng=place.rng,
             mode=str(config.account.mode),
@@ -273,7 +274,7 @@ class Execution(Component):
         trader.say_order = lambda _, text: self.log.info("order", text=text)
         return trader
 
-    def _watched(self, seq: int, entry: Entry, change: Change | None) -> None:
+    def _watched(self, seq: int, entry: Entry, changes: Sequence[Change]) -> None:
         """A durable record: told to the bus and to whoever waits for it."""
         trader = self.trader
         if isinstance(entry, Reconciled) and entry.equal:
@@ -282,11 +283,11 @@ class Execution(Component):
             self._takings.durable(entry.key)
         if trader is None or self._publisher is None:
             return
-        made = list(events_of(seq, entry, change, trader.gateway.blotter))
+        made = list(events_of(seq, entry, changes, trader.gateway.blotter))
         self.events.take(seq, made)
         for event in made:
             self._publisher.publish(topic_of(event), event)
-        if change is not None:
+        for change in changes:
             order = change.order
             self.log.debug("order", client_order_id=order.client_order_id, status=str(order.status), journal=seq)
 
