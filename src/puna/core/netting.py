@@ -108,22 +108,26 @@ def net(
     price = middle(intent, view, limits)
     if isinstance(price, str):
         return Netting((), done, price)
+    if obstacle := _unfit(intent, price, view):
+        return Netting((), done, obstacle)
+    unfit = {
+        each.intent.client_order_id: _apart(each.intent, intent, loose) or _unfit(each.intent, price, view)
+        for each in waiting
+    }
+    with_ = [each for each in waiting if not unfit[each.intent.client_order_id]]
     crosses, left = list[Cross](), intent.qty
-    for each in waiting:
-        if left <= 0:
-            break
-        both = (each.intent, intent)
-        if obstacle := _apart(*both, loose) or next(filter(None, (_unfit(one, price, view) for one in both)), ""):
-            return Netting((), done, obstacle)
-        crosses.append(_cross(intent, each.intent, min(left, each.leaves), price))
-        left -= crosses[-1].qty
-    if obstacle := _rest_unfit(intent, waiting[: len(crosses)], left, view) or _oversold(
-        intent, waiting[: len(crosses)], books, limits
+    for each in with_:
+        if left > 0:
+            crosses.append(_cross(intent, each.intent, min(left, each.leaves), price))
+            left -= crosses[-1].qty
+    if obstacle := (
+        (next(filter(None, unfit.values()), "") if left > 0 else "")
+        or _rest_unfit(intent, with_[: len(crosses)], left, view)
+        or _oversold(intent, with_[: len(crosses)], books, limits)
     ):
         return Netting((), done, obstacle)
     # Whoever is not reached is not in the way either: nothing of the order is left then.
-    names = (each.intent.client_order_id for each in (waiting if left <= 0 else waiting[: len(crosses)]))
-    return Netting(tuple(crosses), (*done, *names))
+    return Netting(tuple(crosses), (*done, *unfit))
 
 
 @exactly
@@ -255,9 +259,7 @@ def _sold(seller: OrderIntent, every: Iterable[Reservation]) -> Iterator[Decimal
             continue
         if other.legs:
             yield from (
-                each.leaves * leg.ratio
-                for leg in other.legs
-                if leg.symbol == seller.symbol and leg.side is Side.SELL
+                each.leaves * leg.ratio for leg in other.legs if leg.symbol == seller.symbol and leg.side is Side.SELL
             )
         elif other.symbol == seller.symbol and other.side is Side.SELL:
             yield each.leaves

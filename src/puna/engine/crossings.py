@@ -49,9 +49,7 @@ class Crossings:
         if not facing:
             return Netting()
         blotter, objection = self._gateway.blotter, self._gateway.objection
-        loose = {
-            each.client_order_id for each in facing if each.client_order_id in self._loose and not objection(each)
-        }
+        loose = {each.client_order_id for each in facing if each.client_order_id in self._loose and not objection(each)}
         held = {name: qty for (name, symbol), qty in blotter.sleeves.items() if symbol == intent.symbol}
         crosses = [each.cross for each in self._pending.values()]
         return net(intent, view, self._gateway.limits, loose=loose, held=held, pending=crosses)
@@ -105,7 +103,7 @@ class Crossings:
     # Inside.
 
     def _joined(self, key: str) -> list[Crossed]:
-        """The crosses that an order hangs together with, directly or through others, and that are still to be written."""
+        """The crosses that an order hangs together with, also through others, and that are still to be written."""
         waiting = [each for each in self._pending.values() if each.key not in self._handed]
         names, found = {key}, list[Crossed]()
         while more := [each for each in waiting if each not in found and names.intersection(each.keys)]:

@@ -323,8 +323,8 @@ def _lines(change: Change) -> Iterable[str]:
             continue
         because = f"  ({intent.because})" if intent.because else ""
         done = f"  {order.filled_qty:f} of {intent.qty:f}" if order.filled_qty < intent.qty else ""
-        inside = "  crossed inside" if fill.internal else ""
-        yield f"{intent.strategy}  {fill.side} {fill.qty:f} {fill.symbol} at {_price(fill.price)}{inside}{done}{because}"
+        where = f"{_price(fill.price)}{'  crossed inside' if fill.internal else ''}"
+        yield f"{intent.strategy}  {fill.side} {fill.qty:f} {fill.symbol} at {where}{done}{because}"
     if order.is_terminal and order.status is not Status.FILLED:
         reason = f"  {order.reason}" if order.reason else ""
         yield f"{intent.strategy}  {_wish(intent)} {order.raw_status}{reason}"
