@@ -1,5 +1,8 @@
 """Opposite orders of two strategies are crossed inside the account; the broker sees the rest, never a wash trade."""
 
+# mypy: disable-error-code="comparison-overlap"
+# Inside tuples mypy does not know that a Decimal may equal an int.
+
 from collections.abc import Callable
 from decimal import Decimal
 from random import Random
@@ -15,6 +18,8 @@ from puna.engine.entries import Crossed, Decision, Intent, from_record
 from puna.engine.storage import records
 from puna.engine.why import Story, around, why
 from puna.errors import JournalError
+from puna.research.metrics import turnover
+from puna.research.report import html, report
 
 HALF = Decimal("0.5")
 
@@ -70,6 +75,10 @@ async def test_what_overlaps_stays_inside(lab: Any) -> None:
     sold = trader.gateway.blotter.orders[first.results[1]]
     assert (sold.status, sold.filled_qty, sold.crossed_qty, sold.overfill) == ("filled", 10, 4, 0)
     sums(trader, market)
+    page = html(report(record)).decode()
+    assert page.count("4 crossed inside") == page.count("AAPL (crossed inside)") == 2
+    market_value = sum(abs(fill.notional) for fill in record.fills if not fill.internal)
+    assert turnover(record) == pytest.approx(float(market_value / record.start_equity))
     (entry,) = (each for each in journal(lab) if isinstance(each, Crossed))
     assert entry.cross.price == inside[0].price == inside[1].price
     assert float(entry.cross.price) == pytest.approx(entry.quote.mid)
@@ -183,6 +192,7 @@ async def test_one_commit_holds_both_sides_and_what_was_asked_before(lab: Any) -
 async def test_a_cancel_in_the_same_moment_takes_the_cross_back(lab: Any) -> None:
     """Whoever is canceled before the cross is written is not crossed; the other one goes to the broker as a whole."""
     market = lab.exchange()
+    first: Any
     first, second = pair(
         lab,
         {"m1": lambda s: s.buy("AAPL", 10), "m4": lambda s: s.sell("AAPL", 10)},
@@ -200,6 +210,7 @@ async def test_a_cancel_in_the_same_moment_takes_the_cross_back(lab: Any) -> Non
 async def test_a_cross_that_is_taken_back_frees_nobody_to_meet_another(lab: Any) -> None:
     """The 10 that are bought were to be crossed; they would meet an order at the broker now, so they are not sent."""
     market = lab.exchange()
+    first: Any
     first, second = pair(
         lab,
         {

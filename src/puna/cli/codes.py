@@ -465,8 +465,10 @@ CODES: dict[str, Text] = {
     ),
     "R114": Text(
         "Self match",
-        "It could trade with an open order of your own. The broker refuses that as a wash trade.",
-        "Cancel the other order first.",
+        "It could trade with an open order of your own. The broker refuses that as a wash trade. Orders of two "
+        "strategies are crossed inside the account instead, where that is fair and nothing of them has left; the "
+        "message says why these were not.",
+        "Cancel the other order first, or order again when it is over.",
     ),
     "R115": Text("Deadline", "The decision is too old to be sent.", "The strategy decides anew with the next event."),
     "R116": Text(

@@ -140,6 +140,7 @@ def run_backtest(
     limits: RiskLimits | None = None,
     fees: FeeSchedule | None = FeeSchedule(),  # noqa: B008 - frozen
     options: VenueOptions | None = None,
+    netting: bool = True,
     progress: Progress = lambda *_: None,
 ) -> BacktestResult:
     """Runs strategies over a history of bars, and gives equity, orders, fills, decisions and the books.
@@ -158,6 +159,7 @@ def run_backtest(
         limits: risk limits; the defaults suit an account of 100,000.
         fees: what trading costs; None is nothing.
         options: the venue's terms instead of `venue_options(...)`; `cash` and `fees` count for nothing then.
+        netting: whether opposite orders of two strategies are crossed inside the account.
         progress: hears how many bars are done, of how many.
 
     Raises:
@@ -184,6 +186,7 @@ def run_backtest(
         limits=_limits(limits or RiskLimits(), history),
         config=ExchangeConfig(seed=seed, cash=terms.cash),
         seed=seed,
+        netting=netting,
         check=lambda timeframe: _check_timeframe(timeframe, history),
     )
     loop = BarLoop(house, market, view, glasses, progress)

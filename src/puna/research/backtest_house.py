@@ -76,6 +76,7 @@ class House:
         limits: risk limits.
         config: what the exchange's routes go by.
         seed: of ids and of chance in the venue.
+        netting: whether opposite orders of two strategies are crossed inside the account.
         check: whether a strategy's timeframe can be run; raises what a configuration error is.
 
     Attributes:
@@ -95,6 +96,7 @@ class House:
         limits: RiskLimits,
         config: ExchangeConfig,
         seed: int,
+        netting: bool = True,
         check: Callable[[str], object] = minutes,
     ) -> None:
         self.clock = clock
@@ -103,7 +105,7 @@ class House:
         self.floor = Floor(self.venue, market, script, start=clock.time)
         self.alpaca = InProcess(self.floor, config, clock, self.execute)
         self.journal = EntryJournal(clock)
-        self.gateway = Gateway(self.alpaca, self.journal, view, limits, clock)
+        self.gateway = Gateway(self.alpaca, self.journal, view, limits, clock, netting=netting)
         self.turns = Turns(clock)
         self.line = PromptLine()
         self.gateway.tasks, self.gateway.line = self.turns, self.line

@@ -120,8 +120,8 @@ def fees(record: RunRecord) -> Decimal:
 
 
 def turnover(record: RunRecord) -> float | None:
-    """The value of everything bought and sold, in multiples of the start equity."""
-    return _ratio(_traded(record.fills), record.start_equity)
+    """The value of everything bought and sold in the market, in multiples of the start equity."""
+    return _ratio(_traded(_outside(record)), record.start_equity)
 
 
 def largest_exposure(record: RunRecord) -> float | None:
@@ -279,7 +279,12 @@ def _sleeve_drawdown(record: RunRecord, fills: Sequence[FillRow]) -> float:
 
 def exposures(record: RunRecord) -> Iterator[tuple[int, float]]:
     """After each price of what was traded and each fill: the sum of all positions, long and short, USD."""
-    return ((ts, gross) for ts, _, gross in _walk(record, record.fills))
+    return ((ts, gross) for ts, _, gross in _walk(record, _outside(record)))
+
+
+def _outside(record: RunRecord) -> list[FillRow]:
+    """What the account itself traded: not what was crossed between its strategies."""
+    return [fill for fill in record.fills if not fill.internal]
 
 
 class _Event(NamedTuple):

@@ -122,10 +122,15 @@ def _life(order: OrderRow, steps: Sequence[int], span: tuple[int, int]) -> list[
 
 
 def _outcome(order: OrderRow) -> list[Child]:
-    """The last status, and how much was filled when that is not all."""
+    """The last status, how much was filled when that is not all, and what of it was crossed inside the account."""
     whole = order.filled_qty == order.qty
     part = f"{quantity(order.filled_qty)} of {quantity(order.qty)} filled"
-    return [plain(order.status), tag("span", part, class_="sub") if not whole and order.filled_qty else None]
+    inside = f"{quantity(order.crossed_qty)} crossed inside"
+    return [
+        plain(order.status),
+        tag("span", part, class_="sub") if not whole and order.filled_qty else None,
+        tag("span", inside, class_="sub") if order.crossed_qty else None,
+    ]
 
 
 def refused(record: RunRecord) -> Html:
@@ -161,7 +166,7 @@ def fills(record: RunRecord) -> Html:
     rows = [
         (
             wall(fill.ts),
-            f"{fill.side.upper()} {quantity(fill.qty)} {fill.symbol}",
+            f"{fill.side.upper()} {quantity(fill.qty)} {fill.symbol}{' (crossed inside)' if fill.internal else ''}",
             price(fill.price),
             DASH if fill.mid is None else price(fill.mid),
             bp(metrics.slippage_bp(fill)),
