@@ -28,6 +28,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "puna.cli.backtest",
         "Run the strategies of a config, or of a .py file, on bars of the past: same orders, risk and books as live.",
     ),
+    "sweep": (
+        "puna.cli.sweep",
+        "A backtest for each combination of values, judged by neighbourhoods, luck and overfitting.",
+    ),
     "up": ("puna.cli.up", "Start market-data, signals, execution and risk as processes, and watch over them."),
     "serve": ("puna.cli.serve", "Run one component of the services: market-data, signals, execution or risk."),
     "reload": ("puna.cli.serve", "Let the risk process read the configuration anew; looser limits wait for --confirm."),

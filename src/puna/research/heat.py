@@ -1,7 +1,7 @@
 """Two axes of a sweep as a map of colours: what each pair of values scores, the median over all other axes.
 
 The same map is drawn as SVG for the page and as text for the terminal (`puna.cli.sweep_view`). Colour is blue above
-zero and orange below it, stronger further away; the number stands in each field: nothing is said by colour alone.
+zero and orange below it, the stronger the further away; the number stands in each field.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ __all__ = ["Field", "Heat", "draw", "heats"]
 _MOST = 6  # maps on one page
 _ROW, _TOP, _HEAD, _FOOT = 30.0, 8.0, 12.0, 46.0
 _CHARACTER = 6.9  # widest digit of the 12 px figures
-_STRONGEST = 0.55  # opacity at which text is still read on it, light and dark
+_WEAKEST, _STRONGEST = 0.06, 0.58  # opacity at which text is still read on it, light and dark
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -49,10 +49,12 @@ class Heat(msgspec.Struct, frozen=True):
     lines: list[str]
     rows: list[list[Field]]
 
-    @property
-    def reach(self) -> float:
-        """The largest value without its sign."""
-        return max((abs(each.value) for row in self.rows for each in row if each.value is not None), default=0.0)
+    def strength(self, value: float) -> float:
+        """How strong a field is coloured, 0 to 1: from zero on, or from the nearest value where zero lies outside."""
+        known = [each.value for row in self.rows for each in row if each.value is not None]
+        nearest = min(map(abs, known)) if min(known) > 0 or max(known) < 0 else 0.0
+        furthest = max(map(abs, known))
+        return (abs(value) - nearest) / (furthest - nearest) if furthest > nearest else 0.5
 
 
 def heats(axes: Sequence[Axis], cells: Sequence[Cell], scores: Sequence[float | None], best: Cell) -> list[Heat]:
@@ -171,7 +173,7 @@ def _drawn(
     if found.value is None:
         return tag("g", tag("title", f"{where}: nothing"), _box(x, y, width, "heat none", 0))
     text = tell(found.value)
-    strength = abs(found.value) / heat.reach * _STRONGEST if heat.reach else 0.0
+    strength = _WEAKEST + heat.strength(found.value) * (_STRONGEST - _WEAKEST)
     kind = "heat gain" if found.value >= 0 else "heat loss"
     fits = len(text) * _CHARACTER < width - 4
     of = f", median of {found.cells} cells" if found.cells > 1 else ""

@@ -22,7 +22,7 @@ from puna.research.sweep_forward import Forward, forward
 from puna.research.sweep_neighbours import Neighbours, at_edge
 from puna.seams import seeded_rng
 
-__all__ = ["CONFIDENCE", "Folding", "Judgement", "Standing", "judge", "score"]
+__all__ = ["CONFIDENCE", "Folding", "Judgement", "Standing", "judge", "no_metric", "score"]
 
 CONFIDENCE = 0.95
 """A deflated Sharpe ratio below it is noise."""
@@ -193,13 +193,7 @@ def _check(by: str, outcomes: Sequence[Outcome]) -> None:
     """Cells are compared by a metric that they have, over the same periods."""
     known = sorted({name for outcome in outcomes for name in outcome.metrics})
     if by not in known:
-        raise ConfigError(
-            f"Cells cannot be compared by {by[:40]!r}.",
-            why=f"they tell {', '.join(known)}",
-            state="Every cell stands in the folder.",
-            remedy="Choose one with --by and resume.",
-            code="E681",
-        )
+        raise no_metric(by, known)
     if any(outcome.ends != outcomes[0].ends for outcome in outcomes):
         raise ConfigError(
             "The cells cover different periods.",
@@ -208,6 +202,17 @@ def _check(by: str, outcomes: Sequence[Outcome]) -> None:
             remedy="Vary nothing that changes the days of a backtest.",
             code="E688",
         )
+
+
+def no_metric(by: str, known: Sequence[str]) -> ConfigError:
+    """Cells do not tell what they are to be compared by."""
+    return ConfigError(
+        f"Cells cannot be compared by {by[:40]!r}.",
+        why=f"they tell {', '.join(known)}",
+        state="Cells that were run are kept.",
+        remedy="Choose one of these with --by.",
+        code="E681",
+    )
 
 
 def _nothing(rows: Sequence[Row]) -> PunaError:

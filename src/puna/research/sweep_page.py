@@ -195,7 +195,7 @@ def _between(judged: Judgement) -> str:
 def _maps(page: Page) -> Html:
     note = (
         f"The median {page.judged.by.replace('_', ' ')} of all cells with these two values; blue above zero, orange "
-        "below it. The best neighbourhood is framed."
+        "below it, stronger further away. The best neighbourhood is framed."
     )
     return join(
         (
@@ -259,8 +259,8 @@ def _forward(found: Forward | None) -> Html | None:
         return None
     rows = [
         [
-            f"{_day(each.train[0])} {DASH} {_day(each.train[1])}",
-            f"{_day(each.test[0])} {DASH} {_day(each.test[1])}",
+            _days(each.train),
+            _days(each.test),
             ", ".join(f"{key} {value}" for key, value in each.values.items()),
             ratio(each.inside),
             ratio(each.outside),
@@ -291,8 +291,8 @@ def _forward(found: Forward | None) -> Html | None:
     return join((tag("p", note, class_="note"), draw_chart(chart), table(head, rows, numbers=(3, 4, 5), foot=foot)))
 
 
-def _day(ts: int) -> str:
-    return wall(ts, "%Y-%m-%d")
+def _days(span: tuple[int, int]) -> Html:
+    return tag("span", f"{wall(span[0], '%Y-%m-%d')} {DASH} {wall(span[1], '%Y-%m-%d')}", class_="t")
 
 
 def _failures(rows: Sequence[Row]) -> Html | None:

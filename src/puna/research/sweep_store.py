@@ -27,11 +27,13 @@ class Plan(msgspec.Struct, frozen=True):
         words: the axes as they were typed.
         options: how it searches and on what; texts.
         hashes: what must not change under it: name -> hash.
+        judging: how its rows are judged, which may change without changing a cell.
     """
 
     words: list[str]
     options: dict[str, str | None]
     hashes: dict[str, str] = {}
+    judging: dict[str, str | None] = {}
 
 
 class _Done(msgspec.Struct, frozen=True):

@@ -82,6 +82,9 @@ def _doubts(judged: Judgement) -> Iterator[str]:
             f"The highest {judged.by}, {ratio(peak.score)} at {named(peak)}, stands alone: its neighbourhood has "
             f"{ratio(peak.neighbourhood)}."
         )
+    own, holding = best.metrics.get("sharpe"), best.metrics.get("holding")
+    if own is not None and holding is not None and own <= holding and own > 0:
+        yield f"Holding the same symbols had a Sharpe ratio of {ratio(holding)}: the best cell is no better than that."
     if judged.edges:
         yield f"The best cell stands at the edge of {listed(judged.edges)}: what lies beyond was not tried."
     if judged.forward and judged.forward.sharpe is not None and judged.forward.sharpe <= 0:

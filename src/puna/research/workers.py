@@ -11,6 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Protocol, Self
@@ -185,6 +186,7 @@ class Processes:
 @contextmanager
 def _deaf() -> Iterator[None]:
     """Ctrl-C waits meanwhile; what is started in it never hears of one: the mask is inherited."""
+    resource_tracker.ensure_running()  # starting it would unblock what is blocked here
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

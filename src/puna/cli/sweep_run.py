@@ -1,0 +1,365 @@
+"""What `puna sweep` does: axes, search, workers, the store of cells, the judgement, the folder, the last screen."""
+
+import os
+import shlex
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from puna import __version__
+from puna.cli.output import print_json, print_next
+from puna.cli.run_folder import put
+from puna.cli.sweep_keys import axes_of, targets, team_of
+from puna.cli.sweep_trial import BacktestTrial, Bars
+from puna.cli.sweep_view import show
+from puna.errors import ConfigError
+from puna.research.backtest_data import History
+from puna.research.formats import count
+from puna.research.heat import heats
+from puna.research.sweep import Progress, sweep
+from puna.research.sweep_axes import Axis, read_axes
+from puna.research.sweep_backtest import METRICS
+from puna.research.sweep_cells import Row
+from puna.research.sweep_judgement import Folding, Judgement, judge, no_metric, score
+from puna.research.sweep_page import Page, html, json
+from puna.research.sweep_search import Grid, Random, Search
+from puna.research.sweep_store import FILE, Plan, Store, stored
+from puna.research.sweep_table import parquet
+from puna.research.workers import Here, Processes, Workers
+
+__all__ = ["Judging", "Wish", "resumed", "run"]
+
+_FILES = (FILE, "sweep.json", "sweep.html", "cells.parquet")
+
+
+class Judging(NamedTuple):
+    """How rows are judged; nothing of it changes a cell."""
+
+    by: str
+    folds: int | None
+    train: int | None
+    purge: int
+    embargo: int
+
+
+class Wish(NamedTuple):
+    """What was asked for."""
+
+    config: Path
+    words: tuple[str, ...]
+    search: str
+    cells: int
+    seed: int | None
+    fills: str
+    bars: tuple[date | None, date | None, Path, bool, str | None, str | None, str]
+    judging: Judging
+    jobs: int | None
+    ray: str | None
+    out: Path | None
+    as_json: bool
+    resume: Path | None = None
+
+
+class _Made(NamedTuple):
+    """A wish, understood."""
+
+    wish: Wish
+    folder: Path
+    axes: list[Axis]
+    trial: BacktestTrial
+    history: History
+    plan: Plan
+    seed: int
+
+
+def resumed(
+    folder: Path, judging: Judging, given: Collection[str], *, jobs: int | None, ray: str | None, as_json: bool
+) -> Wish:
+    """The wish that a folder's sweep was begun with; of the judging, what is given anew counts.
+
+    Raises:
+        ConfigError: E041, there is no sweep in the folder.
+        JournalError: E400, E686, it cannot be read, or it is running.
+    """
+    if not (folder / FILE).is_file():
+        raise _no_sweep(folder)
+    with stored(folder) as store:
+        plan = store.plan
+    if plan is None:
+        raise _no_sweep(folder)
+    kept = plan.options
+    own = {name: getattr(judging, name) if name in given else _kept(plan, name) for name in Judging._fields}
+    days = (date.fromisoformat(text) if (text := kept[name]) else None for name in ("from", "to"))
+    return Wish(
+        config=Path(str(kept["config"])),
+        words=tuple(plan.words),
+        search=str(kept["search"]),
+        cells=int(kept["cells"] or 0),
+        seed=int(kept["seed"] or 0),
+        fills=str(kept["fills"]),
+        bars=(
+            *days,  # type: ignore[arg-type]
+            Path(str(kept["store"])),
+            kept["bundled"] == "yes",
+            kept["timeframe"],
+            kept["feed"],
+            str(kept["adjust"]),
+        ),
+        judging=Judging(**own),
+        jobs=jobs,
+        ray=ray,
+        out=None,
+        as_json=as_json,
+        resume=folder,
+    )
+
+
+def run(wish: Wish) -> int:
+    """Runs what is missing, judges, writes the folder, prints the last screen.
+
+    Raises:
+        PunaError: it could not be started, or no cell gave a result.
+        KeyboardInterrupt: it was interrupted, and can be resumed.
+    """
+    made = _understood(wish)
+    search = _search(made)
+    _greet(made, search)
+    made.folder.mkdir(parents=True, exist_ok=True)
+    progress = Progress()
+    try:
+        with (
+            stored(made.folder) as store,
+            _bar(progress, shown=sys.stderr.isatty() and not wish.as_json),
+        ):
+            store.begin(made.plan)
+            rows = _rows(made, search, store, progress)
+    except KeyboardInterrupt:
+        _interrupted(made, progress)
+        raise
+    judged = judge(made.axes, rows, by=wish.judging.by, seed=made.seed, folding=_folding(wish.judging))
+    page = _page(made, rows, judged)
+    _write(made.folder, page)
+    _tell(made, page, progress)
+    return 0
+
+
+def _understood(wish: Wish) -> _Made:
+    if wish.judging.by not in METRICS:
+        raise no_metric(wish.judging.by, METRICS)
+    words = read_axes(wish.words)
+    found = targets(wish.config, words)
+    axes = axes_of(wish.config, found, words)
+    config, team = team_of(wish.config, (), {})
+    seed = config.sim.seed if wish.seed is None else wish.seed
+    trial = BacktestTrial(wish.config.resolve(), tuple(found), Bars(*wish.bars), wish.fills, seed)
+    history = trial.history(config, team)
+    folder = wish.resume or wish.out or _free(wish.config.stem)
+    _check(folder, resumes=wish.resume is not None)
+    return _Made(wish, folder, axes, trial, history, _plan(wish, trial, history, seed), seed)
+
+
+def _plan(wish: Wish, trial: BacktestTrial, history: History, seed: int) -> Plan:
+    start, end, store, bundled, timeframe, feed, adjust = wish.bars
+    options: dict[str, str | None] = {
+        "config": str(trial.path),
+        "from": start.isoformat() if start else None,
+        "to": end.isoformat() if end else None,
+        "search": wish.search,
+        "cells": None if wish.search == "grid" else str(wish.cells),
+        "score": wish.judging.by if wish.search == "optuna" else None,
+        "seed": str(seed),
+        "fills": wish.fills,
+        "store": str(store),
+        "bundled": "yes" if bundled else "no",
+        "timeframe": timeframe,
+        "feed": feed,
+        "adjust": adjust,
+    }
+    judging = {name: None if value is None else str(value) for name, value in wish.judging._asdict().items()}
+    hashes = {"code": trial.code(), "data": history.digest, "puna": __version__}
+    return Plan(list(wish.words), options, hashes, judging)
+
+
+def _kept(plan: Plan, name: str) -> Any:
+    text = plan.judging.get(name)
+    return text if name == "by" or text is None else int(text)
+
+
+def _search(made: _Made) -> Search:
+    if made.wish.search == "grid":
+        return Grid(made.axes)
+    if made.wish.search == "random":
+        return Random(made.axes, made.wish.cells, made.seed)
+    from puna.research.sweep_optuna import Optuna
+
+    by = made.wish.judging.by
+    return Optuna(made.axes, made.wish.cells, made.seed, lambda row: score(row, by))
+
+
+def _rows(made: _Made, search: Search, store: Store, progress: Progress) -> list[Row]:
+    with _workers(made, search) as workers:
+        return sweep(search, workers, store, progress)
+
+
+def _workers(made: _Made, search: Search) -> Workers:
+    if made.wish.ray:
+        from puna.research.sweep_ray import Cluster
+
+        return Cluster(made.trial, None if made.wish.ray == "local" else made.wish.ray, made.wish.jobs)
+    jobs = min(made.wish.jobs or _cores(), search.total)
+    return Here(made.trial) if jobs == 1 else Processes(made.trial, jobs)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _folding(judging: Judging) -> Folding | None:
+    if judging.folds is None:
+        return None
+    return Folding(judging.folds, judging.purge, judging.embargo, judging.train)
+
+
+def _greet(made: _Made, search: Search) -> None:
+    """How many cells, of what, on what: before the first one runs."""
+    if made.wish.as_json:
+        return
+    lengths = " x ".join(f"{axis.key} {len(axis.values) or 'any'}" for axis in made.axes)
+    where = (
+        f"Ray {made.wish.ray}"
+        if made.wish.ray
+        else count(min(made.wish.jobs or _cores(), search.total), "process", "processes")
+    )
+    history = made.history
+    click.secho(" SWEEP ", fg="black", bg="white", bold=True, nl=False)
+    click.echo(f" {search.total:,} cells ({lengths}), {made.wish.search}, {where}")
+    click.echo(f"{history.rows:,} bars of {history.timeframe} each, {len(history.columns)} symbols: {history.source}")
+    click.echo(f"folder {made.folder}\n")
+
+
+@contextmanager
+def _bar(progress: Progress, *, shown: bool) -> Iterator[None]:
+    """A bar with cells a second and time left, on a terminal's stderr."""
+    if not shown:
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Drawn
+
+    columns = (MofNCompleteColumn(), TextColumn("cells"), BarColumn(), TextColumn("{task.fields[rate]}"))
+    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Drawn(*columns, *clocks, console=Console(stderr=True)) as drawn:
+        line = drawn.add_task("", total=None, rate="")
+
+        def draw(now: Progress) -> None:
+            seconds = drawn.tasks[0].elapsed or 0
+            rate = f"{(now.done - now.present) / seconds:,.1f}/s" if seconds else ""
+            failed = f", {now.failed} failed" if now.failed else ""
+            drawn.update(line, total=now.total, completed=now.done, rate=f"{rate}{failed}")
+
+        progress.told = draw
+        yield
+
+
+def _interrupted(made: _Made, progress: Progress) -> None:
+    if not made.wish.as_json:
+        click.echo(f"\n{progress.done:,} of {progress.total:,} cells are kept", err=True)
+        print_next(f"puna sweep --resume {made.folder}")
+
+
+def _page(made: _Made, rows: list[Row], judged: Judgement) -> Page:
+    cells = [each.cell for each in judged.standings]
+    maps = heats(made.axes, cells, [each.score for each in judged.standings], judged.best.cell)
+    history = made.history
+    versions = {"puna": __version__, "bars": f"{history.rows:,} of {history.timeframe}: {history.source}"}
+    return Page(made.folder.name, made.plan, judged, rows, maps, _command(made), versions)
+
+
+def _command(made: _Made) -> str:
+    """The command line of the sweep, without what is default."""
+    wish, (start, end, store, bundled, timeframe, feed, adjust) = made.wish, made.wish.bars
+    options: dict[str, object | None] = {
+        "--from": start,
+        "--to": end,
+        "--search": None if wish.search == "grid" else wish.search,
+        "--cells": None if wish.search == "grid" else wish.cells,
+        "--seed": made.seed,
+        "--by": None if wish.judging.by == "sharpe" else wish.judging.by,
+        "--fills": None if wish.fills == "realistic" else wish.fills,
+        "--walk-forward": wish.judging.folds,
+        "--train": wish.judging.train,
+        "--purge": wish.judging.purge or None,
+        "--embargo": wish.judging.embargo or None,
+        "--store": None if str(store) == "history" else store,
+        "--timeframe": timeframe,
+        "--feed": feed,
+        "--adjust": None if adjust == "raw" else adjust,
+    }
+    said = [part for name, value in options.items() if value is not None for part in (name, str(value))]
+    return shlex.join(["puna", "sweep", wish.config.name, *wish.words, *said, *(["--bundled"] if bundled else [])])
+
+
+def _write(folder: Path, page: Page) -> None:
+    put(folder / "sweep.json", json(page))
+    put(folder / "sweep.html", html(page))
+    try:
+        put(folder / "cells.parquet", parquet(page.rows, page.judged))
+    except ConfigError as error:
+        if error.code != "E660":
+            raise
+        click.echo(f"no cells.parquet: {error.what} {error.remedy}", err=True)
+
+
+def _tell(made: _Made, page: Page, progress: Progress) -> None:
+    if made.wish.as_json:
+        import msgspec
+
+        print_json(msgspec.json.decode(json(page)))
+        return
+    show(page.judged, page.maps, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+    seconds = sum(row.nanos for row in page.rows) / 1e9
+    click.echo()
+    click.echo(
+        f"{progress.done - progress.present:,} cells run, {progress.present:,} were there, {seconds:.1f} s of work"
+    )
+    click.echo(f"report    {made.folder / 'sweep.html'}")
+    print_next(f"open {made.folder / 'sweep.html'}")
+
+
+def _free(name: str) -> Path:
+    number = 1
+    while (folder := Path("runs") / f"{name}-sweep-{number}").exists():
+        number += 1
+    return folder
+
+
+def _check(folder: Path, *, resumes: bool) -> None:
+    """A folder that holds something else than a sweep is not ours to fill."""
+    if resumes or not folder.exists():
+        return
+    names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else [folder.name]
+    if names:
+        known = FILE in names
+        raise ConfigError(
+            f"{folder} cannot take a sweep.",
+            why="it holds one already" if known else f"it holds {names[0]}, and no sweep",
+            state="Nothing was run and nothing was changed.",
+            remedy=f"puna sweep --resume {folder}" if known else "Name an empty or new folder with --out.",
+            code="E034",
+        )
+
+
+def _no_sweep(folder: Path) -> ConfigError:
+    return ConfigError(
+        f"There is no sweep in {folder}.",
+        why=f"it has no {FILE}",
+        state="Nothing was run.",
+        remedy="Name the folder of a sweep, such as runs/NAME-sweep-1.",
+        code="E041",
+    )

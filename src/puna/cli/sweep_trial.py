@@ -1,0 +1,93 @@
+"""One cell of `puna sweep`: the strategies with these values, a backtest, and what it tells."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from puna.cli.backtest_data import history_for
+from puna.cli.sweep_keys import Target, team_of
+from puna.config import Config
+from puna.engine.strategy import Strategy
+from puna.research.backtest import run_backtest
+from puna.research.backtest_data import History
+from puna.research.sweep_axes import Value
+from puna.research.sweep_backtest import outcome_of
+from puna.research.sweep_cells import Outcome
+
+__all__ = ["BacktestTrial", "Bars"]
+
+
+_READ: dict[tuple[object, ...], History] = {}  # histories are large, and the same for all cells
+
+
+class Bars(NamedTuple):
+    """Which bars: as the options of `puna backtest` name them."""
+
+    start: date | None
+    end: date | None
+    store: Path
+    bundled: bool
+    timeframe: str | None
+    feed: str | None
+    adjust: str
+
+
+@dataclass(frozen=True)
+class BacktestTrial:
+    """Runs a cell in whichever process it is called; history is read once in each.
+
+    Attributes:
+        path: the configuration, or a .py file.
+        targets: where a cell's values go.
+        bars: what it is run on.
+        fills: the fill model.
+        seed: the same for all cells, so that they differ by their values alone.
+    """
+
+    path: Path
+    targets: tuple[Target, ...]
+    bars: Bars
+    fills: str
+    seed: int
+
+    def __call__(self, values: Mapping[str, Value]) -> Outcome:
+        config, team = team_of(self.path, self.targets, values)
+        result = run_backtest(
+            team,
+            self.history(config, team),
+            cash=config.sim.cash,
+            fills=self.fills,
+            seed=self.seed,
+            limits=config.risk,
+        )
+        return outcome_of(result)
+
+    def history(self, config: Config, team: list[Strategy]) -> History:
+        """The bars that these strategies want."""
+        symbols = tuple(sorted({symbol for each in team for symbol in each.symbols}))
+        wanted = (self.bars, self.seed, self.path, symbols, tuple(each.timeframe for each in team))
+        if wanted not in _READ:
+            _READ[wanted] = history_for(
+                team,
+                config,
+                store=self.bars.store,
+                bundled=self.bars.bundled,
+                timeframe=self.bars.timeframe,
+                feed=self.bars.feed,
+                adjustment=self.bars.adjust,
+                days=(self.bars.start, self.bars.end),
+                seed=self.seed,
+            )
+        return _READ[wanted]
+
+    def code(self) -> str:
+        """The hash of the configuration and of the Python files that it names."""
+        digest = sha256(self.path.read_bytes())
+        config, _ = team_of(self.path, (), {})
+        for name in sorted({each.use.partition(":")[0] for each in config.strategy}):
+            if name.endswith(".py"):
+                digest.update(config.beside(name).read_bytes())
+        return digest.hexdigest()
