@@ -207,6 +207,52 @@ def test_a_process_that_does_not_listen_is_asked_by_the_latch_alone(journal: Pat
     holder.close()
 
 
+def test_without_run_the_newest_that_trades_is_halted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the last one that was written: one that is over is left alone; the others that trade are named."""
+    monkeypatch.chdir(tmp_path)
+    folders = {name: tmp_path / "runs" / name for name in ("over", "older", "newer")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+        SqliteStorage(folder / "journal.sqlite").close()
+    assert verb("halt")[0] == 4
+    held = [SqliteStorage(folders[name] / "journal.sqlite") for name in ("newer", "older")]
+    for age, name in enumerate(("newer", "older"), 1):
+        os.utime(folders[name] / "journal.sqlite.lock", (time.time() - age, time.time() - age))
+    code, answer = verb("halt", "--timeout", "0.05")
+    assert code == 7  # whoever has it open here does not listen
+    assert answer["journal"] == "runs/newer/journal.sqlite"
+    assert answer["still_trading"] == ["runs/older/journal.sqlite"]
+    assert [name for name, folder in folders.items() if (folder / "journal.sqlite.halt").exists()] == ["newer"]
+    text = CliRunner().invoke(puna, ["halt", "--timeout", "0.05"], standalone_mode=False).stdout
+    assert "STILL TRADING  runs/older/journal.sqlite" in text
+    for each in held:
+        each.close()
+    assert verb("halt", "--timeout", "0.05")[0] == 4
+    assert verb("resume", "--reason", "over")[1]["journal"].startswith("runs/")
+
+
+def test_a_configuration_that_runs_is_found_without_being_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """puna.toml with a journal of its own, elsewhere: halted while its process has it open, and only then."""
+    monkeypatch.chdir(tmp_path)
+    Path("puna.toml").write_text('[account]\nmode = "sim"\n[journal]\npath = "kept.sqlite"\n')
+    SqliteStorage(Path("kept.sqlite")).close()
+    assert verb("halt")[0] == 4
+    held = SqliteStorage(Path("kept.sqlite"))
+    code, answer = verb("halt", "--timeout", "0.05")
+    assert (code, Path(answer["journal"]).name) == (7, "kept.sqlite")
+    Path("runs/other").mkdir(parents=True)
+    other = SqliteStorage(Path("runs/other/journal.sqlite"))
+    Path("puna.toml").write_text("half a conf")
+    assert verb("halt", "--timeout", "0.05")[1]["journal"] == "runs/other/journal.sqlite"  # broken, and no obstacle
+    other.close()
+    assert verb("halt")[0] == 3
+    Path("puna.toml").write_text('[account]\nmode = "sim"\n[journal]\npath = "kept.sqlite"\n')
+    held.close()
+    assert verb("halt", "puna.toml")[0] == 0  # by name: it stays halted when it starts again
+
+
 def test_one_scope_at_a_time(journal: Path) -> None:
     """--strategy and --symbol together are a mistake of use."""
     code, says = verb("halt", str(journal), "--strategy", "a", "--symbol", "B")
@@ -217,7 +263,7 @@ def test_one_scope_at_a_time(journal: Path) -> None:
     ("words", "code", "says"),
     [
         (["halt", "nowhere"], 3, "There is no nowhere"),
-        (["halt"], 4, "There is no run here"),
+        (["halt"], 4, "E048  No run is trading here"),
         (["resume", "--reason", "x"], 4, "There is no run"),
         (["resume"], 2, "reason"),
     ],

@@ -110,6 +110,13 @@ CODES: dict[str, Text] = {
         "itself. There is none where it should be. Nothing was changed and nothing was sent.",
         "Name the folder, such as runs/demo-7, or start one: puna run CONFIG.",
     ),
+    "E048": Text(
+        "No run is trading",
+        "`puna halt` without RUN halts the newest run that is trading: of the journals in runs/, and of puna.toml's, one "
+        "that a process has open. There is none, so nothing was changed: a run that is over needs no halt.",
+        "Name the run where it is elsewhere. To keep a run from trading when it starts again, name it as well: "
+        "puna halt CONFIG, or the folder of the run.",
+    ),
     "E036": Text(
         "The bus is not installed",
         "The bus and the services need pyzmq, which is in the extra `bus`. Nothing was started.",

@@ -65,15 +65,18 @@ def _config(run: Path | None) -> "Config":
 def _halted(run: Path | None, reason: str, *, as_json: bool) -> None:
     """The run's process must not open again what is closed here. An account without a run is made flat all the same."""
     from puna.cli.halting import press
-    from puna.cli.target import NothingThereError, find_target
+    from puna.cli.target import NothingRunsError, NothingThereError, find_running, find_target
     from puna.core.risk import TradingState
 
     try:
-        answer = asyncio.run(press(find_target(run), TradingState.HALTED, reason, ""))
-    except NothingThereError:
-        _say("no run is there to be halted", as_json=as_json)
-    else:
-        _say(f"halted: {answer.text}; journal {answer.journal}", as_json=as_json)
+        target, others = (find_target(run), []) if run is not None else find_running()
+    except (NothingThereError, NothingRunsError) as error:
+        _say(f"nothing to be halted: {error.what}", as_json=as_json)
+        return
+    answer = asyncio.run(press(target, TradingState.HALTED, reason, ""))
+    _say(f"halted: {answer.text}; journal {answer.journal}", as_json=as_json)
+    for other in others:
+        _say(f"STILL TRADING: {other}", as_json=as_json)
 
 
 def _say(text: str, *, as_json: bool) -> None:

@@ -33,21 +33,24 @@ def halt(
 ) -> int:
     """Stop all new orders of a run, now and after every restart, until `puna resume`.
 
-    RUN is a configuration, the folder of a run, or a journal; puna.toml or the last run when it is left out. What rests
+    RUN is a configuration, the folder of a run, or a journal; without it the newest run that is trading. What rests
     at the broker stays there, protective stops among it: `puna flatten` takes that away as well.
     """
     from puna.cli.halting import press
-    from puna.cli.target import find_target
+    from puna.cli.target import find_running, find_target
     from puna.core.risk import TradingState
 
     state = TradingState.REDUCING if reduce else TradingState.HALTED
-    wish = press(find_target(run), state, reason, _scope(strategy, symbol), patience=timeout, kill=kill)
-    answer = asyncio.run(wish)
+    scope = _scope(strategy, symbol)
+    target, others = (find_target(run), []) if run is not None else find_running()
+    answer = asyncio.run(press(target, state, reason, scope, patience=timeout, kill=kill))
     if as_json:
-        print_json(answer._asdict())
+        print_json(answer._asdict() | {"still_trading": [str(each) for each in others]})
     else:
         click.echo(f"{state}  {answer.text}")
         click.echo(f"journal {answer.journal}")
+        for other in others:
+            click.echo(f"STILL TRADING  {other}: puna halt {other.parent}")
         print_next("puna flatten" if answer.confirmed else "puna halt --kill")
     return 0 if answer.confirmed else 7
 
@@ -63,11 +66,19 @@ def halt(
 def resume(
     *, run: Path | None, reason: str, strategy: str | None, symbol: str | None, timeout: float, as_json: bool
 ) -> int:
-    """End a halt, with a reason; a running process compares its books with the broker's first."""
-    from puna.cli.halting import release
-    from puna.cli.target import find_target
+    """End a halt, with a reason; a running process compares its books with the broker's first.
 
-    answer = asyncio.run(release(find_target(run), reason, _scope(strategy, symbol), patience=timeout))
+    RUN is a configuration, the folder of a run, or a journal; without it the newest run that is trading, else
+    puna.toml's, else the last one.
+    """
+    from puna.cli.halting import release
+    from puna.cli.target import NothingRunsError, find_running, find_target
+
+    try:
+        target = find_target(run) if run is not None else find_running()[0]
+    except NothingRunsError:  # a halt outlives its process, and may be ended without one
+        target = find_target(None)
+    answer = asyncio.run(release(target, reason, _scope(strategy, symbol), patience=timeout))
     if as_json:
         print_json(answer._asdict())
     else:

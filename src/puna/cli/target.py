@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from puna.errors import ConfigError, PunaError
 
-__all__ = ["JOURNAL", "NothingThereError", "Target", "find_target"]
+__all__ = ["JOURNAL", "NothingRunsError", "NothingThereError", "Target", "find_running", "find_target"]
 
 JOURNAL = "journal.sqlite"
 DEFAULT_CONFIG = Path("puna.toml")
@@ -15,6 +15,13 @@ class NothingThereError(PunaError):
     """There is no run to speak of."""
 
     code = "E041"
+    exit_code = 4
+
+
+class NothingRunsError(PunaError):
+    """No run is trading here."""
+
+    code = "E048"
     exit_code = 4
 
 
@@ -47,6 +54,42 @@ def find_target(named: Path | None) -> Target:
     return Target(_there(journal, named), None)
 
 
+def find_running() -> tuple[Target, list[Path]]:
+    """The newest run that trades now, of those in runs/ and of puna.toml's; and the journals of the others that do.
+
+    Raises:
+        NothingRunsError: E048, there is none.
+        PunaError: there is none, and puna.toml cannot be used; while a run trades, that keeps nobody from halting it.
+    """
+    found = {path.resolve(): Target(path, None) for path in Path("runs").glob(f"*/{JOURNAL}")}
+    unusable: PunaError | None = None
+    if DEFAULT_CONFIG.exists():
+        try:
+            path = _of_config(DEFAULT_CONFIG)
+            found[path.resolve()] = Target(path, DEFAULT_CONFIG)
+        except PunaError as error:
+            unusable = error
+    running = sorted((each for each in found.values() if each.owner is not None), key=_began)
+    if not running and unusable is not None:
+        raise unusable
+    if not running:
+        raise NothingRunsError(
+            "No run is trading here.",
+            why=f"no process has a journal open, of {len(found)} in runs/" if found else "runs/ has no journal",
+            state="Nothing was changed and nothing was sent.",
+            remedy="Name a run that is elsewhere, or one that is to stay halted when it starts again: "
+            "its configuration, its folder, or its journal.",
+        )
+    *others, newest = running
+    return newest, [each.journal for each in others]
+
+
+def _began(target: Target) -> float:
+    """When its process took the lock."""
+    lock = target.journal.with_name(f"{target.journal.name}.lock")
+    return lock.stat().st_mtime if lock.exists() else 0.0
+
+
 def _of_config(path: Path) -> Path:
     """Where `puna run` keeps the journal of a configuration; of a simulated one, that of its last run."""
     from puna.cli.config import load_config
@@ -62,8 +105,13 @@ def _of_config(path: Path) -> Path:
 
 def _latest(runs: Path, pattern: str) -> Path:
     """The run whose journal was written last, if there is any."""
-    found = [each.parent for each in runs.glob(f"{pattern}/{JOURNAL}")]
-    return max(found, key=lambda each: (each / JOURNAL).stat().st_mtime, default=runs)
+    return max((each.parent for each in runs.glob(f"{pattern}/{JOURNAL}")), key=_written, default=runs)
+
+
+def _written(folder: Path) -> float:
+    """The last write; a run that is under way writes beside its journal."""
+    files = (folder / JOURNAL, folder / f"{JOURNAL}-wal")
+    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
 
 
 def _there(journal: Path, named: Path) -> Path:

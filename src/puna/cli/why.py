@@ -38,18 +38,22 @@ def why(*, what: tuple[str, ...], run: Path | None, as_json: bool) -> None:
 
     if len(what) > 2:
         raise click.UsageError("give an order, or a symbol and a time")
-    story = Story((seq, from_record(seq, record)) for seq, record in records(find_target(run).journal))
+    journal = find_target(run).journal
+    if not as_json:
+        click.echo(f"journal    {journal}")
+    story = Story((seq, from_record(seq, record)) for seq, record in records(journal))
     if len(what) == 1:
         chain = chain_of(story, find_order(story, what[0]))
-        _print(chain) if as_json else _show(chain)
+        _print(chain, journal) if as_json else _show(chain)
         return
     begin, end = _span(what[1], story)
     moment = around(story, what[0], begin, end)
-    _print(moment) if as_json else _show_moment(moment)
+    _print(moment, journal) if as_json else _show_moment(moment)
 
 
-def _print(value: object) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+def _print(value: object, journal: Path) -> None:
+    body = {"journal": str(journal)} | msgspec.to_builtins(value, str_keys=True)
+    click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())
 
 
 def _span(text: str, story: "Story") -> tuple[int, int]:
