@@ -112,8 +112,8 @@ CODES: dict[str, Text] = {
     ),
     "E048": Text(
         "No run is trading",
-        "`puna halt` without RUN halts the newest run that is trading: of the journals in runs/, and of puna.toml's, one "
-        "that a process has open. There is none, so nothing was changed: a run that is over needs no halt.",
+        "`puna halt` without RUN halts the newest run that is trading: of the journals in runs/, and of puna.toml's, "
+        "one that a process has open. There is none, so nothing was changed: a run that is over needs no halt.",
         "Name the run where it is elsewhere. To keep a run from trading when it starts again, name it as well: "
         "puna halt CONFIG, or the folder of the run.",
     ),
