@@ -1,4 +1,4 @@
-"""Where a chart's ticks stand: 1-2-5 steps for values, whole New York minutes, hours or days for times."""
+"""Where a chart's ticks stand: 1-2-5 steps for values, whole New York minutes, days, months or years for times."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from puna.core.sessions import new_york
 
-__all__ = ["Scale", "Tick", "time_ticks", "value_ticks"]
+__all__ = ["Scale", "Tick", "time_form", "time_ticks", "value_ticks"]
 
 _MINUTE = 60_000_000_000
 _DAY = 1440 * _MINUTE
 _TIME_STEPS = [_MINUTE * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720)] + [
-    _DAY * n for n in (1, 2, 7, 14, 30, 61, 91, 182, 365)
+    _DAY * n for n in (1, 2, 7, 14)
 ]
+_MONTH = 30.44 * _DAY
+_MONTH_STEPS = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
 class Tick(NamedTuple):
@@ -48,8 +50,10 @@ def value_ticks(low: float, high: float, most: int) -> tuple[list[float], int]:
 
 
 def time_ticks(first: int, last: int, most: int) -> list[Tick]:
-    """Whole New York times between `first` and `last`, at most about `most`; dates when the span is days."""
-    step = next((each for each in _TIME_STEPS if (last - first) / each <= most), _TIME_STEPS[-1])
+    """Whole New York times between `first` and `last`, at most about `most`; dates, months or years when it is long."""
+    step = next((each for each in _TIME_STEPS if (last - first) / each <= most), 0)
+    if not step:
+        return list(_whole_months(first, last, most))
     form = "%H:%M" if step < _DAY else "%d %b"
     return [Tick(ts, new_york(ts).strftime(form)) for ts in _whole_times(first, last, step)]
 
@@ -63,6 +67,26 @@ def _whole_times(first: int, last: int, step: int) -> Iterator[int]:
             return
         if ts >= first:
             yield ts
+
+
+def _whole_months(first: int, last: int, most: int) -> Iterator[Tick]:
+    """First days of months, so many apart that at most about `most` fit; Januaries when a year or more lies between."""
+    months = (last - first) / _MONTH
+    step = next((each for each in _MONTH_STEPS if months / each <= most), _MONTH_STEPS[-1])
+    began = new_york(first)
+    for n in count(began.year * 12 // step * step, step):
+        at = began.replace(year=n // 12, month=n % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0)
+        ts = int(at.timestamp()) * 1_000_000_000
+        if ts > last:
+            return
+        if ts >= first:
+            yield Tick(ts, f"{at:%Y}" if step >= 12 or at.month == 1 else f"{at:%b}")
+
+
+def time_form(first: int, last: int) -> str:
+    """How a time between both is told: the minute of a day, day and minute within two weeks, the date beyond."""
+    days = (last - first) / _DAY
+    return "%H:%M" if days <= 1 else "%d %b %H:%M" if days <= 14 else "%d %b %Y"
 
 
 def _within(low: float, high: float, step: float) -> tuple[int, int]:

@@ -7,7 +7,7 @@ Selection for the Dependent Bootstrap, Econometric Reviews 23, 2004, with the co
 2009). Chance comes through the rng seam: the same seed gives the same interval.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil, isfinite, log10, sqrt
 from typing import TypeAlias
 
@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from puna.seams import Rng
 
-__all__ = ["DRAWS", "Interval", "Statistic", "block_length", "interval", "resampled"]
+__all__ = ["DRAWS", "Interval", "Statistic", "block_length", "interval", "intervals", "resampled"]
 
 DRAWS = 2_000
-_AT_ONCE = 4_000_000  # returns resampled in one piece: 32 MB
+_AT_ONCE = 1_000_000  # returns resampled in one piece: 8 MB, and as much again a few times
+_WORD = 2**32
 Statistic: TypeAlias = Callable[[NDArray[np.float64]], ArrayLike]  # along the last axis
 
 
@@ -44,11 +45,24 @@ def interval(
     draws: int = DRAWS,
     block: float | None = None,
 ) -> Interval | None:
-    """The percentile interval of `statistic`; None when it is undefined in more than one draw out of twenty.
+    """The percentile interval of one statistic; see `intervals`."""
+    return intervals(returns, {"": statistic}, rng, level=level, draws=draws, block=block).get("")
+
+
+def intervals(
+    returns: ArrayLike,
+    statistics: Mapping[str, Statistic],
+    rng: Rng,
+    *,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    block: float | None = None,
+) -> dict[str, Interval]:
+    """The percentile interval of each statistic, over the same draws; one undefined in more than one of 20 is left out.
 
     Args:
         returns: one series.
-        statistic: of an array of shape (draws, periods), one value for each draw, such as `significance.sharpe`.
+        statistics: of an array of shape (draws, periods), one value for each draw, such as `significance.sharpe`.
         rng: the seam.
         level: between 0 and 1.
         draws: how many series are resampled.
@@ -62,16 +76,21 @@ def interval(
         raise ValueError(f"a level between 0 and 1 and at least one draw: {level}, {draws}")
     length = block_length(values) if block is None else float(block)
     piece = max(1, _AT_ONCE // len(values))
-    parts = [
-        np.asarray(statistic(resampled(values, rng, min(piece, draws - done), length)), np.float64)
-        for done in range(0, draws, piece)
-    ]
-    found = np.concatenate(parts)
-    found = found[np.isfinite(found)]
-    if len(found) < 0.95 * draws:
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in statistics}
+    for done in range(0, draws, piece):
+        drawn = resampled(values, rng, min(piece, draws - done), length)
+        for name, statistic in statistics.items():
+            found[name].append(np.asarray(statistic(drawn), np.float64))
+    made = {name: _interval(np.concatenate(parts), level, length) for name, parts in found.items()}
+    return {name: each for name, each in made.items() if each is not None}
+
+
+def _interval(found: NDArray[np.float64], level: float, length: float) -> Interval | None:
+    known = found[np.isfinite(found)]
+    if len(known) < 0.95 * len(found):
         return None
-    low, high = np.quantile(found, ((1 - level) / 2, (1 + level) / 2))
-    return Interval(float(low), float(high), level, float(np.mean(found > 0)), length, draws)
+    low, high = np.quantile(known, ((1 - level) / 2, (1 + level) / 2))
+    return Interval(float(low), float(high), level, float(np.mean(known > 0)), length, len(found))
 
 
 def resampled(returns: ArrayLike, rng: Rng, draws: int, block: float) -> NDArray[np.float64]:
@@ -84,11 +103,12 @@ def resampled(returns: ArrayLike, rng: Rng, draws: int, block: float) -> NDArray
     if not (block >= 1 and isfinite(block)):
         raise ValueError(f"a block has at least one return: {block}")
     size = len(values)
-    starts = (_uniform(rng, draws * size).reshape(draws, size) * size).astype(np.intp)
-    fresh = _uniform(rng, draws * size).reshape(draws, size) < 1 / block
+    fresh = _words(rng, draws * size).reshape(draws, size) < np.uint64(int(_WORD / block))
     fresh[:, 0] = True
     at = np.arange(size)
     since = np.maximum.accumulate(np.where(fresh, at, 0), axis=1)  # where each place's block began
+    starts = np.zeros((draws, size), np.intp)
+    starts[fresh] = _words(rng, int(fresh.sum())) * np.uint64(size) // np.uint64(_WORD)
     picked = (np.take_along_axis(starts, since, axis=1) + at - since) % size
     drawn: NDArray[np.float64] = values[picked]
     return drawn
@@ -127,10 +147,10 @@ def _first_independent(correlation: NDArray[np.float64], size: int, run: int) ->
     return next((lag for lag in range(1, len(large)) if not large[lag : lag + run].any()), len(large))
 
 
-def _uniform(rng: Rng, number: int) -> NDArray[np.float64]:
-    """Numbers in [0, 1) with 53 bits, alike on every machine; far faster than asking one by one."""
-    words = np.frombuffer(rng.getrandbits(64 * number).to_bytes(8 * number, "little"), "<u8")
-    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+def _words(rng: Rng, number: int) -> NDArray[np.uint64]:
+    """Numbers of 32 bits, alike on every machine; far faster than asking for one by one."""
+    body = rng.getrandbits(32 * number).to_bytes(4 * number, "little")
+    return np.frombuffer(body, "<u4").astype(np.uint64)
 
 
 def _series(returns: ArrayLike) -> NDArray[np.float64]:

@@ -4,16 +4,16 @@ A chart is drawn for a width in pixels, once wide and once narrow, so that its t
 stylesheet shows one of the two. Colours come from the page's classes; shapes tell a buy from a sell without them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from puna.research.axes import Scale, time_ticks, value_ticks
+from puna.research.axes import Scale, time_form, time_ticks, value_ticks
 from puna.research.formats import wall
 from puna.research.markup import Html, join, tag
 
-__all__ = ["NARROW", "WIDE", "Chart", "Mark", "Point", "draw", "life_line"]
+__all__ = ["NARROW", "WIDE", "Bar", "Chart", "Line", "Mark", "Point", "bars", "draw", "life_line"]
 
 WIDE, NARROW = 1040, 358
 _TOP, _BOTTOM, _RIGHT = 14, 26, 12
@@ -38,6 +38,22 @@ class Mark(NamedTuple):
     text: str
 
 
+class Line(NamedTuple):
+    """A further line on a chart: `kind` is its class in the stylesheet, `name` what the legend calls it."""
+
+    name: str
+    kind: str
+    points: Sequence[Point]
+
+
+class Bar(NamedTuple):
+    """How often a value between `low` and `high` came."""
+
+    low: float
+    high: float
+    number: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Chart:
     """What is drawn.
@@ -51,6 +67,7 @@ class Chart:
         base: a value with a dashed line of its own, such as the start equity.
         area: filled between line and base.
         marks: fills.
+        others: further lines, below the first one.
         height: pixels of the whole.
         gutter: room left of the axis, at least; charts below each other share it.
     """
@@ -63,6 +80,7 @@ class Chart:
     base: float | None = None
     area: bool = False
     marks: Sequence[Mark] = field(default=())
+    others: Sequence[Line] = field(default=())
     height: int = 240
     gutter: float = 0.0
 
@@ -107,10 +125,12 @@ class _Frame(NamedTuple):
     places: int
     width: int
     height: int
+    form: str
 
 
 def _frame(chart: Chart, width: int) -> _Frame:
     values = [point.value for point in chart.points] + [mark.value for mark in chart.marks]
+    values += [point.value for line in chart.others for point in line.points]
     values += [] if chart.base is None else [chart.base]
     low, high = _room(chart, min(values), max(values))
     ticks, places = value_ticks(low, high, max(3, chart.height // 45))
@@ -123,6 +143,7 @@ def _frame(chart: Chart, width: int) -> _Frame:
         places=places,
         width=width,
         height=chart.height,
+        form=time_form(first, last),
     )
 
 
@@ -135,6 +156,7 @@ def _room(chart: Chart, low: float, high: float) -> tuple[float, float]:
 def _span(chart: Chart) -> tuple[int, int]:
     """From the first to the last time, never empty."""
     times = [point.ts for point in chart.points] + [mark.ts for mark in chart.marks]
+    times += [point.ts for line in chart.others for point in line.points]
     first, last = min(times), max(times)
     return (first, last) if last > first else (first - 60_000_000_000, last + 60_000_000_000)
 
@@ -144,11 +166,12 @@ def _svg(chart: Chart, width: int, kind: str) -> Html:
     return tag(
         "svg",
         tag("title", chart.title, id=f"{name}-title"),
-        tag("desc", _summary(chart), id=f"{name}-desc"),
+        tag("desc", _summary(chart, frame.form), id=f"{name}-desc"),
         _value_axis(chart, frame),
         tag("line", x1=frame.x.start, x2=frame.x.end, y1=frame.y.start, y2=frame.y.start, class_="axis"),
         _time_axis(frame),
         _base(chart, frame),
+        *(tag("path", d=_path(line.points, frame), class_=f"line {line.kind}") for line in chart.others if line.points),
         _curve(chart, frame),
         _readings(chart, frame),
         join(_triangle(mark, frame) for mark in chart.marks),
@@ -161,13 +184,13 @@ def _svg(chart: Chart, width: int, kind: str) -> Html:
     )
 
 
-def _summary(chart: Chart) -> str:
+def _summary(chart: Chart, form: str) -> str:
     """The chart in one sentence."""
     first, last = chart.points[0], chart.points[-1]
     low, high = (pick(chart.points, key=lambda point: point.value) for pick in (min, max))
 
     def said(point: Point) -> str:
-        return f"{chart.tell(point.value, chart.places)} at {wall(point.ts, '%H:%M')}"
+        return f"{chart.tell(point.value, chart.places)} at {wall(point.ts, form)}"
 
     return f"From {said(first)} to {said(last)}; lowest {said(low)}, highest {said(high)}."
 
@@ -220,17 +243,36 @@ def _base(chart: Chart, frame: _Frame) -> Html | None:
 
 def _curve(chart: Chart, frame: _Frame) -> Html:
     """The line, its last point as a dot, and the area down to the base."""
-    places = [(frame.x(point.ts), frame.y(point.value)) for point in chart.points]
-    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+    path = _path(chart.points, frame)
+    first, last = chart.points[0], chart.points[-1]
     ground = frame.y(chart.base) if chart.base is not None else frame.y.start
-    filled = f"{path}L{places[-1][0]:.1f} {ground:.1f}L{places[0][0]:.1f} {ground:.1f}Z"
+    filled = f"{path}L{frame.x(last.ts):.1f} {ground:.1f}L{frame.x(first.ts):.1f} {ground:.1f}Z"
     return join(
         (
             tag("path", d=filled, class_="area") if chart.area else None,
             tag("path", d=path, class_="line"),
-            tag("circle", cx=places[-1][0], cy=places[-1][1], r=2.5, class_="end"),
+            tag("circle", cx=frame.x(last.ts), cy=frame.y(last.value), r=2.5, class_="end"),
         )
     )
+
+
+def _path(points: Sequence[Point], frame: _Frame) -> str:
+    """The line; where many points share a pixel its first, lowest, highest and last ones, so that nothing is hidden."""
+    if len(points) <= 4 * frame.width:
+        seen = list(points)
+    else:
+        seen = [point for _, column in groupby(points, lambda point: int(frame.x(point.ts))) for point in _ends(column)]
+    return "M" + "L".join(f"{frame.x(point.ts):.1f} {frame.y(point.value):.1f}" for point in seen)
+
+
+def _ends(column: Iterable[Point]) -> list[Point]:
+    points = list(column)
+    picked = (points[0], min(points, key=_value), max(points, key=_value), points[-1])
+    return sorted(dict.fromkeys(picked))
+
+
+def _value(point: Point) -> float:
+    return point.value
 
 
 def _readings(chart: Chart, frame: _Frame) -> Html:
@@ -248,7 +290,7 @@ def _readings(chart: Chart, frame: _Frame) -> Html:
 
 def _reading(chart: Chart, frame: _Frame, point: Point, left: float, band: float) -> Html:
     x, y = frame.x(point.ts), frame.y(point.value)
-    text = f"{wall(point.ts, '%H:%M')}  {chart.tell(point.value, chart.places)}"
+    text = f"{wall(point.ts, frame.form)}  {chart.tell(point.value, chart.places)}"
     half = len(text) * _CHARACTER / 2
     middle = min(max(x, frame.x.start + half), frame.x.end - half)
     return tag(
@@ -267,3 +309,61 @@ def _triangle(mark: Mark, frame: _Frame) -> Html:
     tip, base = (y + 3, y + 12) if mark.buy else (y - 3, y - 12)
     path = f"M{x:.1f} {tip:.1f}L{x - 5:.1f} {base:.1f}L{x + 5:.1f} {base:.1f}Z"
     return tag("path", tag("title", mark.text), d=path, class_="buy" if mark.buy else "sell")
+
+
+def bars(name: str, title: str, given: Sequence[Bar], tell: Callable[[float, int], str], zero: float = 0.0) -> Html:
+    """A histogram, wide and narrow; bars below `zero` have a class of their own."""
+    return tag(
+        "div",
+        *(_bars(f"{name}-{kind}", title, given, tell, zero, width, kind) for width, kind in _WIDTHS),
+        class_="chart",
+    )
+
+
+_WIDTHS = ((WIDE, "wide"), (NARROW, "narrow"))
+
+
+def _bars(
+    name: str,
+    title: str,
+    given: Sequence[Bar],
+    tell: Callable[[float, int], str],
+    zero: float,
+    width: int,
+    kind: str,
+) -> Html:
+    height = 200
+    x = Scale(given[0].low, given[-1].high, 8.0, width - 8.0)
+    y = Scale(0.0, float(max(bar.number for bar in given)), float(height - _BOTTOM), float(_TOP))
+    ticks, places = value_ticks(x.low, x.high, max(3, width // 110))
+    return tag(
+        "svg",
+        tag("title", title, id=f"{name}-title"),
+        *(_column(bar, x, y, tell, places + 1, below=bar.high <= zero) for bar in given if bar.number),
+        tag("line", x1=x.start, x2=x.end, y1=y.start, y2=y.start, class_="axis"),
+        *(
+            tag("text", tell(tick, places), x=x(tick), y=height - 8.0, class_="tick", text_anchor="middle")
+            for tick in ticks
+            if x.start + 20 <= x(tick) <= x.end - 20
+        ),
+        class_=kind,
+        viewbox=f"0 0 {width} {height}",
+        width=width,
+        height=height,
+        role="img",
+        aria_labelledby=f"{name}-title",
+    )
+
+
+def _column(bar: Bar, x: Scale, y: Scale, tell: Callable[[float, int], str], places: int, *, below: bool) -> Html:
+    told = f"{bar.number:,} between {tell(bar.low, places)} and {tell(bar.high, places)}"
+    left, right, top = x(bar.low) + 0.5, x(bar.high) - 0.5, min(y(bar.number), y.start - 1)
+    return tag(
+        "rect",
+        tag("title", told),
+        x=left,
+        y=top,
+        width=max(0.5, right - left),
+        height=y.start - top,
+        class_="bin below" if below else "bin",
+    )

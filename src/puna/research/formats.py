@@ -20,6 +20,7 @@ __all__ = [
     "price",
     "quantity",
     "reason",
+    "share",
     "signed",
     "wall",
 ]
@@ -54,6 +55,11 @@ def signed(value: Decimal | float | None, places: int = 2) -> str:
 def percent(fraction: Decimal | float | None, places: int = 2) -> str:
     """0.0123 -> +1.23 %."""
     return DASH if fraction is None else f"{signed(fraction * 100, places)}\N{NO-BREAK SPACE}%"
+
+
+def share(part: float, places: int = 0) -> str:
+    """A part of a whole: 0.123 -> 12 %."""
+    return f"{part * 100:.{places}f}\N{NO-BREAK SPACE}%"
 
 
 def bp(value: float | None) -> str:

@@ -17,7 +17,7 @@ from puna.research.history_actions import outdated, split_factors
 from puna.research.history_store import BATCH, Digest, Piece, Store, read_piece
 from puna.research.series import Series
 
-__all__ = ["Finding", "verify"]
+__all__ = ["Finding", "near_split", "verify"]
 
 MINUTE = 60_000_000_000
 SIMPLE = (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50, 100, 1.5)  # factors of splits that are usual
@@ -138,7 +138,7 @@ def _jumps(store: Store, series: Series) -> Iterator[Finding]:
                 yield Finding(path, "unadjusted split", f"{words}, and the prices still jump")
             else:
                 yield Finding(path, "split", f"{words}; the prices are raw, as labelled", fault=False)
-        elif factor is None and (near := _simple(ratio)):
+        elif factor is None and (near := near_split(ratio)):
             detail = f"from one day to {on} prices change as in a split of {near}; no action of that day is stored"
             yield Finding(path, "unadjusted split" if adjusted else "unexplained jump", detail)
 
@@ -154,7 +154,7 @@ def _ratios(store: Store, series: Series) -> Iterator[tuple[date, float]]:
             yield on, close / open_
 
 
-def _simple(ratio: float) -> str:
+def near_split(ratio: float) -> str:
     """`2 for 1` or `1 for 2` where the ratio is near such a factor; "" otherwise."""
     for factor in SIMPLE:
         if abs(ratio / factor - 1) < NEAR:

@@ -95,7 +95,11 @@ def return_after_costs(record: RunRecord) -> float | None:
 
 def hold_return(record: RunRecord) -> float | None:
     """What buying every symbol at its first price, in equal parts, would have returned, without costs."""
-    moves = [points[-1].close / points[0].close - 1 for points in record.prices.values() if points]
+    moves = [
+        points[-1].close / points[0].close * float(factor_after(record, symbol, points[0].ts)) - 1
+        for symbol, points in record.prices.items()
+        if points and points[0].close
+    ]
     return sum(moves) / len(moves) if moves else None
 
 

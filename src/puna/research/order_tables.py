@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from puna.engine.record import FillRow, OrderRow, RunRecord
 from puna.research import metrics
 from puna.research.charts import life_line
+from puna.research.data_sections import refusals
 from puna.research.formats import DASH, bp, count, duration, plain, price, quantity, reason, wall
 from puna.research.markup import Child, Html, join, tag
 from puna.research.sections import table
@@ -22,10 +24,10 @@ def orders(record: RunRecord) -> Html:
     ids = {order.client_order_id: f"o{number}" for number, order in enumerate(record.orders, 1)}
     whose = {name: number for number, name in enumerate(dict.fromkeys(order.strategy for order in sent), 1)}
     steps, span = _steps(record.fills), _span(record)
-    rows = (_order(order, ids, whose[order.strategy], steps[order.client_order_id], span) for order in sent)
+    rows = (_order(order, ids, whose[order.strategy], steps[order.client_order_id], span) for order in _shown(sent))
     return tag(
         "div",
-        tag("p", _NOTE, class_="note"),
+        tag("p", _NOTE if span[1] - span[0] <= _LONG else _NOTE_OF_DAYS, _left_out(len(sent), "order"), class_="note"),
         _chooser(whose),
         tag("table", _HEAD, tag("tbody", *rows), class_="cards"),
         class_="orders",
@@ -36,6 +38,31 @@ _NOTE = (
     "Life: the bar runs from the decision to the end, within the day; a stroke is a fill. "
     "Cost: the average price against the middle of the quote at the decision; a minus is better than that."
 )
+_NOTE_OF_DAYS = (
+    "Life: how long an order was open, nights and weekends counted. "
+    "Cost: the average price against the middle of the quote at the decision; a minus is better than that."
+)
+_MOST = 400  # rows of a table; a page with many thousands cannot be scrolled
+_LONG = 2 * 86_400 * 1_000_000_000
+_Row = TypeVar("_Row")
+
+
+def _shown(rows: Sequence[_Row]) -> list[_Row]:
+    """The first and the last ones, where there are too many."""
+    return list(rows) if len(rows) <= _MOST else [*rows[: _MOST // 2], *rows[-_MOST // 2 :]]
+
+
+def _left_out(number: int, noun: str) -> str | None:
+    if number <= _MOST:
+        return None
+    return f" The first {_MOST // 2} and the last {_MOST // 2} of {number:,} {noun}s; all stand in report.json."
+
+
+def _moment(ts: int, span: tuple[int, int]) -> str:
+    """The time of day, and the date before it in a run of more than a day."""
+    return wall(ts, "%-d %b %Y %H:%M" if span[1] - span[0] > _LONG // 2 else "%H:%M:%S")
+
+
 _COLUMNS = ("Decided", "Order", "Life", "Outcome", "Average", "Cost", "Because")
 _HEAD = tag(
     "thead", tag("tr", *(tag("th", name, class_="n" if name in {"Average", "Cost"} else None) for name in _COLUMNS))
@@ -74,7 +101,7 @@ def _order(order: OrderRow, ids: Mapping[str, str], whose: int, steps: Sequence[
     none = "" if order.avg_price is not None else " none"
     return tag(
         "tr",
-        tag("td", wall(order.ts_decision), class_="t"),
+        tag("td", _moment(order.ts_decision, span), class_="t"),
         tag("td", *_what(order, ids), class_="what"),
         tag("td", *_life(order, steps, span), class_="span"),
         tag("td", *_outcome(order), class_="out"),
@@ -114,6 +141,8 @@ def _replaces(order: OrderRow, ids: Mapping[str, str]) -> list[Child]:
 def _life(order: OrderRow, steps: Sequence[int], span: tuple[int, int]) -> list[Child]:
     end = order.ts_final if order.ts_final is not None else span[1]
     lasted = duration(end - order.ts_decision) if order.ts_final is not None else "open to the end"
+    if span[1] - span[0] > _LONG:  # a stroke in ten years tells nothing
+        return [tag("small", lasted)]
     told = f"{wall(order.ts_decision)} to {wall(order.ts_final) if order.ts_final else 'the end'}"
     return [
         life_line(order.ts_decision, end, span, steps, f"{told}, {count(len(steps), 'fill')}"),
@@ -139,13 +168,16 @@ def refused(record: RunRecord) -> Html:
     if not rows:
         return tag("p", "No order was refused.", class_="note")
     head = tag("thead", tag("tr", *(tag("th", name) for name in ("Decided", "Order", "Refused", "Wanted because"))))
-    return tag("table", head, tag("tbody", *map(_refusal, rows)), class_="cards")
+    body = tag("tbody", *(_refusal(order, _span(record)) for order in _shown(rows)))
+    more = _left_out(len(rows), "refusal")
+    listed = tag("table", head, body, class_="cards")
+    return join((refusals(record), tag("p", more, class_="note") if more else None, listed))
 
 
-def _refusal(order: OrderRow) -> Html:
+def _refusal(order: OrderRow, span: tuple[int, int]) -> Html:
     return tag(
         "tr",
-        tag("td", wall(order.ts_decision), class_="t"),
+        tag("td", _moment(order.ts_decision, span), class_="t"),
         tag("td", *_what(order, {}), class_="what"),
         tag("td", _no(order), class_="whole"),
         tag("td", order.because, class_="why"),
@@ -165,15 +197,16 @@ def fills(record: RunRecord) -> Html:
         return tag("p", "Nothing was filled.", class_="note")
     rows = [
         (
-            wall(fill.ts),
+            _moment(fill.ts, (record.started_ts or record.fills[0].ts, max(record.ended_ts, record.fills[-1].ts))),
             f"{fill.side.upper()} {quantity(fill.qty)} {fill.symbol}{' (crossed inside)' if fill.internal else ''}",
             price(fill.price),
             DASH if fill.mid is None else price(fill.mid),
             bp(metrics.slippage_bp(fill)),
             fill.strategy,
         )
-        for fill in record.fills
+        for fill in _shown(record.fills)
     ]
     head = ("Time", "Fill", "Price", "Mid", "Against mid", "Strategy")
-    told = f"All {count(len(rows), 'fill')} with price, mid and slippage"
+    whole = "All" if len(rows) == len(record.fills) else f"Of {len(record.fills):,} fills"
+    told = f"{whole} {count(len(rows), 'fill')} with price, mid and slippage"
     return tag("details", tag("summary", told), table(head, rows, numbers=(2, 3, 4)))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.research import significance
-from puna.research.bootstrap import Interval, interval
+from puna.research.bootstrap import Interval, Statistic, intervals
 from puna.research.metrics import Metric, Unit, meaning
 from puna.research.returns import Track, deepest, months
 from puna.seams import seeded_rng
@@ -219,10 +219,10 @@ RATIOS: tuple[tuple[Unit, Ratio], ...] = (
 )
 
 
-def measure_track(track: Track) -> list[Metric]:
-    """Every ratio of the track, with an interval where one is known."""
-    sure = confidence(track)
-    return [Metric(each.__name__, each(track), unit, meaning(each), sure.get(each.__name__)) for unit, each in RATIOS]
+def measure_track(track: Track, *, sure: bool = True) -> list[Metric]:
+    """Every ratio of the track, with an interval where one is known; without intervals when not `sure`."""
+    around = confidence(track) if sure else {}
+    return [Metric(each.__name__, each(track), unit, meaning(each), around.get(each.__name__)) for unit, each in RATIOS]
 
 
 def confidence(track: Track) -> dict[str, Interval]:
@@ -233,14 +233,13 @@ def confidence(track: Track) -> dict[str, Interval]:
     if not _moving(track) or len(track.days) < FEWEST_DAYS:
         return {}
     scale, number = sqrt(track.year), len(track.days)
-    wanted: dict[str, Callable[[Floats], Floats]] = {
+    wanted: dict[str, Statistic] = {
         "annual_return": lambda draws: np.maximum(1 + draws, 0).prod(axis=-1) ** (track.year / number) - 1,
         "volatility": lambda draws: draws.std(axis=-1, ddof=1) * scale,
         "sharpe_ratio": lambda draws: significance.sharpe(draws) * scale,
         "deepest_drawdown": _deepest_of,
     }
-    found = {name: interval(track.returns, told, seeded_rng(f"report {name}")) for name, told in wanted.items()}
-    return {name: each for name, each in found.items() if each is not None}
+    return intervals(track.returns, wanted, seeded_rng("report"))
 
 
 def rolling(window: int, statistic: Callable[..., Floats], *series: Floats) -> Floats:

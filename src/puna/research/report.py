@@ -4,6 +4,8 @@ The page needs no script, and its Content-Security-Policy allows none: only its 
 """
 
 from base64 import b64encode
+from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -12,18 +14,36 @@ from string import Template
 import msgspec
 
 from puna.engine.record import RunRecord
-from puna.research import order_tables, quality, sections
+from puna.research import (
+    data_sections,
+    figure_sections,
+    order_tables,
+    performance_sections,
+    quality,
+    result_sections,
+    sections,
+    variant_sections,
+)
+from puna.research.data_faults import Gap, Jump
+from puna.research.doubts import Doubt, doubts
 from puna.research.markup import Html, join, tag
-from puna.research.metrics import Metric, Result, by_strategy, by_symbol, measure
-from puna.research.verdict import Doubt, doubts, headline, verdict
+from puna.research.metrics import Metric, Result, by_strategy
+from puna.research.round_trips import Group, bridge, group_by
+from puna.research.study import Study
+from puna.research.variants import Variant, variant
+from puna.research.verdict import headline, verdict
 
-__all__ = ["Report", "html", "json", "report"]
+__all__ = ["Report", "html", "json", "report", "reread"]
 
 _WRITER = msgspec.json.Encoder(decimal_format="string")
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A run's record with what was made of it."""
+    """A run's record with what was made of it.
+
+    `bridge` goes from the signal to the profit of the round trips, USD; `variants` are the same run under each fill
+    model, this one included.
+    """
 
     headline: str
     verdict: str
@@ -33,19 +53,69 @@ class Report(msgspec.Struct, frozen=True):
     symbols: list[Result]
     quality: list[quality.Quality]
     record: RunRecord
+    bridge: dict[str, Decimal] = {}
+    reasons_in: list[Group] = []
+    reasons_out: list[Group] = []
+    kinds: list[Group] = []
+    gaps: list[Gap] = []
+    jumps: list[Jump] = []
+    variants: list[Variant] = []
 
 
-def report(record: RunRecord) -> Report:
-    """Everything that the report says in numbers and words."""
+def report(record: RunRecord, others: Sequence[RunRecord] = ()) -> Report:
+    """Everything that the report says in numbers and words.
+
+    Args:
+        record: the run.
+        others: the same run under other fill models.
+    """
+    variants = [variant(each) for each in sorted((record, *others), key=_by_model)] if others else []
+    return _report(Study(record, variants))
+
+
+def reread(body: bytes) -> Report:
+    """The report that report.json was made from, worked out anew.
+
+    Raises:
+        msgspec.DecodeError: that is no report.json.
+    """
+    saved = _READER.decode(body)
+    return _report(Study(saved.record, saved.variants))
+
+
+class _Saved(msgspec.Struct):
+    """What of report.json cannot be worked out from the rest."""
+
+    record: RunRecord
+    variants: list[Variant] = []
+
+
+_READER = msgspec.json.Decoder(_Saved)
+_MODELS = ("optimistic", "realistic", "pessimistic")
+
+
+def _by_model(record: RunRecord) -> tuple[int, str]:
+    known = record.fill_model in _MODELS
+    return (_MODELS.index(record.fill_model) if known else len(_MODELS), record.fill_model)
+
+
+def _report(study: Study) -> Report:
     return Report(
-        headline=headline(record),
-        verdict=verdict(record),
-        distrust=doubts(record),
-        metrics=measure(record),
-        strategies=by_strategy(record),
-        symbols=by_symbol(record),
-        quality=quality.qualities(record),
-        record=record,
+        headline=headline(study.record),
+        verdict=verdict(study),
+        distrust=doubts(study),
+        metrics=study.metrics,
+        strategies=by_strategy(study.record),
+        symbols=study.symbols,
+        quality=quality.qualities(study.record),
+        record=study.record,
+        bridge=bridge(study.trips),
+        reasons_in=group_by(study.trips, "why_in"),
+        reasons_out=group_by(study.trips, "why_out"),
+        kinds=group_by(study.trips, "kind"),
+        gaps=study.gaps,
+        jumps=study.jumps,
+        variants=study.variants,
     )
 
 
@@ -73,19 +143,23 @@ def _asset(name: str) -> str:
 
 
 def _body(made: Report) -> Html:
-    record = made.record
+    study, record = Study(made.record, made.variants), made.record
     parts = (
-        ("Equity", "equity", sections.equity(record)),
-        ("Drawdown", "drawdown", sections.drawdown(record)),
-        ("Where the result comes from", "result", sections.bridge(record)),
+        *(_by_day(study) if study.many_days else _within_a_day(record)),
+        ("Fill models", "models", variant_sections.under_fill_models(study.variants, float(record.start_equity))),
+        ("Where the result comes from", "result", result_sections.origins(study)),
+        ("Reasons", "reasons", result_sections.reasons(study)),
+        ("Options", "options", result_sections.packages(study)),
         ("Prices and fills", "prices", sections.prices(record)),
         ("Orders", "orders", order_tables.orders(record)),
         ("Parent orders", "parents", quality.parents(record)),
         ("Refused orders", "refused", order_tables.refused(record)),
         ("Fills", "fills", order_tables.fills(record)),
-        ("Streams", "streams", sections.drops(record)),
+        ("Data", "data", data_sections.data(study)),
+        ("Streams", "streams", sections.drops(record) if record.mode != "backtest" else None),
         ("Notes", "notes", sections.notes(record)),
         ("Books", "books", sections.books(record)),
+        ("Every figure", "figures", figure_sections.every_figure(made.metrics)),
         ("How to get this again", "made", _origin(record)),
     )
     there = [(title, name, part) for title, name, part in parts if part is not None]
@@ -94,13 +168,33 @@ def _body(made: Report) -> Html:
             sections.banner(record),
             tag(
                 "main",
-                sections.opening(record),
-                sections.figures(made.metrics),
+                sections.opening(record, made.headline, made.verdict, made.distrust),
+                figure_sections.figures(made.metrics, many_days=study.many_days),
                 tag("nav", *(tag("a", title, href=f"#{name}") for title, name, _ in there), aria_label="Sections"),
                 *(tag("section", tag("h2", title), part, id=name) for title, name, part in there),
                 tag("footer", "Puna is not affiliated with Alpaca. Nothing here is advice."),
             ),
         )
+    )
+
+
+_Part = tuple[str, str, Html | None]
+
+
+def _within_a_day(record: RunRecord) -> tuple[_Part, ...]:
+    return (("Equity", "equity", sections.equity(record)), ("Drawdown", "drawdown", sections.drawdown(record)))
+
+
+def _by_day(study: Study) -> tuple[_Part, ...]:
+    days = study.track
+    return (
+        ("Equity", "equity", performance_sections.equity(study.record, days)),
+        ("Drawdown", "drawdown", performance_sections.underwater(days)),
+        ("Deepest drawdowns", "falls", performance_sections.falls(days)),
+        ("Months", "months", performance_sections.monthly(days)),
+        ("Rolling figures", "rolling", performance_sections.rolling(days)),
+        ("Distribution", "distribution", performance_sections.distribution(days)),
+        ("Exposure", "exposure", performance_sections.exposure(study.record, days)),
     )
 
 
@@ -112,6 +206,9 @@ def _origin(record: RunRecord) -> Html:
         "Day": record.day,
         "Event log": record.event_log_hash,
         "Journal": record.journal_hash,
+        "Code": record.code_hash,
+        **{name.capitalize(): text for name, text in record.assumptions.items()},
+        **{check.name.capitalize(): "passed" if check.passed else "failed" for check in record.checks},
         **record.versions,
     }
     rows = [part for name, value in known.items() if value for part in (tag("dt", name), _value(name, value))]
@@ -120,4 +217,4 @@ def _origin(record: RunRecord) -> Html:
 
 
 def _value(name: str, value: str) -> Html:
-    return tag("dd", value, class_="hash" if name in {"Event log", "Journal"} else None)
+    return tag("dd", value, class_="hash" if name in {"Event log", "Journal", "Code"} else None)

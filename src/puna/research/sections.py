@@ -1,5 +1,6 @@
 """The parts of report.html, each a function from the record to markup; what is empty says so in a sentence."""
 
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import groupby
@@ -8,26 +9,26 @@ from puna.core.types import ZERO
 from puna.engine.record import BookRow, FillRow, PricePoint, RunRecord
 from puna.research import metrics
 from puna.research.charts import Chart, Mark, Point, draw
-from puna.research.formats import bp, count, dollars, percent, quantity, signed, wall
+from puna.research.formats import count, dollars, percent, quantity, signed, wall
 from puna.research.markup import Child, Html, join, tag
-from puna.research.metrics import Metric, Result
-from puna.research.verdict import doubts, headline, mode_of, verdict, when
+from puna.research.verdict import mode_of, when
 
-__all__ = ["banner", "books", "bridge", "drawdown", "drops", "equity", "figures", "notes", "opening", "prices", "table"]
+__all__ = [
+    "banner",
+    "books",
+    "drawdown",
+    "drops",
+    "equity",
+    "notes",
+    "opening",
+    "prices",
+    "table",
+]
 
 _CENT = Decimal("0.01")
+_MOST_PANELS = 12
 _MINUTE = 60_000_000_000
 _GUTTER = 62.0
-_TITLES = {
-    "pnl_after_costs": "P&L after costs",
-    "return_after_costs": "Return",
-    "hold_return": "Holding instead",
-    "max_drawdown": "Maximum drawdown",
-    "worst_fill_bp": "Worst fill against mid",
-    "turnover": "Turnover",
-    "largest_exposure": "Largest exposure",
-    "trades": "Orders filled",
-}
 
 
 def table(
@@ -56,47 +57,23 @@ def banner(record: RunRecord) -> Html:
     return tag("div", tag("b", mode.word), mode.meaning, class_=f"mode {mode.word.lower()}")
 
 
-def opening(record: RunRecord) -> Html:
+def opening(record: RunRecord, headline: str, verdict: str, distrust: Sequence[tuple[str, str]]) -> Html:
     """The verdict in words, and what to distrust."""
-    items = (tag("li", tag("b", doubt.short), " ", doubt.text) for doubt in doubts(record))
+    items = [tag("li", tag("b", short), " ", *_with_code(text)) for short, text in distrust]
+    nothing = tag("p", "Nothing that the record shows. That is not a promise.", class_="note")
     return tag(
         "header",
-        tag("h1", headline(record)),
+        tag("h1", headline),
         tag("p", when(record), class_="when"),
-        tag("p", verdict(record), class_="verdict"),
+        tag("p", verdict, class_="verdict"),
         tag("h3", "What to distrust"),
-        tag("ul", *items, class_="doubt"),
+        tag("ul", *items, class_="doubt") if items else nothing,
     )
 
 
-def figures(measured: Sequence[Metric]) -> Html:
-    """The key figures, each with what it means."""
-    shown = [metric for metric in measured if metric.name in _TITLES]
-    return tag(
-        "dl", *map(_figure, sorted(shown, key=lambda metric: list(_TITLES).index(metric.name))), class_="figures"
-    )
-
-
-def _figure(metric: Metric) -> Html:
-    return tag(
-        "div",
-        tag("dt", _TITLES[metric.name]),
-        tag("dd", _told(metric), class_="number"),
-        tag("dd", metric.meaning, class_="meaning"),
-    )
-
-
-def _told(metric: Metric) -> str:
-    value = metric.value
-    if value is None:
-        return "not known"
-    if metric.unit == "USD":
-        return f"{signed(value)} USD"
-    if metric.unit == "fraction":
-        return percent(value) if metric.name != "largest_exposure" else percent(value).removeprefix("+")
-    if metric.unit == "bp":
-        return bp(float(value))
-    return f"{value:,.2f}\N{MULTIPLICATION SIGN}" if metric.unit == "times" else f"{value:,}"
+def _with_code(text: str) -> list[Html | str]:
+    """Words between backticks as code."""
+    return [tag("code", part) if at % 2 else part for at, part in enumerate(text.split("`"))]
 
 
 def equity(record: RunRecord) -> Html:
@@ -143,52 +120,16 @@ def _curve(points: Sequence[Point], chart: Chart, note: str) -> Html:
     return join((tag("p", note, class_="note"), draw(chart)))
 
 
-def bridge(record: RunRecord) -> Html:
-    """From what the decisions were worth at the middle of the quote to what was left, by strategy and by symbol."""
-    cost, net = metrics.cost_against_mid(record), metrics.pnl_after_costs(record)
-    rows = [
-        ("At the middle of the quote", signed(net + cost + record.fees)),
-        ("The spread, paid or earned", signed(-cost)),
-        ("Fees", signed(-record.fees)),
-    ]
-    return join(
-        (
-            tag("div", table(("", "USD"), rows, numbers=(1,), foot=("After costs", signed(net))), class_="narrowed"),
-            tag("h3", "By strategy"),
-            _results("Strategy", metrics.by_strategy(record), record),
-            tag("h3", "By symbol"),
-            _results("Symbol", metrics.by_symbol(record), record),
-        )
-    )
-
-
-def _results(kind: str, results: Sequence[Result], record: RunRecord) -> Html:
-    head = (kind, "P&L USD", "Drawdown", "Worst fill", "Orders", "Filled", "Fills", "Turnover")
-    rows = [
-        (
-            result.name,
-            signed(result.pnl),
-            percent(result.max_drawdown),
-            bp(result.worst_fill_bp),
-            f"{result.orders:,}",
-            f"{result.trades:,}",
-            f"{result.fills:,}",
-            f"{result.turnover:.2f}\N{MULTIPLICATION SIGN}",
-        )
-        for result in results
-    ]
-    rest = metrics.pnl_after_costs(record) - sum((result.pnl for result in results), ZERO)
-    if rest := rest.quantize(_CENT):
-        rows.append(("fees, and held before", signed(rest), "", "", "", "", "", ""))
-    return table(head, rows, numbers=range(1, 8))
-
-
 def prices(record: RunRecord) -> Html:
     """One chart a symbol, with our fills on it."""
-    panels = [_panel(record, symbol, points) for symbol, points in sorted(record.prices.items()) if len(points) > 1]
-    if not panels:
+    drawn = {symbol: points for symbol, points in sorted(record.prices.items()) if len(points) > 1}
+    if not drawn:
         return tag("p", "No prices were recorded.", class_="note")
-    return join((_legend(), tag("div", *panels, class_="panels")))
+    often = Counter(fill.symbol for fill in record.fills)
+    shown = sorted(sorted(drawn, key=lambda symbol: -often[symbol])[:_MOST_PANELS])
+    more = f"The {len(shown)} with the most fills, of {len(drawn):,} symbols." if len(shown) < len(drawn) else None
+    panels = (_panel(record, symbol, drawn[symbol]) for symbol in shown)
+    return join((tag("p", more, class_="note") if more else None, _legend(), tag("div", *panels, class_="panels")))
 
 
 def _legend() -> Html:
@@ -197,7 +138,7 @@ def _legend() -> Html:
 
     return tag(
         "p",
-        key(tag("path", d="M0 6H16", class_="line"), "close of each minute, USD"),
+        key(tag("path", d="M0 6H16", class_="line"), "close of each bar, USD"),
         key(tag("path", d="M8 1L13 10L3 10Z", class_="buy"), "bought"),
         key(tag("path", d="M8 10L13 1L3 1Z", class_="sell"), "sold"),
         class_="legend",

@@ -3,18 +3,15 @@
 Sentences are made from the numbers, so that a run without fills or without a day reads as well as a busy one.
 """
 
-from decimal import Decimal
 from typing import NamedTuple
 
 from puna.core import sessions
-from puna.engine.record import RunRecord
+from puna.engine.record import DataRow, RunRecord
 from puna.research import metrics
-from puna.research.formats import count, day_of, dollars, listed, percent, signed, wall
+from puna.research.formats import MINUS, count, day_of, dollars, listed, percent, share, wall
+from puna.research.study import Study
 
-__all__ = ["Doubt", "Mode", "doubts", "headline", "mode_of", "span", "verdict", "when"]
-
-_FEW_TRADES = 30
-_MOST = 0.8
+__all__ = ["Mode", "headline", "mode_of", "span", "verdict", "when"]
 
 
 class Mode(NamedTuple):
@@ -24,13 +21,6 @@ class Mode(NamedTuple):
     meaning: str
     data: str
     fills: str
-
-
-class Doubt(NamedTuple):
-    """A reason not to believe the result, and what is behind it."""
-
-    short: str
-    text: str
 
 
 _MODES = {
@@ -47,7 +37,16 @@ _MODES = {
         "Fills were simulated by Alpaca's paper environment.",
     ),
     "live": Mode("LIVE", "A live account: real money.", "Prices are those that Alpaca sent.", "Fills are real."),
+    "backtest": Mode(
+        "BACKTEST",
+        "The past, played again: no account, no orders, no money.",
+        "Where the prices come from was not recorded.",
+        "Which rules filled the orders was not recorded.",
+    ),
 }
+_BARS = {"1Min": "minute bars", "1Hour": "hourly bars", "1Day": "daily bars", "1Week": "weekly bars"}
+_MOST_NAMES = 8
+_DATE = "%-d %B %Y"
 
 
 def mode_of(record: RunRecord) -> Mode:
@@ -70,6 +69,9 @@ def headline(record: RunRecord) -> str:
 def when(record: RunRecord) -> str:
     """Which market day, and how long it took."""
     began, ended = span(record)
+    if began and sessions.date_of(began) != sessions.date_of(ended):
+        took = f" \N{MIDDLE DOT} played in {record.elapsed_seconds:.1f} s" if record.elapsed_seconds else ""
+        return f"{wall(began, _DATE)} to {wall(ended, _DATE)}{took}"
     day = day_of(began) if began else record.day
     hours = f", {wall(began, '%H:%M')} to {wall(ended, '%H:%M')} New York"
     took = f" \N{MIDDLE DOT} played in {record.elapsed_seconds:.1f} s" if record.elapsed_seconds else ""
@@ -82,26 +84,84 @@ def span(record: RunRecord) -> tuple[int, int]:
     return (record.started_ts, record.ended_ts) if day is None else (max(record.started_ts, day.open), record.ended_ts)
 
 
-def verdict(record: RunRecord) -> str:
-    """What was tested, on which data, with which fills, and what it came to."""
-    mode = mode_of(record)
-    data = mode.data if record.seed is None else mode.data.replace("a seed.", f"seed {record.seed}.")
-    return " ".join(
-        part for part in (_what(record), data, mode.fills, _result(record), _benchmark(record), _safety(record)) if part
+def verdict(study: Study) -> str:
+    """What was tested, on which data, with which fills, what it cost and came to, and how sure that is."""
+    record = study.record
+    parts = (
+        _what(record),
+        _data(record),
+        _filled(record),
+        _result(record),
+        _benchmark(record),
+        _sure(study),
+        _safety(record),
     )
+    return " ".join(part for part in parts if part)
 
 
-def doubts(record: RunRecord) -> list[Doubt]:
-    """What to distrust, the weightiest first."""
-    found = (
-        _length(record),
-        _fills(record),
-        _few(record),
-        _one_symbol(record),
-        _still_open(record),
-        _unfinished(record),
+def _data(record: RunRecord) -> str:
+    """Which prices: as recorded, or what the mode says of them."""
+    if record.data:
+        return _told(record.data)
+    text = mode_of(record).data
+    return text if record.seed is None else text.replace("a seed.", f"seed {record.seed}.")
+
+
+def _told(rows: list[DataRow]) -> str:
+    def each(name: str) -> str:
+        return listed(sorted({word for row in rows if (word := getattr(row, name))}))
+
+    frames = listed(
+        [_BARS.get(word, f"{word} bars") for word in sorted({row.timeframe for row in rows if row.timeframe})]
     )
-    return [doubt for doubt in found if doubt is not None]
+    first, last = min(row.first for row in rows), max(row.last for row in rows)
+    span = f" from {wall(first, _DATE)} to {wall(last, _DATE)}" if first and last else ""
+    adjusted = _ADJUSTED.get(each("adjustment"), each("adjustment"))
+    words = [
+        f"{frames or 'prices'} of {_names([row.symbol for row in rows])}{span}",
+        f"{sum(row.bars for row in rows):,} in all",
+        adjusted,
+        f"feed {each('feed')}" if each("feed") else "feed not known",
+        each("source"),
+    ]
+    text = ", ".join(word for word in words if word)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+_ADJUSTED = {
+    "": "adjustment not known",
+    "raw": "raw prices",
+    "split": "adjusted for splits",
+    "dividend": "adjusted for dividends",
+    "all": "adjusted for splits and dividends",
+}
+
+
+def _filled(record: RunRecord) -> str:
+    """Which rules filled the orders."""
+    if not record.fill_model:
+        return mode_of(record).fills
+    text = record.assumptions.get("fills", "")
+    return f"Fills are {record.fill_model}{f': {text}' if text else ''}".rstrip(".") + "."
+
+
+def _names(symbols: list[str]) -> str:
+    return listed(symbols) if len(symbols) <= _MOST_NAMES else f"{len(symbols):,} symbols"
+
+
+def _sure(study: Study) -> str:
+    """The Sharpe ratio with its interval; of a few days nothing can be said."""
+    sharpe, skill = study.metric("sharpe_ratio"), study.metric("probability_of_skill").value
+    if not study.many_days or not study.record.fills:
+        return ""
+    if sharpe.value is None or sharpe.interval is None or skill is None:
+        return "How sure that is cannot be said from so few days."
+    low, high = (f"{each:.2f}".replace("-", MINUS) for each in (sharpe.interval.low, sharpe.interval.high))
+    ratio, level = f"{float(sharpe.value):.2f}".replace("-", MINUS), share(sharpe.interval.level)
+    return (
+        f"Its Sharpe ratio is {ratio} a year, and between {low} and {high} with {level} when its days are resampled "
+        f"in blocks; that it is above zero at all has a probability of {share(float(skill))}."
+    )
 
 
 def _who(record: RunRecord) -> str:
@@ -113,7 +173,7 @@ def _what(record: RunRecord) -> str:
     names = f" ({listed(record.strategies)})" if len(record.strategies) > 1 else ""
     sent = metrics.orders_sent(record)
     return (
-        f"{_who(record)[:1].upper()}{_who(record)[1:]}{names} traded {listed(record.symbols) or 'nothing'} "
+        f"{_who(record)[:1].upper()}{_who(record)[1:]}{names} traded {_names(record.symbols) or 'nothing'} "
         f"with {dollars(record.start_equity)} USD: {count(sent, 'order')}, "
         f"{count(metrics.trades(record), 'of them filled', 'of them filled')} in {count(len(record.fills), 'step')}."
     )
@@ -151,55 +211,3 @@ _BOOKS = {
     True: "Our books and the broker's are equal to the cent.",
     False: "Our books and the broker's differ: do not trust this run.",
 }
-
-
-def _length(record: RunRecord) -> Doubt | None:
-    days = (record.ended_ts - record.started_ts) / 86_400e9
-    if days > 40:
-        return None
-    length = "One day" if days <= 1 else f"{days:.0f} days"
-    return Doubt(
-        f"{length}.", "That shows that the system works; it says nothing about whether the strategies earn money."
-    )
-
-
-def _fills(record: RunRecord) -> Doubt | None:
-    if record.mode.lower() == "sim":
-        return Doubt(
-            "Simulated fills on a simulated path.",
-            "Only the daily bars happened. Our orders moved no price, and nobody stood in the queue before them.",
-        )
-    if record.mode.lower() == "paper":
-        return Doubt("Paper fills.", "Alpaca's paper environment knows no queue and no impact; real fills are worse.")
-    return None
-
-
-def _few(record: RunRecord) -> Doubt | None:
-    number = metrics.trades(record)
-    if number >= _FEW_TRADES:
-        return None
-    return Doubt(f"{count(number, 'trade')}.".capitalize(), "Too few to tell skill from luck.")
-
-
-def _one_symbol(record: RunRecord) -> Doubt | None:
-    parts = {result.name: abs(result.pnl) for result in metrics.by_symbol(record)}
-    whole = sum(parts.values(), Decimal(0))
-    name = max(parts, key=lambda each: parts[each], default="")
-    if len(parts) < 2 or not whole or float(parts[name] / whole) < _MOST:
-        return None
-    return Doubt(f"{name} made most of it.", f"{float(parts[name] / whole):.0%} of all gains and losses are its own.")
-
-
-def _still_open(record: RunRecord) -> Doubt | None:
-    held = [row for row in record.positions if row.qty]
-    if not held:
-        return None
-    profit = sum((row.qty * row.mark - row.cost for row in held if row.mark is not None), Decimal(0))
-    return Doubt(
-        f"{count(len(held), 'position')} still open.".capitalize(),
-        f"{signed(profit)} USD of the result is not realised; it stands at the last price.",
-    )
-
-
-def _unfinished(record: RunRecord) -> Doubt | None:
-    return None if record.outcome == "completed" else Doubt(f"The run was {record.outcome}.", "It is not a whole day.")
