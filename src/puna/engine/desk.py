@@ -19,9 +19,10 @@ from puna.engine.blotter import Change
 from puna.engine.coverage import Coverage
 from puna.engine.entries import ParentBegun, ParentEnded
 from puna.engine.gateway import Gateway
-from puna.engine.parents import Parents, Working
+from puna.engine.parents import Parents
 from puna.engine.strategy import Strategy
 from puna.engine.timeframe import Aggregate, minutes
+from puna.engine.working import Working
 from puna.errors import ConfigError, DataError
 
 __all__ = ["StrategyDesk"]
@@ -58,7 +59,7 @@ class StrategyDesk:
         self.on_order: Callable[[str], None] = lambda _: None
         self.parents = Parents(gateway, feed=feed)
         self.parents.on_done = self._tell_done
-        self.parents.position = self.position
+        self.parents.exits.position = self.position
         self._coverage = Coverage(gateway)
         self._watched: set[str] = set()
         self._aggregates: dict[tuple[str, str], Aggregate] = {}

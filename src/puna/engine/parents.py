@@ -5,7 +5,6 @@ first child, and its state is nothing but its children's, so after a restart it 
 Whoever calls holds the gateway's lock, as for every event.
 """
 
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -15,7 +14,6 @@ from puna.core.execution import (
     Action,
     AskQuote,
     CancelChild,
-    Child,
     ChildChanged,
     ChildRead,
     ChildRefused,
@@ -25,66 +23,32 @@ from puna.core.execution import (
     Participate,
     QuoteSeen,
     ReadChild,
-    State,
     Stop,
     SubmitChild,
     Tick,
     VolumeSeen,
     WakeAt,
     market,
-    resumed,
     step,
 )
 from puna.core.exits import ExitState
-from puna.core.orders import Order, Status
-from puna.core.parent import Alarm, CancelEntry, Halted, Held, Protect, Reached
+from puna.core.orders import Order
+from puna.core.parent import Alarm, CancelEntry, Halted, Reached
 from puna.core.symbols import asset_class, is_symbol
-from puna.core.types import ZERO, AssetClass, Bar, Fill, OrderClass, OrderIntent, OrderType, Quote, TimeInForce, exact
+from puna.core.types import ZERO, AssetClass, Bar, OrderClass, OrderIntent, OrderType, Quote, TimeInForce, exact
 from puna.engine.blotter import Change
-from puna.engine.entries import ParentBegun, ParentEnded, ParentReached, ParentStopped
+from puna.engine.entries import ParentBegun, ParentEnded, ParentStopped
 from puna.engine.gateway import Gateway
 from puna.engine.quotes import latest_quotes
+from puna.engine.watched_exits import WatchedExits
+from puna.engine.working import NEVER_WAS, Working, taken_up
 from puna.errors import PunaError
 
-__all__ = ["Parents", "Working"]
+__all__ = ["Parents"]
 
 NANOS = 1_000_000_000
 RETRY_SECONDS = 1.0
 _PASSING = frozenset({"R101", "R109", "R110", "R111", "R114"})  # a stream is down, a quote old, the minute full
-_NEVER_WAS = (Status.REFUSED, Status.REJECTED, Status.ABANDONED)
-
-
-class Working:
-    """One parent that is worked.
-
-    Attributes:
-        begun: what is to be done, and for whom.
-        state: where it stands.
-        children: their client_order_ids, by number.
-    """
-
-    def __init__(self, begun: ParentBegun, state: State | None = None, children: Sequence[str] = ()) -> None:
-        self.begun = begun
-        self.state = state or (ExitState() if isinstance(begun.parent.style, Protect) else State())
-        self.children = list(children)
-        self.events: deque[Event] = deque()
-        self.busy = False
-        self.wake = 0
-        self.own: dict[int, Decimal] = {}
-        self.entry_asked = self.entry_read = False
-
-    @property
-    def id(self) -> str:
-        return self.begun.parent_id
-
-    @property
-    def parent(self) -> Parent:
-        return self.begun.parent
-
-    @property
-    def leaves(self) -> Decimal:
-        """What is still to be done."""
-        return max(ZERO, self.parent.qty - self.state.filled)
 
 
 class Parents:
@@ -96,19 +60,18 @@ class Parents:
 
     Attributes:
         on_done: hears of each that has ended.
-        position: what a strategy holds of a symbol; exits close no more.
+        exits: those among them that are exits.
         over: the run is ending; exits are left as they are, for the next one to take up.
     """
 
     def __init__(self, gateway: Gateway, *, feed: str | None = None) -> None:
         self.on_done: Callable[[ParentBegun, ParentEnded], None] = lambda *_: None
-        self.position: Callable[[str, str], Decimal] = gateway.blotter.sleeve
         self.over = False
         self._gateway = gateway
         self._feed_name = feed
         self._live: dict[str, Working] = {}
-        self._ended: dict[str, ParentBegun] = {}
         self._taken_up: list[tuple[str, tuple[Action, ...], str]] = []
+        self.exits = WatchedExits(gateway, self._live.values, self._feed)
 
     def __iter__(self) -> Iterator[Working]:
         return iter(self._live.values())
@@ -128,7 +91,7 @@ class Parents:
         working = self._live[begun.parent_id] = Working(begun)
         if entry is not None:
             gateway.submit(entry)
-        self._tell_held(strategy, parent.symbol)
+        self.exits.tell(strategy, parent.symbol)
         for symbol in parent.symbols:
             if (quote := gateway.market.quotes.get(symbol)) is not None:
                 self._feed(working, QuoteSeen(quote, quote.ts_init))
@@ -158,14 +121,11 @@ class Parents:
         """After a restart: every parent that the journal does not know the end of. `go_on` sets them to work."""
         blotter = self._gateway.blotter
         for known in blotter.parents.values():
-            key, style = known.begun.parent_id, known.begun.parent.style
-            if known.ended is not None and isinstance(style, Protect) and style.entry and not known.stopped:
-                self._ended[style.entry] = known.begun
+            key = known.begun.parent_id
+            if known.ended is not None and not known.stopped:
+                self.exits.remember(known.begun)
             if known.ended is None and key not in self._live:
-                names = list(blotter.children[key])
-                children = [_child(number, blotter.orders[name]) for number, name in enumerate(names)]
-                state, actions = _resumed(known.begun.parent, children, known.reached)
-                self._live[key] = Working(known.begun, state, names)
+                self._live[key], actions = self._again(known.begun)
                 self._taken_up.append((key, actions, known.stopped))
 
     def go_on(self) -> None:
@@ -174,7 +134,7 @@ class Parents:
         for key, actions, stopped in taken_up:
             working = self._live[key]
             self._do_all(working, actions)
-            self._tell_held(working.begun.strategy, working.parent.symbol)
+            self.exits.tell(working.begun.strategy, working.parent.symbol)
             for symbol in working.parent.symbols:
                 if (quote := self._gateway.market.quotes.get(symbol)) is not None:
                     self._feed(working, QuoteSeen(quote, quote.ts_init))
@@ -201,25 +161,25 @@ class Parents:
         intent = change.order.intent
         if any(fill.qty for fill in change.fills):
             self._hear_entry(change.order)
-        self._tell_held(intent.strategy, intent.symbol)
+        self.exits.tell(intent.strategy, intent.symbol)
         working = self._live.get(intent.parent or "")
         if working is None or intent.leg_of is not None:
             return
         for fill in change.fills:
-            _count(working, fill)
-        order, number = change.order, working.children.index(intent.client_order_id)
-        if order.status in _NEVER_WAS and not order.filled_qty:
+            working.count(fill)
+        order, number = change.order, working.number(intent.client_order_id)
+        if order.status in NEVER_WAS and not order.filled_qty:
             self._feed(working, ChildRefused(number, order.reason or str(order.status)))
         elif order.seen or order.is_terminal:  # what we only sent is no success yet
             self._feed(working, ChildChanged(number, order.filled_qty, order.is_terminal))
 
     def hear_refusal(self, intent: OrderIntent, code: str, reason: str) -> None:
         """A child was not sent. What passes by itself does not count against its parent."""
-        self._tell_held(intent.strategy, intent.symbol)
+        self.exits.tell(intent.strategy, intent.symbol)
         working = self._live.get(intent.parent or "")
         if working is not None:
             passing = code in _PASSING and not self._gateway.halted
-            number = working.children.index(intent.client_order_id)
+            number = working.number(intent.client_order_id)
             self._feed(working, ChildRefused(number, f"{code} {reason}", passing))
 
     # Inside.
@@ -270,24 +230,13 @@ class Parents:
             case Done(filled, reason):
                 self._end(working, filled, reason)
             case CancelEntry() | Reached() | Alarm():
-                self._do_exit(working, action)
-
-    def _do_exit(self, working: Working, action: CancelEntry | Reached | Alarm) -> None:
-        """What only exits ask for."""
-        gateway = self._gateway
-        match action:
-            case CancelEntry():
-                gateway.cancel(_entry(working), "an exit of what it has filled is due")
-            case Reached(price):
-                gateway.enlist(ParentReached(ts=gateway.clock.now(), parent_id=working.id, price=price))
-            case Alarm(text):
-                gateway.note("E302", f"{working.parent.symbol}, {working.id}: {text}")
+                self.exits.do(working, action)
 
     def _submit(self, working: Working, action: SubmitChild) -> None:
         gateway, parent = self._gateway, working.parent
         assert action.number == len(working.children)  # noqa: S101 - children are numbered as they are sent
         key = gateway.next_id(working.begun.strategy)
-        working.children.append(key)
+        working.add(key)
         intent = OrderIntent(
             client_order_id=key,
             strategy=working.begun.strategy,
@@ -313,8 +262,7 @@ class Parents:
             ts=now, parent_id=working.id, filled=filled, reason=reason, mid=self._middle(working.parent)
         )
         self._live.pop(working.id, None)
-        if isinstance(working.state, ExitState) and not working.state.stopped and _entry(working):
-            self._ended[_entry(working)] = working.begun
+        self.exits.end(working)
         self._gateway.enlist(ended)
         self.on_done(working.begun, ended)
 
@@ -355,51 +303,19 @@ class Parents:
                 if working.id in self._live:
                     self._feed(working, QuoteSeen(gateway.market.quotes[quote.symbol]))
 
-    # What exits protect.
-
-    def _tell_held(self, strategy: str, symbol: str) -> None:
-        """Tells the exits of a strategy's position how much of it each protects: together never more than is held."""
-        mine = [each for each in self._live.values() if _protects(each, strategy, symbol)]
-        if not mine:
-            return
-        left = max(ZERO, -mine[0].parent.side.sign * self.position(strategy, symbol))
-        orders = self._gateway.blotter.orders
-        for working in mine:
-            sold = sum((orders[key].filled_qty for key in working.children if key in orders), ZERO)
-            entry = self._gateway.order(_entry(working))
-            bought = _style(working).held + (entry.filled_qty if entry else ZERO)
-            own = bought - sold
-            granted = max(ZERO, min(own, left))
-            left -= granted
-            whole = entry is None or (entry.filled_qty >= entry.intent.qty and entry.is_terminal)
-            over = whole or working.entry_read or (entry is not None and entry.is_terminal and not entry.seen)
-            self._feed(working, Held(bought, own - granted, over))
-            if entry is not None and entry.is_terminal and not over and not working.entry_asked:
-                working.entry_asked = True
-                self._spawn(self._read_entry(working), f"read the entry of {working.id}")
-
-    async def _read_entry(self, working: Working) -> None:
-        """Reads an entry that has ended again: a fill may have come after the cancel."""
-        gateway, key = self._gateway, _entry(working)
-        while not await gateway.outbound.query(key):
-            await gateway.clock.backoff(RETRY_SECONDS)
-        async with gateway.lock:
-            working.entry_read = True
-            self._tell_held(working.begun.strategy, working.parent.symbol)
-
     def _hear_entry(self, order: Order) -> None:
         """An entry that was filled after its exits had ended gets them back."""
-        if order.client_order_id not in self._ended:
-            return
-        begun = self._ended.pop(order.client_order_id)
-        known = self._gateway.blotter
-        names = list(known.children[begun.parent_id])
-        children = [_child(number, known.orders[name]) for number, name in enumerate(names)]
-        state, actions = exits.resumed(begun.parent, children, known.parents[begun.parent_id].reached)
-        self._gateway.enlist(begun)
-        working = self._live[begun.parent_id] = Working(begun, state, names)
-        working.entry_read = True
-        self._do_all(working, actions)
+        begun = self.exits.given_back(order)
+        if begun is not None:
+            working, actions = self._again(begun)
+            self._gateway.enlist(begun)
+            self._live[begun.parent_id] = working
+            self._do_all(working, actions)
+
+    def _again(self, begun: ParentBegun) -> tuple[Working, tuple[Action, ...]]:
+        """As the journal left it, and what it asks for first."""
+        known, key = self._gateway.blotter, begun.parent_id
+        return taken_up(begun, [known.orders[name] for name in known.children[key]], known.parents[key].reached)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._gateway.tasks.spawn(work, name)
@@ -407,27 +323,6 @@ class Parents:
     def _middle(self, parent: Parent) -> float | None:
         sides = market(parent, self._gateway.market.quotes)
         return None if sides is None else float(sides.mid)
-
-
-def _resumed(parent: Parent, children: Sequence[Child], reached: Decimal | None) -> tuple[State, tuple[Action, ...]]:
-    if isinstance(parent.style, Protect):
-        return exits.resumed(parent, children, reached)
-    return resumed(parent, children)
-
-
-def _style(working: Working) -> Protect:
-    style = working.parent.style
-    assert isinstance(style, Protect)  # noqa: S101 - only exits are asked
-    return style
-
-
-def _entry(working: Working) -> str:
-    return _style(working).entry
-
-
-def _protects(working: Working, strategy: str, symbol: str) -> bool:
-    mine = working.begun.strategy == strategy and working.parent.symbol == symbol
-    return mine and isinstance(working.parent.style, Protect)
 
 
 def _type(action: SubmitChild) -> OrderType:
@@ -441,25 +336,3 @@ def _time_in_force(symbol: str, action: SubmitChild) -> TimeInForce:
     coin = is_symbol(symbol) and asset_class(symbol) is AssetClass.CRYPTO
     net = action.stop is not None and action.qty == action.qty.to_integral_value()
     return TimeInForce.GTC if coin or net else TimeInForce.DAY
-
-
-def _child(number: int, order: Order) -> Child:
-    """A child as the journal knows it. What was refused never was; all others that ended are read again."""
-    never = order.status in _NEVER_WAS and not order.filled_qty
-    return Child(
-        number,
-        order.intent.qty,
-        order.intent.limit_price,
-        order.intent.ts,
-        order.filled_qty,
-        ended=order.is_terminal,
-        settled=never,
-        refused=never,
-        stop=order.intent.stop_price,
-    )
-
-
-def _count(working: Working, fill: Fill) -> None:
-    """Our own part of a minute's volume."""
-    minute = fill.ts_event - fill.ts_event % (60 * NANOS)
-    working.own[minute] = working.own.get(minute, ZERO) + fill.qty

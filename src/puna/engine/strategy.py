@@ -37,7 +37,7 @@ from puna.core.types import (
 from puna.engine import intents
 from puna.engine.entries import ParentBegun, ParentEnded
 from puna.engine.intents import Amount
-from puna.engine.parents import Working
+from puna.engine.working import Working
 
 __all__ = ["Amount", "Desk", "Strategy"]
 
