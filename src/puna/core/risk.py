@@ -20,7 +20,7 @@ from puna.core import risk_gates as gates
 from puna.core import risk_rules as rules
 from puna.core.decimals import exactly
 from puna.core.remembered import remembered
-from puna.core.risk_rules import Finding, Rule, protected_price, reduces
+from puna.core.risk_finding import Finding, Rule, measured
 from puna.core.risk_view import (
     Listing,
     Lock,
@@ -32,6 +32,7 @@ from puna.core.risk_view import (
     Tally,
     TradingState,
 )
+from puna.core.risk_worst_case import protected_price, reduces
 from puna.core.types import OrderIntent
 from puna.errors import DataError
 
@@ -121,7 +122,7 @@ def verdicts(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> list[Ve
     """What every check says, in the order in which they are asked: for people who want to know why."""
     limits, found = narrowed(limits, intent), list[Verdict]()
     for each in _asked(intent, view, limits):
-        with rules.measured() as rows:
+        with measured() as rows:
             breach = each(intent, view, limits)
         found.append(Verdict(each, breach, tuple(rows)))
     return found

@@ -10,9 +10,10 @@ from decimal import Decimal
 from puna.core.admission import objections
 from puna.core.margin import OptionPosition, UnlimitedRisk, equity_maintenance_margin
 from puna.core.protections import standing
+from puna.core.risk_finding import Finding, over, unvalued
 from puna.core.risk_options import held_options, held_shares, legs_of, net_price
-from puna.core.risk_rules import Finding, all_under_way, equity_of, over, protected_price, unit_value, unvalued
 from puna.core.risk_view import RiskLimits, RiskView
+from puna.core.risk_worst_case import all_under_way, equity_of, protected_price, unit_value
 from puna.core.sessions import date_of, day
 from puna.core.symbols import asset_class, multiplier
 from puna.core.types import ZERO, AssetClass, OrderIntent, exact

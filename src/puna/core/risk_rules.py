@@ -1,136 +1,54 @@
 """The first rules of pre-trade risk: state, instrument, form, size, value, exposure, price, rate, buying power, wash.
 
-Each answers what it found, or None. Worst case: all open orders of one side fill and none of the other; of an order and
-its replacement the larger counts. Values are quantity x price x multiplier, market orders at `protected_price`; a
-package of options is worth what it can lose. Missing, stale, crossed or non-finite input refuses (I11).
+Each answers what it found, or None; what is under way counts as `risk_worst_case` says. Missing, stale, crossed or
+non-finite input refuses (I11).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from decimal import Decimal
-from typing import NamedTuple
 
-from puna.core.decimals import exactly
-from puna.core.lineage import roots
 from puna.core.order_table import violation
-from puna.core.portfolio import equity
-from puna.core.remembered import remembered
-from puna.core.risk_options import package_loss, short_option_price
-from puna.core.risk_view import Reservation, RiskLimits, RiskView, TradingState
+from puna.core.risk_finding import Finding, over, unvalued
+from puna.core.risk_view import RiskLimits, RiskView, TradingState
+from puna.core.risk_worst_case import (
+    all_under_way,
+    cap_of,
+    equity_of,
+    leaves_of,
+    protected_price,
+    reduces,
+    symbols_of,
+    unit_value,
+    worst_value,
+)
 from puna.core.sessions import Session, session_at
 from puna.core.symbols import asset_class, multiplier
-from puna.core.types import ZERO, AssetClass, OrderClass, OrderIntent, OrderType, Quote, Side, exact
+from puna.core.types import ZERO, AssetClass, OrderClass, OrderIntent, OrderType, Side, exact
 from puna.errors import DataError
 
 __all__ = [
-    "Finding",
-    "Rule",
-    "all_under_way",
     "buying_power",
-    "cap_of",
     "deadline",
     "duplicate",
-    "equity_of",
     "exposure",
     "flip",
     "instrument",
-    "measured",
     "meet",
     "message_rate",
     "open_orders",
     "order_quantity",
     "order_rules",
     "order_value",
-    "over",
     "position_cap",
     "price_collar",
-    "protected_price",
     "quote_fresh",
-    "reduces",
     "self_match",
     "short_sale",
     "trading_state",
-    "unit_value",
-    "unvalued",
 ]
 
 NANOS = 1_000_000_000
 _HUNDRED = Decimal(100)
 _MIN_SHORT_EQUITY = Decimal(2000)  # facts.md 5.2, shorting
-
-
-class Finding(NamedTuple):
-    """What a rule found: in words, what it saw, what would have been allowed."""
-
-    message: str
-    observed: object = ""
-    limit: object = ""
-
-
-class _UnderWay(NamedTuple):
-    """A lineage of open orders, this one's included: `counted` is the value that buying power is net of already."""
-
-    intent: OrderIntent
-    leaves: Decimal
-    price: Decimal
-    counted: Decimal
-
-    @property
-    def value(self) -> Decimal:
-        return self.leaves * self.price * multiplier(self.intent.symbol)
-
-
-Rule = Callable[[OrderIntent, RiskView, RiskLimits], Finding | None]
-
-
-@exactly
-def reduces(intent: OrderIntent, view: RiskView) -> bool:
-    """Whether the order, with every open order of its side, cannot cross flat: a true reduction."""
-    try:
-        if intent.legs:
-            return _package_reduces(intent, view)
-        held = view.portfolio.qty(intent.symbol) * intent.side.sign
-        away = held < 0 < intent.qty
-        return away and _leaves(all_under_way(intent, ZERO, view), intent.symbol, intent.side) <= -held
-    except ArithmeticError:  # a NaN cannot be compared, and is no reduction
-        return False
-
-
-def _package_reduces(intent: OrderIntent, view: RiskView) -> bool:
-    """Every leg is opposite to what is held, and with all open packages no larger than it."""
-    closing: dict[tuple[str, Side], Decimal] = {}
-    for each in all_under_way(intent, ZERO, view):
-        for leg in each.intent.legs:
-            closing[leg.symbol, leg.side] = closing.get((leg.symbol, leg.side), ZERO) + each.leaves * leg.ratio
-    held = {leg.symbol: view.portfolio.qty(leg.symbol) * leg.side.sign for leg in intent.legs}
-    return intent.qty > 0 and all(closing[leg.symbol, leg.side] <= -held[leg.symbol] for leg in intent.legs)
-
-
-@remembered(4)
-@exactly
-def protected_price(intent: OrderIntent, quote: Quote | None, limits: RiskLimits) -> Decimal | None:
-    """What a unit of the order is valued at: the most it can plausibly trade for; None when nobody can say.
-
-    A buy with a limit costs at most the limit. Every other buy is valued at the ask, or its stop if that is higher, and
-    a sale at the ask or its price if that is higher, as the broker does for opening shorts (facts.md 5.2), both with
-    the protection on top of what is no limit. A buy stop gets at least the 4 % (2.5 % from 50 on) of the stop-limit
-    that the broker turns it into. A package with a limit is worth what it can lose, a put that is sold what secures it.
-    """
-    limit = intent.limit_price
-    if intent.legs:
-        return package_loss(intent)
-    if intent.side is Side.BUY and limit is not None:
-        return limit if limit.is_finite() and limit > 0 else None
-    if quote is None or not quote.usable:
-        return None
-    price = max(exact(quote.ask) * (1 + limits.protection_percent / _HUNDRED), short_option_price(intent))
-    stop = intent.stop_price or ZERO
-    if not stop.is_finite() or (limit is not None and not limit.is_finite()):
-        return None
-    if intent.side is Side.BUY:
-        stop *= 1 + max(limits.protection_percent / _HUNDRED, Decimal("0.04") if stop < 50 else Decimal("0.025"))
-    return max(price, stop, limit or ZERO)
 
 
 def trading_state(intent: OrderIntent, view: RiskView, _limits: RiskLimits) -> Finding | None:
@@ -179,7 +97,7 @@ def position_cap(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Fin
     if price is None or cap is None:
         return unvalued()
     side = intent.side
-    reached = view.portfolio.qty(intent.symbol) * side.sign + _leaves(
+    reached = view.portfolio.qty(intent.symbol) * side.sign + leaves_of(
         all_under_way(intent, ZERO, view), intent.symbol, side
     )
     return over("the position could become worth too much", reached * price, cap)
@@ -207,7 +125,7 @@ def exposure(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding
     if price is None or gross_cap is None or net_cap is None:
         return unvalued()
     under_way = all_under_way(intent, price / multiplier(intent.symbol), view)
-    gross = sum((_worst_value(symbol, view, under_way) for symbol in _symbols(view, under_way)), ZERO)
+    gross = sum((worst_value(symbol, view, under_way) for symbol in symbols_of(view, under_way)), ZERO)
     gross += sum((each.value for each in under_way if each.intent.legs), ZERO)
     held = sum((each.qty * view.marks[key] * multiplier(key) for key, each in view.portfolio.positions.items()), ZERO)
     same_side = sum((each.value for each in under_way if each.intent.side is intent.side), ZERO)
@@ -318,7 +236,7 @@ def flip(intent: OrderIntent, view: RiskView, _limits: RiskLimits) -> Finding | 
     """Row 19. One order cannot take a position through flat: close what is available, then open (facts.md 5.2)."""
     held = view.portfolio.qty(intent.symbol)
     if not intent.legs and held * intent.side.sign < 0 and not reduces(intent, view):
-        under_way = _leaves(all_under_way(intent, ZERO, view), intent.symbol, intent.side)
+        under_way = leaves_of(all_under_way(intent, ZERO, view), intent.symbol, intent.side)
         return Finding("it would take the position through flat", under_way, abs(held))
     return None
 
@@ -345,91 +263,6 @@ def _borrowed(intent: OrderIntent, view: RiskView) -> Finding | None:
     if worth is None or worth < _MIN_SHORT_EQUITY:
         return Finding("equity is too small for short selling", worth, _MIN_SHORT_EQUITY)
     return None
-
-
-def over(message: str, observed: Decimal | float, limit: Decimal | float) -> Finding | None:
-    """A finding unless `observed` is within the limit; what cannot be compared is not within it."""
-    if (rows := _measured.get()) is not None:
-        rows.append(Finding(message, observed, limit))
-    return None if observed <= limit else Finding(message, observed, limit)
-
-
-@contextmanager
-def measured() -> Iterator[list[Finding]]:
-    """Collects every comparison that is made while it is entered, passed ones too: for people who want the numbers."""
-    rows: list[Finding] = []
-    token = _measured.set(rows)
-    try:
-        yield rows
-    finally:
-        _measured.reset(token)
-
-
-_measured: ContextVar[list[Finding] | None] = ContextVar("measured", default=None)
-
-
-def unvalued() -> Finding:
-    """What is said when a value is needed that nobody knows."""
-    return Finding("what it would be worth cannot be known: a quote, a mark or the buying power is missing")
-
-
-@remembered(1)
-def equity_of(view: RiskView) -> Decimal | None:
-    """None when a mark is missing or is no price."""
-    marks = [view.marks.get(symbol) for symbol in view.portfolio.positions]
-    if not all(mark is not None and mark.is_finite() and mark > 0 for mark in marks):
-        return None
-    return equity(view.portfolio, view.marks)
-
-
-def cap_of(value: Decimal, percent: Decimal, view: RiskView) -> Decimal | None:
-    """The smaller of a value and a percentage of equity; None when equity is unknown."""
-    worth = equity_of(view)
-    return None if worth is None else max(ZERO, min(value, worth * percent / _HUNDRED))
-
-
-def unit_value(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Decimal | None:
-    """What a unit of the whole position is reckoned at: the protected price, and no less than the ask or the mark."""
-    price = protected_price(intent, view.quote, limits)
-    if price is None or view.quote is None or not view.quote.usable:
-        return None
-    mark = view.marks.get(intent.symbol) if view.portfolio.qty(intent.symbol) else None
-    return max(price, exact(view.quote.ask), mark or ZERO) * multiplier(intent.symbol)
-
-
-@remembered(4)
-def all_under_way(intent: OrderIntent, price: Decimal, view: RiskView) -> Sequence[_UnderWay]:
-    """All reservations and this order's own; a lineage counts as one, of its largest quantity and price."""
-    own = Reservation(intent=intent, leaves=intent.qty, price=price)
-    every = {each.intent.client_order_id: each for each in (*view.open, own)}
-    folded: dict[str, _UnderWay] = {}
-    for key, root in roots(each.intent for each in every.values()).items():
-        each = every[key]
-        have = folded.get(root)
-        counted = each.value if each.counted else ZERO
-        if have is None:
-            folded[root] = _UnderWay(each.intent, max(ZERO, each.leaves), max(ZERO, each.price), counted)
-        else:
-            counted += have.counted
-            folded[root] = _UnderWay(have.intent, max(have.leaves, each.leaves), max(have.price, each.price), counted)
-    return tuple(folded.values())
-
-
-def _leaves(under_way: Iterable[_UnderWay], symbol: str, side: Side) -> Decimal:
-    rows = (r for r in under_way if r.intent.symbol == symbol and r.intent.side is side and not r.intent.legs)
-    return sum((r.leaves for r in rows), ZERO)
-
-
-def _symbols(view: RiskView, under_way: Iterable[_UnderWay]) -> set[str]:
-    return {*view.portfolio.positions, *(each.intent.symbol for each in under_way)}
-
-
-def _worst_value(symbol: str, view: RiskView, under_way: Sequence[_UnderWay]) -> Decimal:
-    """The largest size that a position can reach when one side's orders fill, at the highest price known of it."""
-    held = view.portfolio.qty(symbol)
-    most = max(abs(held + _leaves(under_way, symbol, Side.BUY)), abs(held - _leaves(under_way, symbol, Side.SELL)))
-    prices = [each.price for each in under_way if each.intent.symbol == symbol and not each.intent.legs]
-    return most * max([*prices, view.marks[symbol] if held else ZERO], default=ZERO) * multiplier(symbol)
 
 
 def _opens(intent: OrderIntent, view: RiskView) -> bool:
