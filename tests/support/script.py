@@ -25,7 +25,7 @@ __all__ = ["SCRIPTS", "Scripted", "Step"]
 
 TICK = 15_000_000_000
 PATIENCE = 2
-End = Literal["live", "ended", "refused", "washed"]
+End = Literal["live", "ended", "refused", "washed", "done"]
 _UNDONE = frozenset({Status.REFUSED, Status.ABANDONED, Status.REJECTED})
 
 
@@ -46,7 +46,8 @@ class Step:
         replaces: the order takes the place of the one of `of`.
         after: steps whose orders must have ended.
         end: how the order has to stand when the session is over: "live", "ended", "refused" by risk, or "washed",
-            which is refused by the exchange.
+            which is refused by the exchange; "done" is filled, at the exchange or inside the account.
+        sleeve: the strategy that does it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Step:
     replaces: bool = False
     after: tuple[str, ...] = ()
     end: End = "ended"
+    sleeve: str = "scripted"
 
     @property
     def cancels(self) -> bool:
@@ -85,14 +87,27 @@ LIFE = (
     Step(name="reduce", tick=10, symbol="IBM", qty=-300, after=("large", "huge")),
 )
 
-SCRIPTS: Mapping[str, Sequence[Step]] = {"life": LIFE}
+ONE, TWO = "one", "two"
+SLEEVES = (
+    Step(name="one buys", tick=1, symbol="MSFT", qty=100, end="done", sleeve=ONE),
+    Step(name="two buys", tick=1, symbol="IBM", qty=50, end="done", sleeve=TWO),
+    Step(name="one sells", tick=3, symbol="MSFT", qty=-60, after=("one buys",), end="done", sleeve=ONE),
+    Step(name="two takes", tick=3, symbol="MSFT", qty=20, end="done", sleeve=TWO),
+    Step(name="two sells", tick=5, symbol="IBM", qty=-30, after=("two buys",), end="done", sleeve=TWO),
+    Step(name="one takes", tick=5, symbol="IBM", qty=30, end="done", sleeve=ONE),
+    Step(name="two gives", tick=7, symbol="MSFT", qty=-20, after=("two takes",), end="done", sleeve=TWO),
+    Step(name="one adds", tick=7, symbol="MSFT", qty=45, after=("one sells",), end="done", sleeve=ONE),
+)
+"""Two strategies that cross three times: a part of an order, two whole ones, a whole one against a part."""
+
+SCRIPTS: Mapping[str, Sequence[Step]] = {"life": LIFE, "sleeves": SLEEVES}
 
 
 class Scripted(Strategy):
     """Does the steps of a script.
 
     Args:
-        steps: what to do.
+        steps: what to do; all of one sleeve.
         open_ns: when the session opens.
         folder: where to write down what it is told.
         life: which process of the trial this is.
@@ -104,6 +119,7 @@ class Scripted(Strategy):
 
     def __init__(self, steps: Sequence[Step], open_ns: int, folder: Path, life: int) -> None:
         self._steps = steps
+        self.name = steps[0].sleeve
         self._open = open_ns
         self._life = life
         self._asked: set[str] = set()

@@ -87,9 +87,13 @@ async def _live(life: Life) -> None:
     storage = ProbedStorage(folder / "journal.sqlite", max_pages=life.pages or None)
     storage.probe = trap
     clock = DrivenClock(day.open - MINUTE)
-    strategy = Scripted(SCRIPTS[life.script], day.open, folder, life.number)
+    steps = SCRIPTS[life.script]
+    strategies = [
+        Scripted([step for step in steps if step.sleeve == name], day.open, folder, life.number)
+        for name in dict.fromkeys(step.sleeve for step in steps)
+    ]
     trader = assemble(
-        [strategy],
+        strategies,
         Endpoints.at(life.url),
         Credentials.of("key", "secret"),
         clock,
@@ -102,7 +106,8 @@ async def _live(life: Life) -> None:
         rate_limit=0,
         timing=Timing(settle=life.settle, resting=30.0),
     )
-    strategy.books = lambda: trader.gateway.blotter
+    for strategy in strategies:
+        strategy.books = lambda: trader.gateway.blotter
     try:
         record = await trader.run()
     finally:

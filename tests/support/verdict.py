@@ -130,7 +130,7 @@ def judge(source: Source, *, wanted: Mapping[str, str]) -> list[str]:
     Args:
         source: the three sources.
         wanted: for each step of the script that makes an order, how its order has to stand at the end: "live", "ended",
-            "refused" by risk, or "washed": refused by the exchange.
+            "refused" by risk, "washed": refused by the exchange, or "done": filled, there or inside the account.
     """
     return [
         *unjournaled(source.log, source.entries),
@@ -140,6 +140,7 @@ def judge(source: Source, *, wanted: Mapping[str, str]) -> list[str]:
         *_fills(source),
         *_lineages(source),
         *_ledger(source),
+        *_inside(source),
         *_told(source),
         *_believed(source),
         *_peace(source),
@@ -207,6 +208,10 @@ def _steps(source: Source, wanted: Mapping[str, str]) -> Iterator[str]:
             yield f"I1 step {step!r} is to have ended, and {live} lives"
         if end == "washed" and (live or not asked[step]):
             yield f"I8 step {step!r} is to be refused by the exchange: asked {asked[step]}, live {live}"
+        if end == "done":
+            done = [key for key in asked[step] if source.blotter.orders[key].status == "filled"]
+            if len(done) != 1:
+                yield f"I1 step {step!r} is to be done once, and was by {done}"
         if end == "refused" and asked[step]:
             yield f"I10 step {step!r} is to be refused by risk, and {asked[step]} was approved"
 
@@ -242,10 +247,12 @@ def _fills(source: Source) -> Iterator[str]:
     executions = _executions(source)
     booked = defaultdict(list)
     for each in source.blotter.booked:
-        booked[each.fill.client_order_id].append(each.fill)
+        if not each.fill.internal:
+            booked[each.fill.client_order_id].append(each.fill)
     for key in booked.keys() | executions.keys():
         theirs, ours = executions.get(key, []), booked.get(key, [])
-        edges, cum = {step[0] for step in theirs}, ZERO
+        inside = _crossed(source, key)
+        edges, cum = {inside + step[0] for step in theirs}, inside
         for fill in ours:
             if not fill.qty:
                 continue
@@ -253,12 +260,18 @@ def _fills(source: Source) -> Iterator[str]:
                 yield f"I5 {key}: booked {fill.qty} up to {fill.cum_qty} after {cum}; executions {theirs}"
             cum = fill.cum_qty
         qty = sum((step[1] for step in theirs), ZERO)
-        if cum != qty:
-            yield f"I5 {key}: booked {cum}, executed {qty}"
+        if cum != inside + qty:
+            yield f"I5 {key}: booked {cum}, {inside} of it inside, executed {qty}"
         worth = sum((step[1] * step[2] for step in theirs), ZERO)
         paid = sum((fill.notional for fill in ours), ZERO)
         if abs(worth - paid) >= HALF_A_CENT:
             yield f"I4 {key}: booked {paid} for what was executed for {worth}"
+
+
+def _crossed(source: Source, key: str) -> Decimal:
+    """What of an order was crossed inside the account; nothing of one that the journal does not know."""
+    known = source.blotter.orders.get(key)
+    return known.crossed_qty if known else ZERO
 
 
 def _lineages(source: Source) -> Iterator[str]:
@@ -267,7 +280,7 @@ def _lineages(source: Source) -> Iterator[str]:
         intent = source.blotter.intents.get(key)
         if intent is None:
             continue
-        filled = order.filled_qty or ZERO
+        filled = (order.filled_qty or ZERO) + _crossed(source, key)
         before: str | None = intent.intent.replaces
         while before is not None:
             replaced, known = source.orders.get(before), source.blotter.intents.get(before)
@@ -297,6 +310,25 @@ def _ledger(source: Source) -> Iterator[str]:
         yield f"I17 the process ended with {source.final.cash}, {source.final.positions}; journal {books.cash}, {ours}"
     if source.final is not None and source.final.digest != source.blotter.digest():
         yield "I17 replaying the journal gives other books than those that the process ended with"
+
+
+def _inside(source: Source) -> Iterator[str]:
+    """A cross moves nothing in sum, the exchange gets exactly the rest, and the strategies add up to the account."""
+    blotter, crossed = source.blotter, [each.fill for each in source.blotter.booked if each.fill.internal]
+    for name in {fill.execution_id for fill in crossed}:
+        sides = [fill for fill in crossed if fill.execution_id == name]
+        if len(sides) != 2 or sum((each.side.sign * each.notional for each in sides), ZERO) != 0:
+            yield f"I3 the cross {name} is booked as {sides}"
+    for key, theirs in source.orders.items():
+        if (ours := blotter.orders.get(key)) is not None and ours.remainder.qty != theirs.qty:
+            yield f"I2 of {key} {ours.crossed_qty} was crossed, and the exchange got {theirs.qty}"
+    begun = blotter.opening.cash if blotter.opening else ZERO
+    if begun + sum(flow.cash for flow in blotter.flows.values()) != blotter.portfolio.cash:
+        yield f"I3 the strategies' cash does not add up to the account's {blotter.portfolio.cash}"
+    for symbol in {symbol for _, symbol in blotter.sleeves}:
+        held = sum(qty for (_, name), qty in blotter.sleeves.items() if name == symbol)
+        if held != blotter.portfolio.qty(symbol):
+            yield f"I3 the strategies hold {held} {symbol}, and the account {blotter.portfolio.qty(symbol)}"
 
 
 def _told(source: Source) -> Iterator[str]:
