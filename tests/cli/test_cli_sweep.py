@@ -25,8 +25,10 @@ from puna.research.sweep_axes import read_axes
 
 STRATEGY = '''"""Strategies for a sweep: one that crosses, one that tosses coins, one that fails."""
 
+import time
 from decimal import Decimal
 from hashlib import sha256
+from pathlib import Path
 
 from puna import Strategy
 
@@ -48,6 +50,8 @@ class Crossing(Strategy):
     def on_bar(self, bar):
         if self.slow == 13:
             raise ValueError("unlucky")
+        while self.slow == 90 and not Path("go").exists():
+            time.sleep(0.01)
         self.closes.append(float(bar.close))
         if len(self.closes) >= self.slow:
             fast, slow = (sum(self.closes[-n:]) / n for n in (self.fast, self.slow))
@@ -120,7 +124,7 @@ def test_a_grid_is_run_judged_and_written(folder: Path) -> None:
     ):
         assert words in said
     document = json.loads((folder / "here" / "sweep.json").read_text())
-    assert document["verdict"] in said
+    assert document["verdict"] in " ".join(said.split())
     assert "puna sweep bot.toml fast=2,4 slow=8..12:2 --from 2006-01-01" in document["command"]
     assert document["rows"][0]["metrics"]["trades"] > 0
     assert document["headline"] in (folder / "here" / "sweep.html").read_text()
@@ -168,7 +172,7 @@ def test_risk_limits_and_capital_are_keys_too(folder: Path) -> None:
 def test_noise_is_reported_as_noise(folder: Path) -> None:
     """A strategy that tosses coins: whichever coin did best, the last screen says that it is noise."""
     (folder / "bot.toml").write_text(CONFIG.replace("Crossing", "Coins").replace("params = { weight = 0.08 }", ""))
-    document = swept("coin=1..12")
+    document = swept("coin=1..8")
     assert document["noise"] is True
     assert document["headline"] == "This is noise"
     assert document["peak"]["score"] > 1  # the best of them looks like something to trade
@@ -271,7 +275,7 @@ def test_a_folder_without_a_sweep_cannot_be_resumed(folder: Path) -> None:
 
 def test_ctrl_c_leaves_a_folder_that_goes_on(folder: Path) -> None:
     """SIGINT to the process group, as a terminal sends it: exit 130, no traceback, and the resumed sweep is whole."""
-    words = ("fast=2..6", "slow=8..11")
+    words = ("fast=2,3", "slow=8,9,90")  # 90 waits for a file, so the sweep cannot end before it is interrupted
     command = [sys.executable, "-m", "puna", "sweep", "bot.toml", *words, *SPAN, "--jobs", "2", "--out", "here"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -282,8 +286,8 @@ def test_ctrl_c_leaves_a_folder_that_goes_on(folder: Path) -> None:
     assert process.returncode == 130, talk
     assert "Traceback" not in talk
     assert "puna sweep --resume here" in talk
-    kept = _rows(folder)
-    assert 3 <= kept < 20
+    assert _rows(folder) in (3, 4)
+    (folder / "go").touch()
     resumed = run("--resume", "here", "--json", "--jobs", "1")
     assert resumed.return_value == 0, resumed.exception
     assert cells(json.loads(resumed.stdout)) == cells(swept(*words))

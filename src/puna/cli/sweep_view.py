@@ -1,6 +1,7 @@
 """A sweep in the terminal: the best cells as a table, a map of colours or numbers, the verdict."""
 
 from collections.abc import Iterator, Sequence
+from shutil import get_terminal_size
 
 import click
 
@@ -28,9 +29,10 @@ def show(judged: Judgement, maps: Sequence[Heat], *, colour: bool) -> None:
     for title, text in _figures(judged):
         click.echo(f"{title.ljust(22)} {text}")
     click.echo()
-    click.echo(f"{headline(judged)}. {verdict(judged)}")
+    width = min(120, get_terminal_size().columns)
+    click.echo(click.wrap_text(f"{headline(judged)}. {verdict(judged)}", width))
     for each in doubts(judged):
-        click.echo(f"  - {each}")
+        click.echo(click.wrap_text(each, width, "  - ", "    "))
 
 
 def _numbers(judged: Judgement) -> list[str]:
