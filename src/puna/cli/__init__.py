@@ -67,6 +67,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "puna.cli.watchlist",
         "Lists of symbols that the broker keeps: show, make, change and delete them.",
     ),
+    "report": (
+        "puna.cli.report",
+        "Write the report of a run anew and say what it says; of several runs, compare them with the first.",
+    ),
     "halt": ("puna.cli.halt", "Stop all new orders of a run, now and after every restart, until `puna resume`."),
     "why": (
         "puna.cli.why",

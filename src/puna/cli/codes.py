@@ -337,6 +337,13 @@ CODES: dict[str, Text] = {
         "pip install 'puna[models]', or from a clone: make test installs them into .venv.",
     ),
     **RESEARCH_CODES,
+    "E680": Text(
+        "The report of a run cannot be read",
+        "`puna report` works from report.json in the folder of a run, or from record.json of the services. The file is "
+        "damaged, unreadable, or something else. Nothing was written.",
+        "Name the folder of a run, such as runs/demo-7. If its report is damaged, run it again: the same seed gives "
+        "the same run.",
+    ),
     "E700": Text(
         "The bus cannot work with this",
         "A topic is none, or a peer answered something else than was asked. Nothing was changed by it.",

@@ -51,6 +51,8 @@ def jumps(record: RunRecord) -> list[Jump]:
 
 
 def _jumps(record: RunRecord, symbol: str, points: Sequence[PricePoint]) -> Iterator[Jump]:
+    if len(points) < 3 or _usual_step(points) > 4 * _DAY:  # prices of other weeks tell nothing of a split
+        return
     known = sorted(action.ts for action in record.actions if action.symbol == symbol and action.factor != 1)
     for before, after in pairwise(points):
         if before.close <= 0 or after.close <= 0 or 0.7 < after.close / before.close < 1.4:

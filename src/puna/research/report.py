@@ -3,13 +3,8 @@
 The page needs no script, and its Content-Security-Policy allows none: only its own stylesheet, by hash.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import cache
-from hashlib import sha256
-from importlib.resources import files
-from string import Template
 
 import msgspec
 
@@ -28,6 +23,7 @@ from puna.research.data_faults import Gap, Jump
 from puna.research.doubts import Doubt, doubts
 from puna.research.markup import Html, join, tag
 from puna.research.metrics import Metric, Result, by_strategy
+from puna.research.page import page
 from puna.research.round_trips import Group, bridge, group_by
 from puna.research.study import Study
 from puna.research.variants import Variant, variant
@@ -126,20 +122,7 @@ def json(made: Report) -> bytes:
 
 def html(made: Report) -> bytes:
     """report.html: one file, readable without network and without scripts."""
-    style = _asset("report.css")
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    page = Template(_asset("report_page.html")).substitute(
-        title=tag("span", made.headline)[len("<span>") : -len("</span>")],
-        style=style,
-        style_hash=f"sha256-{digest}",
-        body=_body(made),
-    )
-    return page.encode()
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("puna.research").joinpath(name).read_text("utf-8")
+    return page(made.headline, _body(made))
 
 
 def _body(made: Report) -> Html:
