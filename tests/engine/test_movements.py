@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from puna.core.portfolio import Booking, Reason, enter, opening
 from puna.core.sessions import at, next_trading_day
@@ -14,6 +15,8 @@ from puna.engine.entries import Moved, Opening
 from puna.engine.movements import bookings, told_later
 from puna.exchange.account.terms import AccountTerms
 from puna.exchange.fees import FeeSchedule
+from puna.exchange.options import ExchangeConfig
+from puna.exchange.scenarios import play_out
 from puna.exchange.terms import VenueOptions
 from puna.wire.activities import Activity
 from puna.wire.codec import Amount, Nanos
@@ -156,6 +159,24 @@ def test_sleeves_follow_a_split() -> None:
     assert blotter.sleeves == {("a", "AAPL"): D(12), ("b", "AAPL"): D(8), ("a", "MSFT"): D(1)}
 
 
+def test_sleeves_go_on_under_the_other_name() -> None:
+    """Three and one of four contracts are six and two of eight, each at what it had cost; so does a rename."""
+    blotter, old, half = Blotter(), "SPY260320C00500000", "SPY260320C00250000"
+    held = (Position(symbol=old, qty=D(4), cost=D(1600)),)
+    blotter.apply(1, Opening(ts=1, account_id="a", cash=D(0), positions=held, broker_ts=1, by="first start"))
+    blotter.sleeves.update({("a", old): D(3), ("b", old): D(1)})
+    mine = Position(symbol=old, qty=D(3), cost=D(1200))
+    blotter.flows["a"] = replace(opening(D(0), [mine]), cash=D(-1200))
+    rows = bookings([activity("OPCA", symbol=half, qty="8")], blotter.portfolio, broker(**{half: "8"}), 1)
+    for seq, booking in enumerate([*rows, *rows], 2):  # told twice, booked once
+        blotter.apply(seq, Moved(ts=1, booking=booking))
+    assert {name: qty for name, qty in blotter.sleeves.items() if qty} == {("a", half): 6, ("b", half): 2}
+    assert blotter.portfolio.position(half) == Position(symbol=half, qty=D(8), cost=D(1600))
+    flow = blotter.flows["a"]
+    assert flow.position(half) == Position(symbol=half, qty=D(6), cost=D(1200))
+    assert (flow.cash, flow.realised, flow.qty(old)) == (D(-1200), D(0), D(0))
+
+
 async def over_night(lab: Any, day: date, *, market: Any, **deeds: Any) -> Any:
     """Two sessions with one journal: what happened between them is explained when the second one ends."""
     for on in (day, next_trading_day(day).date):
@@ -180,6 +201,51 @@ async def test_a_split_over_night_is_explained(lab: Any) -> None:
     assert portfolio.realised == 0
     assert {each.reason for each in trader.gateway.blotter.moved.values()} == {"split"}
     assert trader.gateway.blotter.sleeve("scripted", "AAPL") == 22
+
+
+async def test_options_on_what_splits_are_explained(lab: Any) -> None:
+    """Two contracts held over that night are four at half the strike, at the same cost, and the books stay equal."""
+    day = date(2005, 2, 25)
+    market = lab.exchange(**play_out_split())
+    bought = "AAPL050318C00085000"
+
+    def buys(strategy: Any) -> None:
+        strategy.buy("AAPL", 100)
+        market.place(OrderRequest(symbol=bought, qty=Amount(2), side="buy", type="market", time_in_force="day"))
+
+    trader = await over_night(lab, day, market=market, first=buys)
+    portfolio = trader.gateway.blotter.portfolio
+    adjusted = "AAPL050318C00042500"
+    assert {symbol: each.qty for symbol, each in portfolio.positions.items()} == {"AAPL": 200, adjusted: 4}
+    assert {symbol: qty for symbol, (qty, _) in market.thread.books().positions.items()} == {"AAPL": 200, adjusted: 4}
+    assert portfolio.realised == 0
+    reasons = sorted(str(each.reason) for each in trader.gateway.blotter.moved.values())
+    assert reasons == ["corporate_action", "corporate_action", "split"]
+
+
+def play_out_split() -> dict[str, Any]:
+    """The configuration of `puna exchange --scenario split-overnight`."""
+    config = play_out(ExchangeConfig(), ["split-overnight"])
+    return {"day": config.day, "days": config.days}
+
+
+def test_a_contract_that_was_adjusted_is_found_by_what_it_delivers() -> None:
+    """Size times strike stays, or size and strike under another root; what fits twice, or nothing, is not explained."""
+    old, half, odd = "SPY260320C00500000", "SPY260320C00250000", "SPY1260320C00500000"
+    ours = books(**{old: ("-3", "-900"), "SPY260320P00500000": ("1", "50"), "QQQ260320C00500000": ("-3", "-900")})
+    found = after(ours, activity("OPCA", symbol=half, qty="-6"))
+    assert (found.qty(old), found.qty(half), found.position(half).cost, found.realised) == (0, -6, -900, 0)
+    found = after(ours, activity("OPCA", symbol=odd, qty="-3"))
+    assert (found.qty(old), found.qty(odd), found.position(odd).cost) == (0, -3, -900)
+    for symbol, qty in ((half, "-5"), (half, "6"), (odd, "-6"), ("SPY260320C00200000", "-7"), ("SPY", "1")):
+        assert after(ours, activity("OPCA", symbol=symbol, qty=qty)) == ours
+    chain = books(**{old: ("3", "900"), half: ("1", "400")})
+    rows = [("SPY260320C00125000", "2", "1::a"), (half, "6", "2::b")]
+    found = after(chain, *(activity("OPCA", symbol=symbol, qty=qty, id=key) for symbol, qty, key in rows))
+    assert {symbol: (each.qty, each.cost) for symbol, each in found.positions.items()} == {
+        "SPY260320C00125000": (2, 400), half: (6, 900)
+    }  # fmt: skip
+    assert found.realised == 0
 
 
 async def test_options_that_end_are_explained(lab: Any) -> None:

@@ -38,6 +38,34 @@ async def test_a_split_doubles_what_is_held(exchange: Any) -> None:
         assert await next_morning(raw) == {"AAPL": "20"}
 
 
+async def test_a_split_doubles_the_options_on_it(exchange: Any) -> None:
+    """split-overnight: two calls at 85 are four at 42.50, as listed, quoted and tradable as any; their orders end."""
+    held, after = "AAPL050318C00085000", "AAPL050318C00042500"
+    async with exchange(**config("split-overnight", symbols=("AAPL",))) as raw:
+        await filled(raw, symbol=held, qty="2")
+        _, resting = await raw.order(
+            symbol=held, qty="2", side="sell", type="limit", limit_price="60", time_in_force="gtc"
+        )
+        before = (await raw.call("GET", f"/v2/positions/{held}"))[1]
+        assert await next_morning(raw) == {after: "4"}
+        floor = raw.server._floor
+        floor.advance(floor.now + 120 * NANOS)
+        position = (await raw.call("GET", f"/v2/positions/{after}"))[1]
+        assert position["cost_basis"] == before["cost_basis"]
+        assert abs(float(position["change_today"])) < 0.5
+        assert (await raw.call("GET", f"/v2/orders/{resting['id']}"))[1]["status"] == "canceled"
+        query = {"underlying_symbols": "AAPL", "expiration_date": "2005-03-18", "limit": "1000"}
+        _, listed = await raw.call("GET", "/v2/options/contracts", params=query)
+        assert after in {each["symbol"] for each in listed["option_contracts"]}
+        _, chain = await raw.call("GET", "/v1beta1/options/snapshots/AAPL", params={"limit": "1000"})
+        assert chain["snapshots"][after]["latestQuote"]["bp"] > 0
+        _, answer = await raw.order(symbol=after, qty="4", side="sell")
+        floor.advance(floor.now + 300 * NANOS)
+        assert (await raw.call("GET", f"/v2/orders/{answer['id']}"))[1]["status"] == "filled"
+        _, activities = await raw.call("GET", "/v2/account/activities/OPCA")
+        assert [(each["symbol"], each["qty"]) for each in activities] == [(after, "4")]
+
+
 async def test_a_short_put_in_the_money_becomes_shares(exchange: Any) -> None:
     """assignment-monday: a written put above the price on Friday is a hundred shares on Monday, at its strike."""
     async with exchange(**config("assignment-monday", symbols=("MSFT",))) as raw:

@@ -42,6 +42,7 @@ from puna.engine.entries import (
     Tallied,
     Told,
 )
+from puna.engine.movements import BACK
 
 __all__ = ["EXTERNAL", "Blotter", "Booked", "Change", "ParentOrder"]
 
@@ -107,6 +108,7 @@ class Blotter:
         self.broker_ts = 0
         self.activity = ""
         self.stamp = 0
+        self._leaving: tuple[Decimal, dict[str, Decimal]] = (FINEST, {})
         self._by_broker_id: dict[str, str] = {}
         self._legs: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._kin: dict[str, set[str]] = {}
@@ -222,7 +224,26 @@ class Blotter:
         self.portfolio = enter(self.portfolio, booking)
         after = self.portfolio.qty(booking.symbol)
         if before and booking.qty and (booking.reason is Reason.SPLIT or abs(after) < abs(before)):
+            if booking.reason is Reason.CORPORATE_ACTION:
+                self._leaving = (booking.qty, self._shares(booking.symbol))
             self._move_sleeves(booking, after / before)
+        elif booking.reason is Reason.CORPORATE_ACTION and booking.reference.endswith(BACK):
+            self._carry(booking)
+
+    def _shares(self, symbol: str) -> dict[str, Decimal]:
+        return {strategy: qty for (strategy, name), qty in self.sleeves.items() if name == symbol and qty}
+
+    def _carry(self, booking: Booking) -> None:
+        """What left under another symbol comes to the strategies that it left."""
+        gone, held = self._leaving
+        for strategy, qty in held.items():
+            part = msgspec.structs.replace(
+                booking, qty=plain((-qty * booking.qty / gone).quantize(FINEST)), cash=-booking.cash * qty / gone
+            )
+            where = (strategy, booking.symbol)
+            self.sleeves[where] = self.sleeves.get(where, ZERO) + part.qty
+            if strategy in self.flows:
+                self.flows[strategy] = enter(self.flows[strategy], part)
 
     def _move_sleeves(self, booking: Booking, factor: Decimal) -> None:
         """Each strategy that holds the symbol takes its part of what happened to the whole."""

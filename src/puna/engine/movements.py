@@ -1,9 +1,10 @@
 """Movements of cash and positions without an order of ours, as the broker's activities explain them, with their ids.
 
-Fees after the close, dividends, interest, splits, expired, exercised and assigned options, transfers, renames. They are
-asked for when the books differ; each is booked once, whatever happens, and every term carries the broker's reference
-(I3). What a split did to a position the position itself says; the activity only explains it (R31). An activity of a
-kind that nobody here knows explains nothing: the difference stays, and trading halts with both sides shown.
+Fees after the close, dividends, interest, splits, expired, exercised, assigned and adjusted options, transfers,
+renames. They are asked for when the books differ; each is booked once, whatever happens, and every term carries the
+broker's reference (I3). What a split did to a position the position itself says; the activity only explains it (R31).
+An activity of a kind that nobody here knows explains nothing: the difference stays, and trading halts with both sides
+shown.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,12 +16,12 @@ from msgspec.structs import replace
 from puna.core.decimals import plain
 from puna.core.portfolio import Booking, Portfolio, Reason
 from puna.core.sessions import date_of
-from puna.core.symbols import canonical
+from puna.core.symbols import Option, canonical, is_symbol, parse
 from puna.core.types import ZERO, Position
 from puna.errors import DataError
 from puna.wire.activities import Activity
 
-__all__ = ["bookings", "told_later"]
+__all__ = ["AWAY", "BACK", "bookings", "told_later"]
 
 _CASH = {
     "FEE": Reason.FEE,
@@ -34,7 +35,11 @@ _CASH = {
     "JNLC": Reason.TRANSFER,
     "ACATC": Reason.TRANSFER,
     "CGD": Reason.DIVIDEND,
+    "OPCSH": Reason.CASH_IN_LIEU,
 }
+AWAY, BACK = "/out", "/in"
+"""What the references of two bookings end with that carry a position over to another symbol."""
+
 _ENDS = {"OPEXP": Reason.EXPIRY, "OPEXC": Reason.EXERCISE, "OPASN": Reason.ASSIGNMENT}
 
 
@@ -82,9 +87,28 @@ def _of(
         return [Booking(reason=_ENDS[kind], reference=activity.id, ts=ts, symbol=symbol, qty=gone)] if gone else []
     if kind == "OPTRD" and symbol:
         return [_delivery(activity, symbol, cash, ts)]
-    if kind == "SPLIT" and symbol:
-        return _split(activity, symbol, cash, held, broker, ts)
-    return _rename(activity, symbol, ours, broker, ts) if kind == "NC" and symbol else []
+    return _corporate(activity, symbol, cash, held, ours, broker, ts) if symbol else []
+
+
+def _corporate(
+    activity: Activity,
+    symbol: str,
+    cash: Decimal,
+    held: Mapping[str, Decimal],
+    ours: Portfolio,
+    broker: Mapping[str, Position],
+    ts: int,
+) -> list[Booking]:
+    """Splits of shares and of the options on them, and renames."""
+    match activity.activity_type:
+        case "SPLIT":
+            return _split(activity, symbol, cash, held, broker, ts)
+        case "OPCA":
+            return _adjusted(activity, symbol, ours, ts)
+        case "NC":
+            return _rename(activity, symbol, ours, broker, ts)
+        case _:
+            return []
 
 
 def _coin_fee(activity: Activity, symbol: str, cash: Decimal, ts: int) -> Booking:
@@ -127,15 +151,50 @@ def _rename(activity: Activity, symbol: str, ours: Portfolio, broker: Mapping[st
     if len(gone) != 1:
         return []
     (old,) = gone
+    return _carried(activity, old, symbol, old.qty, ts)
+
+
+def _adjusted(activity: Activity, symbol: str, ours: Portfolio, ts: int) -> list[Booking]:
+    """An option contract that a corporate action made another one: what it was is what its size and strike say.
+
+    So many at a strike that is so many times lower, or as many at the same strike under a root of its own. Where two of
+    ours could be meant nothing is explained.
+    """
+    new, qty = _option(symbol), plain(activity.qty or ZERO)
+    if new is None or not qty:
+        return []
+    meant = [
+        held
+        for name, held in ours.positions.items()
+        if (old := _option(name)) is not None
+        and name != symbol
+        and (_stock(old.root), old.expiration, old.right) == (_stock(new.root), new.expiration, new.right)
+        and held.qty * old.strike == qty * new.strike
+        and (qty % held.qty == 0 if old.root == new.root else qty == held.qty)
+    ]
+    return _carried(activity, meant[0], symbol, qty, ts) if len(meant) == 1 else []
+
+
+def _carried(activity: Activity, old: Position, symbol: str, qty: Decimal, ts: int) -> list[Booking]:
+    """What was held goes on as `qty` of another symbol at its cost; nothing is realised."""
     away = Booking(
         reason=Reason.CORPORATE_ACTION,
-        reference=f"{activity.id}/out",
+        reference=f"{activity.id}{AWAY}",
         ts=ts,
         symbol=old.symbol,
         qty=-old.qty,
         cash=old.cost,
     )
-    return [away, replace(away, reference=f"{activity.id}/in", symbol=symbol, qty=old.qty, cash=-old.cost)]
+    return [away, replace(away, reference=f"{activity.id}{BACK}", symbol=symbol, qty=qty, cash=-old.cost)]
+
+
+def _option(symbol: str) -> Option | None:
+    found = parse(symbol) if is_symbol(symbol) else None
+    return found if isinstance(found, Option) else None
+
+
+def _stock(root: str) -> str:
+    return root.rstrip("0123456789")
 
 
 def _toward_flat(held: Decimal, qty: Decimal | None) -> Decimal:

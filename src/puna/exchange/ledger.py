@@ -287,6 +287,19 @@ class Ledger:
             self._change(Cause.IN_LIEU, symbol, ZERO, paid)
         return paid
 
+    def adjust(self, contracts: Mapping[str, tuple[str, int]]) -> None:
+        """Option contracts become others, all at once: old symbol -> (new symbol, how many of it for one), at cost."""
+        moved = {old: each for old, each in contracts.items() if old in self.holdings}
+        for symbol in (*moved, *(new for new, _ in moved.values())):
+            self._announce(symbol)
+        left = {old: self.holdings.pop(old) for old in moved}
+        for old, (new, ratio) in moved.items():
+            holding = left[old]
+            lots = tuple(Lot(lot.qty * ratio, lot.cost) for lot in holding.remaining())
+            self.holdings[new] = replace(holding, qty=holding.qty * ratio, lots=lots, opened=NOTHING, closed=ZERO)
+            self._change(Cause.SPLIT, old, -holding.qty, ZERO)
+            self._change(Cause.SPLIT, new, holding.qty * ratio, ZERO)
+
     def rename(self, old: str, new: str) -> None:
         """What was held as `old` is held as `new`, at the same cost."""
         if old not in self.holdings:

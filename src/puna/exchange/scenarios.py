@@ -181,7 +181,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         lambda config: replace(config, busts=200),
     ),
     "split-overnight": Scenario(
-        "two days, 25 and 28 February 2005: Apple splits two for one between them",
+        "two days, 25 and 28 February 2005: Apple splits two for one between them, and so do the options on it",
         lambda config: config,
         date(2005, 2, 25),
         2,

@@ -286,6 +286,9 @@ class Venue:
                 self._closes[event.symbol] = self._closes[event.symbol] * event.old_rate / event.new_rate
             elif event.symbol in self._closes and event.kind == "rename":
                 self._closes[event.new_symbol] = self._closes[event.symbol]
+        adjusted = self.office.corporate.adjusted
+        closes = {each.new: self._closes[each.old] / each.ratio for each in adjusted if each.old in self._closes}
+        self._closes |= closes
 
     def _sell_out(self, on: date, now: int) -> list[TradeUpdate]:
         self.office.sell_out(on, now)

@@ -32,6 +32,8 @@ NEAR, FAR = "120921", "121019"
 OPTIONS = [
     f"AAPL{day}{right}{strike:05d}000" for day in (NEAR, FAR) for right in "CP" for strike in (90, 95, 100, 105, 110)
 ]
+HALVES = [f"{name[:-8]}{int(name[-8:]) // 2:08d}" for name in OPTIONS]
+"""What two for one makes of them."""
 STOCKS, COIN = ("AAPL", "IBM"), "BTC/USD"
 NINE = Decimal("0.000000001")
 SIDES = st.sampled_from(["buy", "sell"])
@@ -39,8 +41,8 @@ QTY = st.sampled_from([1, 2, 5, 10, 100, 250])
 SEED = st.integers(0, 10**6)
 
 
-def _rows(chance: random.Random) -> list[tuple[Any, ...]]:
-    """Quotes and prints of the three days, every hour; options follow their stock."""
+def _rows(chance: random.Random, old: int, new: int) -> list[tuple[Any, ...]]:
+    """Quotes and prints of the three days, every hour; options follow their stock, which splits after the first."""
     rows: list[tuple[Any, ...]] = []
     cents = {"AAPL": 10_000, "IBM": 4_000}
     for hour in range(-5, 24 * 4 + 11):
@@ -49,11 +51,13 @@ def _rows(chance: random.Random) -> list[tuple[Any, ...]]:
         rows += [(second, COIN, coin, coin + 10, 3), (second, COIN, coin + 5)]
         if not (0 <= hour % 24 <= 7 or hour % 24 == 22) or 48 <= hour < 92:
             continue
+        if hour == 24:
+            cents["AAPL"] = cents["AAPL"] * old // new
         for symbol in STOCKS:
             wide = chance.randrange(1, 20)
             cents[symbol] = max(500, cents[symbol] + chance.randrange(-200, 201))
             if symbol == "AAPL":
-                rows += [(second, each, *_option(each, cents[symbol] / 100), 50) for each in OPTIONS]
+                rows += [(second, each, *_option(each, cents[symbol] / 100), 50) for each in (*OPTIONS, *HALVES)]
             rows.append((second, symbol, cents[symbol] / 100, (cents[symbol] + wide) / 100, chance.randrange(1, 800)))
             rows.append((second, symbol, (cents[symbol] + chance.randrange(wide + 1)) / 100))
     return rows
@@ -70,8 +74,10 @@ def _option(symbol: str, spot: float) -> tuple[float, float]:
 class Auditor:
     """Who sees what was told, and what the books say of themselves, and reckons again."""
 
-    def __init__(self, world: Any) -> None:
+    def __init__(self, world: Any, split: tuple[int, int]) -> None:
         self.world = world
+        self.split = split
+        self.moved = Decimal(0)
         self.cash = world.venue.ledger.cash
         self.held: dict[str, Decimal] = defaultdict(Decimal)
         self.causes: Counter[str] = Counter()
@@ -87,6 +93,7 @@ class Auditor:
         assert ledger.imbalance == 0
         assert ledger.cash == self.cash
         assert {name: qty for name, (qty, _) in ledger.positions.items()} == {k: v for k, v in self.held.items() if v}
+        assert self.moved == 0, "a contract became more or less than it was"
         assert not self._trades, "a fill was told and not booked"
         assert not any(any(owed) for owed in self._owed.values()), "an option was exercised without its delivery"
         assert all(qty % NINE == 0 for qty in self.held.values())
@@ -152,15 +159,38 @@ class Auditor:
                 assert change.cash == 0
             case Cause.SPLIT:
                 assert change.cash == 0
+                self._split(change)
+            case Cause.IN_LIEU if any(self._owed[change.symbol]):
+                self._settle_odd(change)
+
+    def _split(self, change: Any) -> None:
+        """A contract that becomes another one keeps what it delivers: contracts times strike times their number."""
+        option = symbols.parse(change.symbol)
+        if isinstance(option, symbols.Option):
+            self.moved += change.qty * option.strike
+            self.causes["contracts adjusted"] += 1
+
+    def _settle_odd(self, change: Any) -> None:
+        """What a deliverable of another size leaves: a fraction of a share at its price then, and a rounded price."""
+        shares, cash = self._owed.pop(change.symbol)
+        mark = self.world.venue._desk.marks[change.symbol]
+        assert abs(shares) < 1
+        assert abs(change.cash - cash - shares * mark) <= abs(shares) * mark / 2 + Decimal("0.005")
+        self.causes["odd deliveries"] += 1
 
     def _owe(self, change: Any) -> None:
-        """A call delivers a hundred shares for each contract against the strike; a put the other way round."""
+        """A call delivers a hundred shares for each contract against the strike; a put the other way round.
+
+        A contract with a deliverable of its own delivers what a hundred shares became, for the same sum.
+        """
         assert change.cash == 0
         option = symbols.parse(change.symbol)
         assert isinstance(option, symbols.Option)
-        shares = -change.qty * 100 * (1 if option.right == "C" else -1)
-        before = self._owed[option.root]
-        self._owed[option.root] = (before[0] + shares, before[1] - shares * option.strike)
+        contracts = -change.qty * (1 if option.right == "C" else -1)
+        old, new = self.split if option.root == "AAPL1" else (1, 1)
+        before = self._owed["AAPL"]
+        shares = contracts * 100 * new / old
+        self._owed["AAPL"] = (before[0] + shares, before[1] - contracts * 100 * option.strike)
 
 
 def machine(world: Any, seen: Counter[str]) -> type[RuleBasedStateMachine]:
@@ -170,24 +200,28 @@ def machine(world: Any, seen: Counter[str]) -> type[RuleBasedStateMachine]:
         """Commands of a careless client in virtual time."""
 
         @initialize(
-            seed=SEED, paper=st.booleans(), fees=st.booleans(), formula=st.sampled_from(["maintenance", "exposure"])
+            seed=SEED,
+            paper=st.booleans(),
+            fees=st.booleans(),
+            formula=st.sampled_from(["maintenance", "exposure"]),
+            split=st.sampled_from([(1, 1), (1, 2), (1, 2), (2, 3), (3, 1)]),
         )
-        def begin(self, seed: int, paper: bool, fees: bool, formula: str) -> None:
+        def begin(self, seed: int, paper: bool, fees: bool, formula: str, split: tuple[int, int]) -> None:
             self.chance = random.Random(seed)
             coin = {"asset_class": "crypto", "marginable": False, "shortable": False}
             assets = [world.asset(each) for each in STOCKS] + [world.asset(COIN, **coin)]
             self.world = world.make(
-                *_rows(self.chance),
+                *_rows(self.chance, *split),
                 days=DAYS,
                 assets=assets,
-                contracts=dict.fromkeys(OPTIONS, True),
+                contracts=dict.fromkeys([*OPTIONS, *HALVES], True),
                 closes={"AAPL": 100.0, "IBM": 40.0, COIN: 50_000.0},
-                splits=[Split("IBM", DAYS[1], 2, 3)],
+                splits=[Split("IBM", DAYS[1], 2, 3), *([Split("AAPL", DAYS[1], *split)] if split != (1, 1) else [])],
                 fills=Paper(seeded_rng(seed)) if paper else Honest(),
                 fees=FeeSchedule() if fees else None,
                 buying_power=formula,
             )
-            self.auditor = Auditor(self.world)
+            self.auditor = Auditor(self.world, split)
             self.world.to(-4 * 3600)
             self.orders: list[str] = []
 
@@ -216,7 +250,7 @@ def machine(world: Any, seen: Counter[str]) -> type[RuleBasedStateMachine]:
             ]
             self._submit(**{"symbol": symbol, "side": side, "qty": qty, **asked[kind]})
 
-        @rule(symbol=st.sampled_from(OPTIONS), side=SIDES, qty=st.integers(1, 5), market=st.booleans())
+        @rule(symbol=st.sampled_from([*OPTIONS, *HALVES]), side=SIDES, qty=st.integers(1, 5), market=st.booleans())
         def trade_an_option(self, symbol: str, side: str, qty: int, market: bool) -> None:
             limit = {} if market else {"type": "limit", "limit_price": 8 if side == "buy" else "0.05"}
             self._submit(symbol=symbol, side=side, qty=qty, **limit)
@@ -260,8 +294,9 @@ def machine(world: Any, seen: Counter[str]) -> type[RuleBasedStateMachine]:
         def close_all(self, cancel_orders: bool) -> None:
             self.world.close_all(cancel_orders=cancel_orders)
 
-        @rule(symbol=st.sampled_from(OPTIONS), refrain=st.booleans())
-        def exercise(self, symbol: str, refrain: bool) -> None:
+        @rule(symbol=st.sampled_from([*OPTIONS, *HALVES]), refrain=st.booleans(), odd=st.booleans())
+        def exercise(self, symbol: str, refrain: bool, odd: bool) -> None:
+            symbol = symbol.replace("AAPL", "AAPL1") if odd else symbol
             self.world.do(DoNotExercise(symbol) if refrain else Exercise(symbol))
 
         @invariant()
@@ -331,3 +366,4 @@ def test_nothing_comes_from_nowhere_in_ten_thousand_days(world: Any, make_asset:
     assert seen["multi-leg fills"] > 100
     moved = {Cause.TRADE, Cause.FEE, Cause.COIN_FEE, Cause.SPLIT, Cause.IN_LIEU}
     assert moved | {Cause.EXERCISE, Cause.ASSIGNMENT, Cause.DELIVERY, Cause.EXPIRY} <= set(seen)
+    assert {"contracts adjusted", "odd deliveries"} <= set(seen)

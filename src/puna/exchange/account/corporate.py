@@ -14,6 +14,7 @@ from typing import NamedTuple
 from puna.exchange.account.actions import CorporateEvent, cusip
 from puna.exchange.account.activities import Activities
 from puna.exchange.ledger import CENT, Cause, Ledger
+from puna.exchange.orders.adjusted import Adjusted
 from puna.exchange.orders.desk import Desk
 from puna.exchange.orders.live import amount
 from puna.exchange.prices.market import Market
@@ -53,17 +54,20 @@ class CorporateActions:
         ledger: what is held.
         activities: what happened.
         pays: whether dividends are paid at all; paper does not.
+        adjusted: the option contracts that this day's splits have changed.
     """
 
     events: Sequence[CorporateEvent]
     ledger: Ledger
     activities: Activities
     pays: bool
+    adjusted: list[Adjusted] = field(default_factory=list)
     _owed: list[_Due] = field(default_factory=list)
 
     def begin_day(self, on: date, desk: Desk, now: int) -> list[TradeUpdate]:
         """Does what the day brings, before anybody trades."""
         told: list[TradeUpdate] = []
+        self.adjusted = []
         for event in sorted(self.on(on), key=lambda each: (each.kind, each.symbol)):
             told += self._apply(event, desk, now)
         due = [each for each in self._owed if each.event.payable <= on]
@@ -96,6 +100,7 @@ class CorporateActions:
                 told += desk.split(event.symbol, event.old_rate, event.new_rate, now)
                 if held:
                     self._book_split(event, held, self.ledger.cash - cash, now)
+                self._adjust(event, desk, now)
             case "rename":
                 told += desk.rename(event.symbol, event.new_symbol, now)
                 if held:
@@ -134,7 +139,7 @@ class CorporateActions:
             "SPLIT",
             now,
             on=event.ex_date,
-            sub_type="FSPLIT" if forward else "RSPLIT",
+            sub_type=_split_kind(event),
             symbol=event.symbol,
             qty=self.ledger.quantity(event.symbol) - held,
             net=paid,
@@ -147,6 +152,38 @@ class CorporateActions:
                 "new_rate": Ratio(event.new_rate),
                 "old_cusip": known,
                 "new_cusip": known if forward else cusip(f"{event.symbol} {event.ex_date}"),
+            },
+        )
+
+    def _adjust(self, event: CorporateEvent, desk: Desk, now: int) -> None:
+        """The option contracts on it, the lowest strikes first, so that no name is taken before it is free."""
+        found = desk.adjust_contracts(event.symbol, event.old_rate, event.new_rate, now)
+        self.adjusted += found
+        for each in found:
+            self._book_contract(event, each, now)
+
+    def _book_contract(self, event: CorporateEvent, each: Adjusted, now: int) -> None:
+        """OPCA (SPEC-T): one activity with both contracts; the list's row names the new one (facts.md is silent)."""
+        kind, qty = _split_kind(event), self.ledger.quantity(each.new)
+        self.activities.book(
+            "OPCA",
+            now,
+            on=event.ex_date,
+            sub_type=f"SPLIT.{kind}",
+            symbol=each.new,
+            qty=qty,
+            description=f"Split {event.old_rate} for {event.new_rate} of {event.symbol}: {each.old} is {each.new}",
+            details={
+                **_days(event),
+                "old_contract_symbol": each.old,
+                "new_contract_symbol": each.new,
+                **(
+                    {"old_qty": amount(qty / each.ratio), "new_qty": amount(qty)}
+                    if each.ratio != 1
+                    else {"qty": amount(qty)}
+                ),
+                "old_rate": Ratio(event.old_rate),
+                "new_rate": Ratio(event.new_rate),
             },
         )
 
@@ -186,6 +223,10 @@ def _fits(event: CorporateEvent, sought: Sought) -> bool:
         and sought.symbol in (None, event.symbol)
         and sought.cusip in (None, cusip(event.symbol))
     )
+
+
+def _split_kind(event: CorporateEvent) -> str:
+    return "FSPLIT" if event.new_rate > event.old_rate else "RSPLIT"
 
 
 def _type(event: CorporateEvent) -> str:

@@ -9,7 +9,7 @@ assigned. Shares change hands at the strike. Activities come the next day on pap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from uuid import NAMESPACE_URL, uuid5
 
 from puna.core import sessions
@@ -18,13 +18,14 @@ from puna.exchange.account.activities import Activities
 from puna.exchange.account.terms import AccountTerms
 from puna.exchange.ledger import Cause, Ledger
 from puna.exchange.option_margin import as_option
+from puna.exchange.orders.adjusted import Deliverable
 from puna.exchange.refusals import Refusal, forbidden, unprocessable
 from puna.wire.trading import Asset
 
 __all__ = ["OptionsLife"]
 
 ZERO, HUNDRED = Decimal(0), Decimal(100)
-_CENT = Decimal("0.01")
+_CENT, _NINTH = Decimal("0.01"), Decimal("0.000000001")
 _KINDS = {Cause.EXERCISE: "OPEXC", Cause.ASSIGNMENT: "OPASN", Cause.EXPIRY: "OPEXP"}
 _WORDS = {Cause.EXERCISE: "Option Exercise", Cause.ASSIGNMENT: "Option Assignment", Cause.EXPIRY: "Option Expiry"}
 
@@ -38,6 +39,9 @@ class _Past:
     qty: Decimal
     option: Option
     shares: Decimal
+    price: Decimal
+    cash: Decimal
+    underlying: str
     on: date
 
 
@@ -51,6 +55,7 @@ class OptionsLife:
         activities: gets what happened.
         terms: of the account.
         find: an asset by symbol or contract id.
+        delivers: what a contract of a root delivers.
         available: how much of a position nothing has claimed.
         price: the last price of an underlying.
         means: dollars that an exercise may cost.
@@ -61,6 +66,7 @@ class OptionsLife:
     activities: Activities
     terms: AccountTerms
     find: Callable[[str, int], Asset | None]
+    delivers: Callable[[str], Deliverable]
     available: Callable[[str], Decimal]
     price: Callable[[str], Decimal | None]
     means: Callable[[], Decimal]
@@ -145,14 +151,30 @@ class OptionsLife:
     ) -> None:
         """The contracts go; where they were exercised, shares come or go at the strike."""
         self.ledger.move(cause, symbol, qty, ZERO)
-        shares = ZERO if cause is Cause.EXPIRY else -qty * HUNDRED * (1 if option.right == "C" else -1)
-        if shares:
-            self.ledger.move(Cause.DELIVERY, option.root, shares, option.strike)
-        past = _Past(cause, symbol, qty, option, shares, sessions.date_of(now))
+        each = self.delivers(option.root)
+        contracts = ZERO if cause is Cause.EXPIRY else -qty * (1 if option.right == "C" else -1)
+        shares, price, cash = self._deliver(each, contracts, option.strike) if contracts else (ZERO, ZERO, ZERO)
+        past = _Past(cause, symbol, qty, option, shares, price, cash, each.underlying, sessions.date_of(now))
         if at_once or self.terms.option_activities == "at_once":
             self._book(past, now)
         else:
             self._untold.append(past)
+
+    def _deliver(self, each: Deliverable, contracts: Decimal, strike: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+        """Shares against a hundred times the strike for each contract; of a fraction of a share its worth in cash."""
+        if each.shares == HUNDRED:
+            shares, price = contracts * HUNDRED, strike
+            self.ledger.move(Cause.DELIVERY, each.underlying, shares, price)
+            return shares, price, ZERO
+        exact = contracts * each.shares
+        shares = exact.to_integral_value(ROUND_DOWN)
+        price = (strike * HUNDRED / each.shares).quantize(_NINTH)
+        if shares:
+            self.ledger.move(Cause.DELIVERY, each.underlying, shares, price)
+        worth = ((exact - shares) * (self.price(each.underlying) or ZERO)).quantize(_CENT)
+        cash = worth - (contracts * strike * HUNDRED - shares * price)
+        self.ledger.pay(Cause.IN_LIEU, cash, each.underlying)
+        return shares, price, cash
 
     def _book(self, past: _Past, now: int) -> None:
         """OPEXC or OPASN with its OPTRD, or OPEXP alone (facts.md 5.7, NTA)."""
@@ -173,11 +195,23 @@ class OptionsLife:
                 "OPTRD",
                 now,
                 on=past.on,
-                symbol=past.option.root,
+                symbol=past.underlying,
                 qty=past.shares,
-                price=past.option.strike,
-                net=-past.shares * past.option.strike,
+                price=past.price,
+                net=-past.shares * past.price,
                 description="Option Trade",
+                group=group,
+                details=details,
+            )
+
+        if past.cash:
+            self.activities.book(
+                "OPCSH",
+                now,
+                on=past.on,
+                symbol=past.underlying,
+                net=past.cash,
+                description="Option Cash Deliverable",
                 group=group,
                 details=details,
             )
@@ -194,16 +228,19 @@ class OptionsLife:
         return asset if asset is not None and as_option(asset.symbol) is not None else None
 
     def _in_the_money(self, option: Option) -> bool:
-        price = self.price(option.root)
-        if price is None:
+        each = self.delivers(option.root)
+        last = self.price(each.underlying)
+        if last is None:
             return False
+        price = last * each.shares / HUNDRED
         return (price - option.strike if option.right == "C" else option.strike - price) >= _CENT
 
     def _can(self, option: Option, qty: Decimal) -> bool:
         """A call needs dollars, a put the shares that it sells."""
         if option.right == "C":
             return option.strike * HUNDRED * qty <= self.means()
-        return self.available(option.root) >= HUNDRED * qty and self.ledger.quantity(option.root) > 0
+        each = self.delivers(option.root)
+        return self.available(each.underlying) >= each.shares * qty and self.ledger.quantity(each.underlying) > 0
 
     def _assigned(self, symbol: str, option: Option, on: date) -> Decimal:
         """How many contracts are assigned this morning."""

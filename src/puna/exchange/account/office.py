@@ -88,6 +88,7 @@ class BackOffice:
             activities=self.activities,
             terms=options.account,
             find=desk.instruments.find,
+            delivers=desk.instruments.delivers,
             available=lambda symbol: abs(desk.ledger.quantity(symbol)) - desk.claimed(symbol),
             price=desk.marks.get,
             means=lambda: desk.standing().buying_power,

@@ -11,8 +11,10 @@ _CENT, _FINE = Decimal("0.01"), Decimal("0.0001")
 
 
 def is_adjustable(order: LiveOrder) -> bool:
-    """Single orders for a quantity that nothing has filled yet, and that take no other order's place."""
+    """Single orders for a quantity of shares that nothing has filled yet, and that take no other order's place."""
     body = order.body
+    if order.is_cash:
+        return False
     alone = body.order_class not in CLASSES and not order.legs and order.predecessor is None
     return alone and body.qty is not None and not order.filled and body.type != "trailing_stop"
 

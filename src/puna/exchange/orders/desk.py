@@ -13,7 +13,8 @@ from puna.core.types import AssetClass, exact
 from puna.exchange.acceptance.rules import refuse, refuse_change
 from puna.exchange.ledger import CALM, Ledger
 from puna.exchange.log import EventLog
-from puna.exchange.option_margin import as_option
+from puna.exchange.option_margin import HUNDRED, as_option
+from puna.exchange.orders.adjusted import Adjusted, Deliverable, adjusted, free_root
 from puna.exchange.orders.adjusting import adjust, is_adjustable
 from puna.exchange.orders.admission import Admission
 from puna.exchange.orders.agenda import Agenda, Deed
@@ -365,7 +366,8 @@ class Desk:
 
     def split(self, symbol: str, old_rate: int, new_rate: int, now: int) -> Iterator[TradeUpdate]:
         """Shares are split before the open: holdings keep their value, open orders are canceled or adjusted."""
-        for order in self.blotter.every_open(symbol):
+        roots = self.instruments.roots(symbol)
+        for order in [each for each in self.blotter.every_open() if each.underlying in roots]:
             if self._options.account.split_orders == "adjust" and is_adjustable(order):
                 self._books[symbol].remove(order)
                 adjust(order, old_rate, new_rate)
@@ -380,6 +382,28 @@ class Desk:
         paid = self.ledger.split(symbol, old_rate, new_rate, in_lieu if whole else None)
         told = {"new_rate": new_rate, "old_rate": old_rate, "symbol": symbol}
         self._log.append("split", now, {**told, "paid": Amount(paid)} if paid else told)
+
+    def adjust_contracts(self, symbol: str, old_rate: int, new_rate: int, now: int) -> list[Adjusted]:
+        """What a split makes of the option contracts that are held; what they are worth does not change."""
+        known, root = self.instruments.deliverables, free_root(symbol, self.instruments.deliverables)
+        for name in self.instruments.roots(symbol)[1:]:
+            known[name] = Deliverable(symbol, known[name].shares * new_rate / old_rate)
+        found = [
+            adjusted(held, old_rate, new_rate, root)
+            for held, option in sorted((name, as_option(name)) for name in self.ledger.holdings)
+            if option is not None and option.root == symbol
+        ]
+        for each in found:
+            if not each.is_standard:
+                known[root] = Deliverable(symbol, HUNDRED * new_rate / old_rate)
+        marks = {each.new: self.marks[each.old] / each.ratio for each in found}
+        for each in found:
+            self.instruments.adjust(each, now)
+        self.marks.update(marks)
+        self.ledger.adjust({each.old: (each.new, each.ratio) for each in found})
+        if found:
+            self._log.append("adjusted", now, {each.old: each.new for each in found})
+        return found
 
     def rename(self, old: str, new: str, now: int) -> Iterator[TradeUpdate]:
         """What is held as `old` is held as `new`; open orders are canceled. Prices come under the new name."""

@@ -8,6 +8,7 @@ import msgspec
 
 from puna.core import sessions
 from puna.exchange.option_margin import as_option
+from puna.exchange.orders.adjusted import Adjusted, Deliverable, contract_of
 from puna.exchange.prices.market import Market
 from puna.wire.contracts import OptionContract
 from puna.wire.trading import Asset
@@ -39,6 +40,7 @@ class Instruments:
         }
         self.renamed: dict[str, str] = {}
         self.renames: list[Renamed] = []
+        self.deliverables: dict[str, Deliverable] = {}
         self._contracts: dict[str, OptionContract] = {}
 
     def find(self, name: str, now: int) -> Asset | None:
@@ -65,6 +67,24 @@ class Instruments:
             self.renames.append(Renamed(old, new, sessions.at(sessions.date_of(now), time())))
             self.renamed |= {name: new for name, today in self.renamed.items() if today == old} | {old: new}
 
+    def delivers(self, root: str) -> Deliverable:
+        """What a contract of that root delivers."""
+        return self.deliverables.get(root) or Deliverable(root)
+
+    def roots(self, underlying: str) -> list[str]:
+        """The roots of the contracts that deliver a stock: its own, and those of adjusted contracts."""
+        return [underlying, *(root for root, each in self.deliverables.items() if each.underlying == underlying)]
+
+    def adjust(self, each: Adjusted, now: int) -> None:
+        """A contract goes on as another one."""
+        option, known = as_option(each.new), self.contract(each.old, now)
+        if option is None or known is None:
+            return
+        self._contracts[each.new] = made = contract_of(known, each, self.delivers(option.root))
+        found = self._market.contract(each.new, now) or made
+        self._names |= {found.id: each.new}
+        self.assets[each.new] = _asset(found)
+
     def contract(self, name: str, now: int) -> OptionContract | None:
         """An option contract by symbol or id."""
         found = self._market.contract(name, now)
@@ -76,7 +96,7 @@ class Instruments:
     def is_over(self, name: str, now: int) -> bool:
         """Whether it names a contract whose last session has ended."""
         option = as_option(name)
-        if option is None or option.root not in self.assets:
+        if option is None or self.delivers(option.root).underlying not in self.assets:
             return False
         last = sessions.day(option.expiration)
         return sessions.date_of(now) > option.expiration or (last is not None and now >= last.close)

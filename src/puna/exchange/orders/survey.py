@@ -77,7 +77,14 @@ class Survey:
         if not writing and not any(as_option(each) for each in self._ledger.holdings):
             return ZERO
         opening = (each for each in self._blotter.open() if each.underlying == symbol and each is not without)
-        return needs(self._options_held(symbol)).shares + sum((each.writes_calls for each in opening), ZERO) * HUNDRED
+        return self._covering(symbol) + sum((each.writes_calls for each in opening), ZERO) * HUNDRED
+
+    def _covering(self, symbol: str) -> Decimal:
+        """Shares that written calls need, each as many as its contract delivers."""
+        held = (
+            (self._instruments.delivers(root), self._options_held(root)) for root in self._instruments.roots(symbol)
+        )
+        return sum((needs(options).shares / HUNDRED * each.shares for each, options in held), ZERO)
 
     def _options_held(self, underlying: str) -> dict[str, Decimal]:
         return {

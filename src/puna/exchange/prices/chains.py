@@ -4,10 +4,12 @@ A quote follows the underlying's quote of the same moment through the surface, a
 programme. Prints are seeded, most where the strike is near and the expiry soon, each at the bid or the ask of its
 moment. Nothing is kept but what is quick to make again, so a market whose options nobody asks for costs nothing.
 
-Contracts are not adjusted for splits of the underlying. History reaches as far back as the stock's minutes do.
+When the underlying splits into a whole number of shares, the contracts of the day before are listed on at their new
+strikes beside the new grid, as far as those can be written. History reaches as far back as the stock's minutes do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -17,6 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from puna.core import sessions
 from puna.core.symbols import Option, is_symbol, parse
+from puna.exchange.data import Split
 from puna.exchange.prices import bars as candles
 from puna.exchange.prices import blackscholes, listings, surface
 from puna.exchange.prices.bars import MINUTE, UNIT, Candle, Timeframe
@@ -67,10 +70,14 @@ class Chains:
     Args:
         stocks: the underlyings; their current quote is the time of every answer.
         seed: of prints, sizes and open interest.
+        splits: further splits than those of the stocks' data.
     """
 
-    def __init__(self, stocks: ReplayMarket, *, seed: int) -> None:
+    def __init__(self, stocks: ReplayMarket, *, seed: int, splits: Iterable[Split] = ()) -> None:
         self._stocks = stocks
+        self._splits: dict[str, list[Split]] = {}
+        for split in (*(each for symbol in stocks.symbols for each in stocks.splits(symbol)), *splits):
+            self._splits.setdefault(split.symbol, []).append(split)
         self._seed = seed
         self._level = lru_cache(maxsize=256)(self._level_on)
         self._terms = lru_cache(maxsize=4 * _KEPT)(self._terms_of)
@@ -108,19 +115,47 @@ class Chains:
         """Whether there is such a contract on that day, in today's list or not."""
         option = _option(symbol)
         close = self._stocks.close_before(option.root, on) if option else None
-        return option is not None and close is not None and listings.is_listed(option, on, close)
+        if option is None or close is None:
+            return False
+        return listings.is_listed(option, on, close) or self._is_adjusted(option, on)
+
+    def _is_adjusted(self, option: Option, on: date) -> bool:
+        """Whether a split made it of a contract that there was on the day before."""
+        if option.expiration < on:
+            return False
+        return any(
+            self.exists(str(replace(option, strike=option.strike * ratio)), before)
+            for before, ratio in self._whole(option.root, on)
+        )
+
+    def _whole(self, underlying: str, on: date) -> Iterator[tuple[date, int]]:
+        """The splits into a whole number of shares up to that day: the trading day before, how many for one."""
+        for split in self._splits.get(underlying, ()):
+            ratio, rest = divmod(split.new_rate, split.old_rate)
+            if split.ex_date <= on <= split.ex_date + listings.YEARS and ratio > 1 and not rest:
+                yield sessions.previous_trading_day(split.ex_date).date, ratio
 
     def _listed_on(self, underlying: str, on: date) -> tuple[str, ...]:
         close = self._stocks.close_before(underlying, on)
         if close is None:
             return ()
         thousandths = list(listings.strikes(close))
-        return tuple(
+        grid = (
             f"{underlying}{expiry:%y%m%d}{right}{strike:08d}"
             for expiry in listings.expirations(on)
             for right in "CP"
             for strike in thousandths
         )
+        carried = set(self._carried(underlying, on))
+        return tuple(sorted({*grid, *carried})) if carried else tuple(grid)
+
+    def _carried(self, underlying: str, on: date) -> Iterator[str]:
+        """What splits made of the contracts that were listed before them, as long as those live."""
+        for before, ratio in self._whole(underlying, on):
+            for option in map(_known, self._listed(underlying, before)):
+                strike = option.strike / ratio
+                if option.expiration >= on and not strike * 1000 % 1:
+                    yield str(replace(option, strike=strike))
 
     def _ids_on(self, on: date) -> dict[str, str]:
         return {_id(symbol): symbol for root in self.underlyings for symbol in self._listed(root, on)}

@@ -134,7 +134,15 @@ def build_market(config: ExchangeConfig) -> JointMarket:
     )
     pairs = [each for each in named if "/" in each]
     coins = _coins(config, stocks, pairs) if pairs else None
-    return JointMarket(stocks, coins, Chains(stocks, seed=config.seed) if config.options else None)
+    chains = Chains(stocks, seed=config.seed, splits=_splits(config)) if config.options else None
+    return JointMarket(stocks, coins, chains)
+
+
+def _splits(config: ExchangeConfig) -> Iterator[Split]:
+    """Those that are written in the terms; the data has its own."""
+    for each in config.venue.account.actions:
+        if each.kind == "split":
+            yield Split(each.symbol, each.ex_date, each.old_rate, each.new_rate)
 
 
 def _coins(config: ExchangeConfig, stocks: ReplayMarket, pairs: Sequence[str]) -> CoinMarket:

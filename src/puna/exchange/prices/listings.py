@@ -13,11 +13,12 @@ from functools import lru_cache
 from puna.core import sessions
 from puna.core.symbols import Option
 
-__all__ = ["expirations", "is_listed", "name_of", "steps", "strikes", "tick"]
+__all__ = ["YEARS", "expirations", "is_listed", "name_of", "steps", "strikes", "tick"]
 
 _WEEKS = timedelta(weeks=8)
 _MONTHS = timedelta(days=275)
-_YEARS = timedelta(days=800)
+YEARS = timedelta(days=800)
+"""No contract lives longer."""
 _FRIDAY = 4
 _WEEK = timedelta(days=7)
 _REACH = (70, 130)
@@ -30,7 +31,7 @@ _COARSE = 10_000
 @lru_cache(maxsize=256)
 def expirations(on: date) -> tuple[date, ...]:
     """The days on which something expires that is listed on that day, itself included."""
-    last = min(on + _YEARS, sessions.LAST_DATE)
+    last = min(on + YEARS, sessions.LAST_DATE)
     friday = on + timedelta(days=(_FRIDAY - on.weekday()) % 7)
     found = set()
     while friday <= last:
@@ -59,7 +60,7 @@ def is_listed(option: Option, on: date, close: int) -> bool:
     strike = int(option.strike * 1000)
     standard = not option.root[-1].isdigit()
     near = close * 10 // 4 <= strike <= close * 40
-    last = min(on + _YEARS, sessions.LAST_DATE)
+    last = min(on + YEARS, sessions.LAST_DATE)
     return standard and near and strike % steps(strike) == 0 and on <= option.expiration <= last and _expires(option)
 
 
