@@ -106,6 +106,7 @@ class Blotter:
         self.refused: list[tuple[int, str]] = []
         self.told = 0
         self.broker_ts = 0
+        self.compared: Reconciled | None = None
         self.activity = ""
         self.stamp = 0
         self._leaving: tuple[Decimal, dict[str, Decimal]] = (FINEST, {})
@@ -191,7 +192,7 @@ class Blotter:
         elif isinstance(entry, FeedReached):
             self.activity = entry.event_id
         else:
-            self.broker_ts = entry.broker_ts
+            self.broker_ts, self.compared = entry.broker_ts, entry
 
     def _parent(self, entry: ParentBegun | ParentStopped | ParentReached | ParentEnded) -> None:
         if isinstance(entry, ParentBegun):

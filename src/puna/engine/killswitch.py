@@ -30,10 +30,10 @@ class KillSwitch:
 
     Args:
         gateway: whose state it is.
-        compare: reconciles, and answers why trading must not be resumed; empty when it may.
+        compare: reconciles, and answers why trading must not be resumed, or nothing and what speaks for it.
     """
 
-    def __init__(self, gateway: "Gateway", compare: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, gateway: "Gateway", compare: Callable[[], Awaitable[tuple[str, str]]]) -> None:
         self._gateway = gateway
         self._compare = compare
         self._called = asyncio.Event()
@@ -103,17 +103,17 @@ class KillSwitch:
             await self._hold(wish)
 
     async def _resume(self, wish: Wish) -> None:
-        gateway, why_not = self._gateway, ""
+        gateway, why_not, because = self._gateway, "", ""
         try:
             if not wish.scope:
-                why_not = await self._compare()
+                why_not, because = await self._compare()
             if not why_not:
                 await gateway.decide(wish.state, wish.reason, wish.by, wish.scope)
                 gateway.latch.lift(wish.scope)
         except PunaError as error:
             why_not = error.what
         gateway.latch.answered()
-        self._answer(wish, done=not why_not, text=why_not or f"{wish.scope or 'the account'} is {wish.state}")
+        self._answer(wish, done=not why_not, text=why_not or f"{wish.scope or 'the account'} is {wish.state}{because}")
 
     def _answer(self, wish: Wish, *, done: bool, text: str) -> None:
         """An answer that cannot be written is missed by who waits for it, and changes nothing here."""

@@ -23,6 +23,7 @@ from puna.core.risk import TradingState
 from puna.core.types import ZERO, Fill, Position
 from puna.engine.blotter import Change
 from puna.engine.entries import Moved, Opening, Reconciled
+from puna.engine.explained import BOOKS, explanation, movement
 from puna.engine.gateway import Gateway
 from puna.engine.movements import bookings, told_later
 from puna.engine.record import BookRow, Books
@@ -81,7 +82,7 @@ class Reconciliation:
         moved = [f"{key}: {status}" for key, status in self.changed.items()]
         adopted = [f"{key}: found at the broker, {status}" for key, status in self.adopted.items()]
         fills = [f"{fill.client_order_id}: {fill.side} {fill.qty:f} at {fill.price:f}" for fill in self.fills]
-        others = [_movement(each) for each in self.moved]
+        others = [movement(each) for each in self.moved]
         return [*moved, *adopted, *fills, *others, self.summary]
 
     def take(self, changes: Iterable[Change], known: Iterable[str]) -> None:
@@ -91,12 +92,6 @@ class Reconciliation:
             key = change.order.client_order_id
             (self.changed if key in before else self.adopted)[key] = str(change.order.status)
             self.fills += change.fills
-
-
-def _movement(booking: Booking) -> str:
-    qty = f" {booking.qty:+f}" if booking.qty else ""
-    cash = f" {booking.cash:+f} USD" if booking.cash else ""
-    return f"{booking.reason} {booking.symbol}{qty}{cash} ({booking.reference})"
 
 
 async def reconcile(gateway: Gateway, *, accept: bool = False) -> Reconciliation:
@@ -126,9 +121,12 @@ async def reconcile(gateway: Gateway, *, accept: bool = False) -> Reconciliation
         await _open_books(gateway, "operator")
         broker_ts = await _compare(gateway, found)
     if not found.equal and not gateway.halted:
-        await gateway.decide(TradingState.HALTED, f"our books and the broker's differ: {found.summary}", "reconcile")
+        await gateway.decide(TradingState.HALTED, f"our books and the broker's differ: {found.summary}", BOOKS)
     entry = Reconciled(ts=gateway.clock.now(), broker_ts=broker_ts, equal=found.equal, summary=found.summary)
+    known = explanation(gateway.blotter)
     await gateway.record(entry)
+    if (text := explanation(gateway.blotter)) and not known:
+        gateway.note("E510", f"trading stays halted until somebody resumes it, but {text}")
     gateway.probe("reconcile-end")
     return found
 

@@ -27,6 +27,7 @@ from puna.core.risk import RiskLimits, TradingState
 from puna.core.types import TimeInForce
 from puna.engine.activities import SILENCE_SECONDS, ActivityFollower, OpenFeed
 from puna.engine.desk import StrategyDesk
+from puna.engine.explained import explanation
 from puna.engine.feed import Feed
 from puna.engine.gateway import Gateway
 from puna.engine.journal import Journal, open_journal
@@ -323,9 +324,10 @@ class Trader:
                 state="Trading is halted: nothing was sent but cancels that were asked for before.",
                 remedy="Find out why (trades by hand, fees, dividends). To go on with the broker's: --accept-books.",
             )
+        text = explanation(gateway.blotter)
         raise PunaError(
             "Trading is halted.",
-            why=gateway.halted,
+            why=f"{gateway.halted}; {text}" if text else gateway.halted,
             state="Nothing was sent but cancels that were asked for before.",
             remedy="When the reason is gone: --resume.",
             code="E520",
@@ -396,10 +398,13 @@ class Trader:
                 self._reconciled = seen
                 return
 
-    async def _unfit(self) -> str:
-        """Why trading must not be resumed; empty when it may."""
+    async def _unfit(self) -> tuple[str, str]:
+        """Why trading must not be resumed; or nothing, and what has explained the difference that it was halted for."""
         found = await reconcile(self.gateway)
-        return "" if found.equal else f"our books and the broker's differ: {found.summary}"
+        if not found.equal:
+            return f"our books and the broker's differ: {found.summary}", ""
+        text = explanation(self.gateway.blotter)
+        return "", f"; {text}" if text else ""
 
     def _dropped(self, stream: str, gap: Gap, bars: int, text: str = "") -> None:
         self._recorder.drops.append(DropRow(stream=stream, ts_down=gap.start, ts_up=gap.end, bars=bars))
