@@ -8,24 +8,27 @@ watches for what a wire can lose.
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
+from puna.core.decimals import plain
 from puna.core.portfolio import Portfolio
 from puna.core.risk import RiskLimits, TradingState
+from puna.core.types import Position
 from puna.engine.desk import StrategyDesk
-from puna.engine.entries import Entry, Told
+from puna.engine.entries import Entry, Moved, Told
 from puna.engine.feed import Feed
 from puna.engine.gateway import Gateway
 from puna.engine.journal import Journal, MemoryStorage
 from puna.engine.market import MarketView
+from puna.engine.movements import bookings
 from puna.engine.reconcile import Reconciliation, reconcile
 from puna.engine.recorder import Recorder
 from puna.engine.sighting import Sighting
 from puna.engine.strategy import Strategy
 from puna.engine.timeframe import minutes
 from puna.errors import PunaError
-from puna.exchange.commands import Command
+from puna.exchange.account.activities import Record as ActivityRecord
+from puna.exchange.commands import Command, Event
 from puna.exchange.faults import FaultScript
 from puna.exchange.floor import Floor
-from puna.exchange.ledger import Cause
 from puna.exchange.log import EventLog
 from puna.exchange.options import ExchangeConfig
 from puna.exchange.prices.market import Market
@@ -34,11 +37,10 @@ from puna.exchange.venue import Venue
 from puna.research.backtest_broker import InProcess
 from puna.research.backtest_stage import PromptLine, Turns, VirtualClock
 from puna.seams import SeededIds, seeded_rng
+from puna.wire.activities import Activity
 from puna.wire.trading import TradeUpdate
 
 __all__ = ["EntryJournal", "House", "Quiet"]
-
-_OWN = frozenset({Cause.TRADE, Cause.COIN_FEE})
 
 
 class Quiet(EventLog):
@@ -46,6 +48,16 @@ class Quiet(EventLog):
 
     def append(self, kind: str, ts: int, body: object) -> None:
         """Nothing."""
+
+
+class QuietVenue(Venue):
+    """A venue of whom nobody asks for a history of the account: no curve of equity, no activities of fills."""
+
+    def _note(self, now: int) -> None:
+        pass
+
+    def _hear_fills(self, events: Sequence[Event]) -> None:
+        pass
 
 
 class EntryJournal(Journal):
@@ -100,7 +112,7 @@ class House:
         check: Callable[[str], object] = minutes,
     ) -> None:
         self.clock = clock
-        self.venue = Venue(market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet())
+        self.venue = QuietVenue(market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet())
         script = FaultScript((), seeded_rng(f"faults {seed}"))
         self.floor = Floor(self.venue, market, script, start=clock.time)
         self.alpaca = InProcess(self.floor, config, clock, self.execute)
@@ -117,7 +129,8 @@ class House:
         self.reconciliation: Reconciliation | None = None
         self.moments: list[tuple[int, Portfolio]] = []
         self._inbox: list[TradeUpdate] = []
-        self._seen_changes = 0
+        self._movements: list[Activity] = []
+        self.venue.office.activities.listen(self._hear_movement)
 
     # In and out of the venue.
 
@@ -142,6 +155,9 @@ class House:
         """Lets the venue do what is due up to `to`."""
         self.floor.now = to
         self.take(self.venue.advance(to))
+
+    def _hear_movement(self, record: ActivityRecord) -> None:
+        self._movements.append(record.activity)
 
     def settle(self) -> None:
         """Until nothing moves any more at the present market time: evidence, jobs, turns, and what is due at once."""
@@ -184,17 +200,25 @@ class House:
             self.advance(self.clock.time)
             self.turns.wake(self.clock.time)
             self.settle()
-            self.compare_if_moved()
+            self.book_movements()
         self.clock.time = max(self.clock.time, to)
 
-    def compare_if_moved(self) -> None:
-        """Reconciles where the ledger moved by itself: fees, splits, dividends, options that ended."""
-        changes = self.venue.ledger.changes
-        if len(changes) == self._seen_changes:
+    def book_movements(self) -> None:
+        """Books what moved without an order: fees, splits, dividends, options that ended; as reconciliation would.
+
+        The venue's activities explain it, as the broker's do live; only nobody has to ask for them.
+        """
+        if not self._movements:
             return
-        new, self._seen_changes = changes[self._seen_changes :], len(changes)
-        if any(change.cause not in _OWN for change in new):
-            self.compare()
+        told, self._movements = self._movements, []
+        holdings = self.venue.ledger.holdings.items()
+        held = {
+            symbol: Position(symbol=symbol, qty=plain(each.qty), cost=plain(each.cost)) for symbol, each in holdings
+        }
+        rows = bookings(told, self.gateway.blotter.portfolio, held, self.clock.time)
+        if rows:
+            self.turns.finish(self.gateway.record(*(Moved(ts=each.ts, booking=each) for each in rows)), "movements")
+        self._remember()
 
     def compare(self) -> Reconciliation:
         """The books, ours and the venue's; what moved without an order is booked."""
