@@ -44,6 +44,7 @@ from puna.core.evidence import (
     with_execution,
     with_mark,
 )
+from puna.core.remembered import remembered
 from puna.core.types import ZERO, Fill, OrderIntent
 
 __all__ = [
@@ -339,6 +340,7 @@ def noted(client_order_id: str, word: str, ts: int, reason: str = "") -> Update:
     return Update(client_order_id=client_order_id, source="local", status=word, ts=ts, reason=reason)
 
 
+@remembered(8)  # what is taken in is reduced twice: to see what it is worth as an entry, and when that is applied
 @exactly
 def reduce(order: Order, update: Update) -> tuple[Order, tuple[Fill, ...]]:
     """The order with one more piece of evidence, and what is to be booked for it: nothing, or one step.

@@ -175,10 +175,10 @@ class StrategyDesk:
         self._gateway.tell = self.tell
         self.parents.take_up()
         for each in list(self.strategies.values()):
-            self._call(each, each.on_start)
+            self.call(each, each.on_start)
         for booked in self._gateway.untold():
             if (owner := self.strategies.get(booked.fill.strategy)) is not None:
-                self._call(owner, owner.on_fill, booked.fill)
+                self.call(owner, owner.on_fill, booked.fill)
         self.parents.go_on()
         self._coverage.take_up()
 
@@ -186,12 +186,12 @@ class StrategyDesk:
         if self._market.take_quote(quote):
             self.parents.hear_quote(quote)
             for each in self._watching(quote.symbol):
-                self._call(each, each.on_quote, quote)
+                self.call(each, each.on_quote, quote)
 
     def hear_trade(self, trade: Trade) -> None:
         if self._market.take_trade(trade):
             for each in self._watching(trade.symbol):
-                self._call(each, each.on_trade, trade)
+                self.call(each, each.on_trade, trade)
 
     def hear_minute(self, bar: Bar) -> bool:
         """A bar of one minute, for those who want it so, and as part of longer ones."""
@@ -202,7 +202,7 @@ class StrategyDesk:
             for complete in self._bars_of(timeframe, bar):
                 for each in self._watching(bar.symbol):
                     if each.timeframe == timeframe:
-                        self._call(each, each.on_bar, complete)
+                        self.call(each, each.on_bar, complete)
         return True
 
     def hear_bar(self, timeframe: str, bar: Bar) -> bool:
@@ -213,7 +213,7 @@ class StrategyDesk:
             return False
         for each in self._watching(bar.symbol):
             if each.timeframe == timeframe:
-                self._call(each, each.on_bar, bar)
+                self.call(each, each.on_bar, bar)
         return True
 
     def tell(self, changes: Sequence[Change]) -> None:
@@ -228,9 +228,9 @@ class StrategyDesk:
             if owner is None:
                 continue
             for fill in change.fills:
-                self._call(owner, owner.on_fill, fill)
+                self.call(owner, owner.on_fill, fill)
             if change.order.intent.parent is None:
-                self._call(owner, owner.on_order, change.order)
+                self.call(owner, owner.on_order, change.order)
 
     def tell_refusal(self, intent: OrderIntent, code: str, reason: str) -> None:
         """An order was not sent."""
@@ -238,7 +238,7 @@ class StrategyDesk:
         self.parents.hear_refusal(intent, code, reason)
         owner = self.strategies.get(intent.strategy)
         if owner is not None and intent.parent is None:
-            self._call(owner, owner.on_refused, intent, code, reason)
+            self.call(owner, owner.on_refused, intent, code, reason)
 
     def _tell_done(self, begun: ParentBegun, ended: ParentEnded) -> None:
         """A parent order is over."""
@@ -246,7 +246,7 @@ class StrategyDesk:
         done = f"{ended.filled:f} of {parent.qty:f} {parent.symbol}: {ended.reason}"
         self.on_order(f"{begun.strategy}  worked {parent.side} {done}")
         if (owner := self.strategies.get(begun.strategy)) is not None:
-            self._call(owner, owner.on_parent, begun, ended)
+            self.call(owner, owner.on_parent, begun, ended)
 
     def stop(self, *, over: bool) -> None:
         """Lets parent orders end and calls `on_stop`; open orders are cancelled or left.
@@ -255,7 +255,7 @@ class StrategyDesk:
         """
         self.parents.stop_all("the run is ending")
         for each in list(self.strategies.values()):
-            self._call(each, each.on_stop)
+            self.call(each, each.on_stop)
             self._leave(each, over=over)
         self._ended = self.parents.over = True
 
@@ -290,7 +290,7 @@ class StrategyDesk:
         self._gateway.refuse(intent, Breach("R102", "instrument", why))
         return True
 
-    def _call(self, strategy: Strategy, callback: Callable[..., Any], *args: object) -> None:
+    def call(self, strategy: Strategy, callback: Callable[..., Any], *args: object) -> None:
         """Calls a strategy; what it raises ends it, and nothing else."""
         if strategy.name in self.stopped:
             return

@@ -195,7 +195,6 @@ def run_backtest(
     house.end(over=False)
     ended = clock.time
     house.pass_to(market.sessions[-1].open_ns, loop.mark)  # the night after: fees, expiries, what was cancelled
-    house.compare()
     house.close()
     house.check_conservation()
     times, equity = _equity(history, house.moments)
@@ -348,7 +347,7 @@ def _equity(
     history: History, moments: Sequence[tuple[int, Portfolio]]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Cash and positions at the last closes, at the beginning and at the end of each bar."""
-    times = np.unique(np.concatenate([[_start(history)], *(each.known for each in history.columns.values())]))
+    times = _times(history)
     changed = np.array([ts for ts, _ in moments], dtype=np.int64)
     place = np.searchsorted(changed, times, side="right") - 1
     cash = np.array([float(portfolio.cash) for _, portfolio in moments])
@@ -362,6 +361,15 @@ def _equity(
         price = np.where(at >= 0, columns.close[np.maximum(at, 0)], columns.open[0])
         equity = equity + qty * price * float(multiplier(symbol))
     return times, equity
+
+
+def _times(history: History) -> NDArray[np.int64]:
+    """The beginning, and every moment at which a bar is known, once."""
+    known = np.concatenate([[_start(history)], *(each.known for each in history.columns.values())])
+    if len(history.columns) > 1:
+        known = np.sort(known)
+        known = known[np.r_[True, known[1:] != known[:-1]]]
+    return known
 
 
 def _quantities(moments: Sequence[tuple[int, Portfolio]]) -> dict[str, NDArray[np.float64]]:

@@ -6,7 +6,7 @@ that stops wherever one of its orders has a price, so a stop fills at its stop, 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, repeat
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class BarLoop:
         self._frames = _Frames(market.history)
         self._shown: dict[str, int] = {}
         self._listeners: list[list[Callable[[Bar], None]]] = []
-        self._keep = [view.keeper(name) for name in self._frames.names]
+        self._owners: dict[Callable[[Bar], None], Strategy] = {}
         self._armed = armed(house.gateway.limits)
         self._plain = True
         house.before = self._show_for
@@ -82,60 +82,67 @@ class BarLoop:
 
         The next frame begins there: the one right after, or one many later where nobody has orders.
         """
-        house, frames, market, clock = self._house, self._frames, self._market, self._house.clock
-        names, at, keep, listeners = frames.names, market.at, self._keep, self._listeners
-        due, stop, generic = house.next_due(), first + CHUNK, not self._plain or bool([*house.desk.parents])
-        quiet = not generic and not self._armed and not house.venue.open_orders()
-        jobs, ready = house.line.jobs, house.turns.ready
+        house, frames = self._house, self._frames
+        generic = not self._plain or bool([*house.desk.parents])
+        if generic or self._armed or house.venue.open_orders():
+            last = frames.bounds(first)[1]
+        else:
+            last = max(frames.bounds(first)[1], frames.until(house.next_due(), first + CHUNK))
+        told = self._tell_slowly(first, last) if generic else self._tell_fast(first, last)
+        house.settle()
+        return told
+
+    def _tell_slowly(self, first: int, last: int) -> int:
+        """One frame, by the desk's own way: quotes, parent orders, longer bars."""
+        market, desk, view = self._market, self._house.desk, self._view
+        for _, _, name, row, bar in self._frames.stream(last - first):
+            market.at[name] = row
+            if (quote := view.look(name)) is not None:
+                desk.hear_quote(quote)
+            desk.hear_bar(market.history.timeframe, bar)
+        return last
+
+    def _tell_fast(self, first: int, last: int) -> int:
+        """Frames in which nothing is due and nobody has orders, up to the first in which a strategy does something."""
+        frames, at, clock, listeners = self._frames, self._market.at, self._house.clock, self._listeners
+        jobs, ready = self._house.line.jobs, self._house.turns.ready
         index, now = first, frames.known_at(first)
-        for item in frames.stream():
-            opens, known, sid, row, bar = item
+        clock.time = now
+        for item in frames.stream(last - first):
+            known, sid, name, row, bar = item
             if known != now:
-                if not quiet or jobs or ready or opens >= due or known >= due or index >= stop:
+                if jobs or ready:
                     frames.give_back(item)
                     break
                 clock.time = now = known
-            at[names[sid]] = row
-            if generic:
-                self._hear(bar)
-            else:
-                keep[sid](bar)
-                for each in listeners[sid]:
-                    each(bar)
+            at[name] = row
             index += 1
-        house.settle()
+            try:
+                for hear in listeners[sid]:
+                    hear(bar)
+            except Exception as error:  # noqa: BLE001 - a user's code may raise anything
+                self._failed(hear, error, sid, bar)
         return index
 
-    def _hear(self, bar: Bar) -> None:
-        """One bar, by the desk's own way: quotes, parent orders, longer bars."""
-        desk = self._house.desk
-        if (quote := self._view.look(bar.symbol)) is not None:
-            desk.hear_quote(quote)
-        desk.hear_bar(self._market.history.timeframe, bar)
+    def _failed(self, hear: Callable[[Bar], None], error: Exception, sid: int, bar: Bar) -> None:
+        """A strategy has raised: it hears no more, and those after it hear the bar."""
+        desk, here = self._house.desk, self._listeners[sid]
+        rest = here[here.index(hear) + 1 :]
+        desk.fail(self._owners[hear], "on_bar", error)
+        for listeners in self._listeners:
+            listeners[:] = [other for other in listeners if other != hear]
+        for each in rest:
+            desk.call(self._owners[each], each, bar)
 
     def _listen(self) -> None:
         """Who hears a bar without further ado: those who want this timeframe and no quotes."""
-        desk, timeframe = self._house.desk, self._market.history.timeframe
-        team = list(desk.strategies.values())
+        team, timeframe = list(self._house.desk.strategies.values()), self._market.history.timeframe
         self._plain = all(each.timeframe == timeframe and type(each).on_quote is Strategy.on_quote for each in team)
+        self._owners = {each.on_bar: each for each in team}
         self._listeners = [
-            [self._guarded(each) for each in team if name in each.symbols and each.timeframe == timeframe]
+            [each.on_bar for each in team if name in each.symbols and each.timeframe == timeframe]
             for name in self._frames.names
         ]
-
-    def _guarded(self, strategy: Strategy) -> Callable[[Bar], None]:
-        """A strategy's `on_bar`; what it raises ends it, and nothing else."""
-        desk, hear, stopped = self._house.desk, strategy.on_bar, self._house.desk.stopped
-
-        def tell(bar: Bar) -> None:
-            if strategy.name in stopped:
-                return
-            try:
-                hear(bar)
-            except Exception as error:  # noqa: BLE001 - a user's code may raise anything
-                desk.fail(strategy, "on_bar", error)
-
-        return tell
 
     # Inside of a frame.
 
@@ -201,6 +208,8 @@ class BarLoop:
 
     def _put_away(self, walk: "Walk") -> None:
         """The bar is over: its last price can be looked at, and nothing fills at it any more."""
+        if not self._house.venue.open_orders(walk.symbol):
+            return  # whoever orders next is shown the last price first
         now = self._house.clock.time
         self._market.put(walk.last(now))
         self._house.advance(now)
@@ -433,10 +442,14 @@ class _Frames:
         names = map(self.names.__getitem__, self._sids[first:last].tolist())
         return zip(names, self._rows[first:last].tolist(), strict=True)
 
-    def stream(self) -> "Iterator[_Item]":
-        """The bars that are left, each once: opens, known, symbol number, row, bar."""
+    def until(self, due: int, most: int) -> int:
+        """The first bar that is known at `due` or later, at most the first of the frame of bar number `most`."""
+        return min(int(np.searchsorted(self._known, due)), self.bounds(most)[0] if most < len(self) else len(self))
+
+    def stream(self, count: int) -> "Iterator[_Item]":
+        """So many of the bars that are left, each once: end, symbol number, symbol, row, bar."""
         back, self._back = self._back, []
-        return chain(back, self._rest)
+        return islice(chain(back, self._rest), count)
 
     def give_back(self, item: "_Item") -> None:
         """The stream begins with this one again."""
@@ -446,13 +459,13 @@ class _Frames:
         return chain.from_iterable(self._bars(lo, lo + CHUNK) for lo in range(0, len(self), CHUNK))
 
     def _bars(self, first: int, last: int) -> "Iterator[_Item]":
-        begin, opens, known, open_, high, low, close, volume, trades, vwap = (
+        begin, _, known, open_, high, low, close, volume, trades, vwap = (
             column[first:last].tolist() for column in self._columns
         )
         sids, rows = self._sids[first:last].tolist(), self._rows[first:last].tolist()
-        names = repeat(self.names[0]) if len(self.names) == 1 else map(self.names.__getitem__, sids)
+        names = [self.names[0]] * len(sids) if len(self.names) == 1 else [*map(self.names.__getitem__, sids)]
         made = map(Bar, names, open_, high, low, close, volume, begin, known, trades, vwap)
-        return zip(opens, known, sids, rows, made)  # noqa: B905 - of one length; `strict` costs in the innermost loop
+        return zip(known, sids, names, rows, made)  # noqa: B905 - of one length; `strict` costs in the innermost loop
 
 
-_Item = tuple[int, int, int, int, Bar]
+_Item = tuple[int, int, str, int, Bar]

@@ -19,14 +19,15 @@ from puna.engine.gateway import Gateway
 from puna.engine.journal import Journal, MemoryStorage
 from puna.engine.market import MarketView
 from puna.engine.movements import bookings
-from puna.engine.reconcile import Reconciliation, reconcile
+from puna.engine.reconcile import reconcile
+from puna.engine.record import BookRow, Books
 from puna.engine.recorder import Recorder
 from puna.engine.sighting import Sighting
 from puna.engine.strategy import Strategy
 from puna.engine.timeframe import minutes
 from puna.errors import PunaError
 from puna.exchange.account.activities import Record as ActivityRecord
-from puna.exchange.commands import Command, Event
+from puna.exchange.commands import Command, Event, Submit
 from puna.exchange.faults import FaultScript
 from puna.exchange.floor import Floor
 from puna.exchange.log import EventLog
@@ -38,9 +39,11 @@ from puna.research.backtest_broker import InProcess
 from puna.research.backtest_stage import PromptLine, Turns, VirtualClock
 from puna.seams import SeededIds, seeded_rng
 from puna.wire.activities import Activity
-from puna.wire.trading import TradeUpdate
+from puna.wire.trading import Order, TradeUpdate
 
 __all__ = ["EntryJournal", "House", "Quiet"]
+
+HALF_A_CENT = Decimal("0.005")
 
 
 class Quiet(EventLog):
@@ -74,6 +77,10 @@ class EntryJournal(Journal):
     async def append(self, *entries: Entry) -> int:
         self.entries += entries
         return len(self.entries)
+
+
+def _repeats(event: Event, shown: Order) -> bool:
+    return isinstance(event, TradeUpdate) and event.event in ("pending_new", "new") and event.order.id == shown.id
 
 
 class House:
@@ -126,7 +133,6 @@ class House:
         self.feed = Feed(self.gateway, self.desk, self.recorder, feed=None)
         self.before: Callable[[Command], None] = lambda _: None
         self.filled: dict[str, float] = {}
-        self.reconciliation: Reconciliation | None = None
         self.moments: list[tuple[int, Portfolio]] = []
         self._inbox: list[TradeUpdate] = []
         self._movements: list[Activity] = []
@@ -140,7 +146,19 @@ class House:
         self.before(command)
         reply, events = self.venue.handle(command, now)
         self.take(events)
+        if isinstance(command, Submit) and isinstance(reply, Order):
+            return self._acknowledged(reply, now)
         return reply
+
+    def _acknowledged(self, reply: Order, now: int) -> Order:
+        """The order as it is when all that is due at once has happened; what the answer shows is not told once more."""
+        events = self.venue.advance(now)
+        shown = self.venue.order(reply.id, nested=True)
+        if shown is None or shown.status != "new":
+            self.take(events)
+            return reply
+        self.take(each for each in events if not _repeats(each, shown))
+        return shown
 
     def take(self, events: Iterable[object]) -> None:
         """Keeps what the trading stream would tell."""
@@ -220,19 +238,20 @@ class House:
             self.turns.finish(self.gateway.record(*(Moved(ts=each.ts, booking=each) for each in rows)), "movements")
         self._remember()
 
-    def compare(self) -> Reconciliation:
-        """The books, ours and the venue's; what moved without an order is booked."""
-        self.floor.now = self.clock.time
-        found: list[Reconciliation] = []
-
-        async def ask() -> None:
-            found.append(await reconcile(self.gateway))
-
-        self.turns.finish(ask(), "reconcile")
+    def reconcile(self) -> None:
+        """As at the start of every trading process."""
+        self.turns.finish(reconcile(self.gateway), "reconcile")
         self.settle()
-        self.reconciliation = found[0]
-        self.recorder.books = found[0].books
-        return found[0]
+
+    def compare(self) -> Books:
+        """Cash and positions, ours beside those of the venue's ledger."""
+        ours, ledger = self.gateway.blotter.portfolio, self.venue.ledger
+        symbols = sorted({*ours.positions, *ledger.holdings})
+        rows = [BookRow(item=each, ours=ours.qty(each), broker=plain(ledger.quantity(each))) for each in symbols]
+        close = abs(ledger.cash - ours.cash) < HALF_A_CENT  # averages are told rounded
+        rows.insert(0, BookRow(item="cash", ours=ours.cash, broker=ours.cash if close else plain(ledger.cash)))
+        self.recorder.books = Books(equal=all(row.equal for row in rows), rows=rows)
+        return self.recorder.books
 
     # From beginning to end.
 
@@ -244,9 +263,8 @@ class House:
         """
         self.turns.finish(self.gateway.start(), "start")
         self.turns.run()
-        self.compare()
+        self.reconcile()
         self.turns.finish(self.feed.look_around(), "look around")
-        self.compare()
         self.recorder.begin(self.clock.time, self.desk.equity())
         self.desk.start()
         self.settle()
@@ -279,12 +297,12 @@ class House:
         Raises:
             PunaError: E672, cash or positions were made or lost.
         """
-        ledger, books = self.venue.ledger, self.recorder.books
-        differing = [] if books is None else [row for row in books.rows if not row.equal]
-        if abs(ledger.imbalance) > Decimal("1e-9") or differing:
+        imbalance, books = self.venue.ledger.imbalance, self.compare()
+        differing = [row for row in books.rows if not row.equal]
+        if abs(imbalance) > HALF_A_CENT or differing:
             raise PunaError(
                 "The books of this backtest do not add up.",
-                why=f"imbalance {ledger.imbalance}; " + ", ".join(f"{r.item} {r.ours} / {r.broker}" for r in differing),
+                why=f"imbalance {imbalance}; " + ", ".join(f"{r.item} {r.ours} / {r.broker}" for r in differing),
                 state="The result is worth nothing.",
                 remedy="Please report it, with the strategy and the data.",
                 code="E672",

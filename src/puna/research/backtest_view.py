@@ -35,6 +35,7 @@ class HistoryView(MarketView):
         self._clock = clock
         self.quotes = _Quotes(self)
         self.live: dict[str, Quote] = {}
+        self._told: dict[str, int] = {}
         self.timeframe = market.history.timeframe
 
     def look(self, symbol: str) -> Quote | None:
@@ -64,15 +65,31 @@ class HistoryView(MarketView):
     def marks(self, symbols: Iterable[str]) -> Mapping[str, Decimal]:
         return {symbol: mark for symbol in symbols if (mark := self.mark(symbol)) is not None}
 
+    def bars(self, symbol: str, timeframe: str) -> tuple[Bar, ...]:
+        """Oldest first; made, when asked for, of the rows since the last question."""
+        if timeframe == self.timeframe and symbol in self._market.at:
+            self._catch_up(symbol)
+        return super().bars(symbol, timeframe)
+
     def last_bar(self, symbol: str, timeframe: str) -> Bar | None:
         """The newest bar of the history's own timeframe stands for that of a minute."""
-        if timeframe == "1Min" and self.timeframe != "1Min":
-            timeframe = self.timeframe
-        return super().last_bar(symbol, timeframe)
+        at = self._market.at.get(symbol, -1)
+        if timeframe not in ("1Min", self.timeframe) or at < 0:
+            return super().last_bar(symbol, timeframe)
+        return _bar(self._market.history.columns[symbol], at)
 
-    def keeper(self, symbol: str) -> Any:
-        """Takes one bar after another of a symbol, sound ones in their order: what `take_bar` does, unchecked."""
-        return self._bars[symbol, self.timeframe].append
+    def take_bar(self, timeframe: str, bar: Bar) -> bool:
+        """Those of the history's own timeframe are in the columns already."""
+        if timeframe == self.timeframe and self._market.at.get(bar.symbol, -1) >= 0:
+            return True
+        return super().take_bar(timeframe, bar)
+
+    def _catch_up(self, symbol: str) -> None:
+        kept, columns = self._bars[symbol, self.timeframe], self._market.history.columns[symbol]
+        at = self._market.at[symbol]
+        for row in range(max(self._told.get(symbol, -1) + 1, at + 1 - (kept.maxlen or 0)), at + 1):
+            kept.append(_bar(columns, row))
+        self._told[symbol] = at
 
     def _place(self, symbol: str) -> tuple[Columns, int] | None:
         at = self._market.at.get(symbol)
@@ -82,6 +99,21 @@ class HistoryView(MarketView):
             return self._market.history.columns[symbol], at
         past = self._market.history.past.get(symbol)
         return None if past is None else (past, len(past) - 1)
+
+
+def _bar(columns: Columns, row: int) -> Bar:
+    return Bar(
+        columns.symbol,
+        float(columns.open[row]),
+        float(columns.high[row]),
+        float(columns.low[row]),
+        float(columns.close[row]),
+        float(columns.volume[row]),
+        int(columns.begin[row]),
+        int(columns.known[row]),
+        int(columns.trades[row]),
+        float(columns.vwap[row]),
+    )
 
 
 class _Quotes(dict[str, Quote]):
