@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from puna.cli.run_folder import fresh_folder, put
 from puna.cli.strategies import strategies, strategies_of
 from puna.config import Config
 from puna.engine.entries import to_record
+from puna.engine.record import RunRecord
 from puna.engine.storage import SqliteStorage
 from puna.engine.strategy import Strategy
 from puna.research.backtest import BacktestResult, run_backtests
@@ -24,6 +26,7 @@ from puna.research.backtest_bars import Progress
 from puna.research.backtest_data import History
 from puna.research.formats import dollars, percent, signed
 from puna.research.report import Report, html, json, report
+from puna.research.tables import tables
 
 __all__ = ["Wish", "run"]
 
@@ -130,22 +133,18 @@ def _bar(*, shown: bool) -> Iterator[Progress]:
 
 
 def _kept(results: Mapping[str, BacktestResult], folder: Path, config: Path) -> dict[str, Report]:
-    """Writes the reports: the main model's at the top of the folder with the journal, the others' below it."""
-    made: dict[str, Report] = {}
+    """Writes the reports: the main model's at the top of the folder with journal and tables, the others' below it."""
     main = next(name for name in MAIN if name in results)
     code = sha256(config.read_bytes()).hexdigest()
+    records = {name: _signed(result, folder, config, code) for name, result in results.items()}
+    others = [record for name, record in records.items() if name != main]
+    made = {name: report(record, others if name == main else ()) for name, record in records.items()}
     with fresh_folder(folder) as filling:
-        for name, result in results.items():
-            record = result.record
-            record.run_id = folder.name
-            record.config = config.read_text("utf-8")
-            record.code_hash = code
-            record.assumptions |= {
-                f"{other} fills": f"{signed(each.profit)} USD: {each.fills_text}" for other, each in results.items()
-            }
-            made[name] = report(record)
         put(filling / "report.json", json(made[main]))
         put(filling / "report.html", html(made[main]))
+        if find_spec("polars") is not None:
+            for name, body in tables([records[main], *others]).items():
+                put(filling / name, body)
         _write_journal(filling / "journal.sqlite", results[main])
     for name in results:
         if name != main:
@@ -153,6 +152,13 @@ def _kept(results: Mapping[str, BacktestResult], folder: Path, config: Path) -> 
                 put(filling / "report.json", json(made[name]))
                 put(filling / "report.html", html(made[name]))
     return made
+
+
+def _signed(result: BacktestResult, folder: Path, config: Path, code: str) -> RunRecord:
+    """The record with the run's name, its configuration, and the hash of what was run."""
+    record = result.record
+    record.run_id, record.config, record.code_hash = folder.name, config.read_text("utf-8"), code
+    return record
 
 
 def _write_journal(path: Path, result: BacktestResult) -> None:
@@ -178,7 +184,7 @@ def _tell(made: Mapping[str, Report], results: Mapping[str, BacktestResult], fol
     main = made[next(name for name in MAIN if name in made)]
     click.echo(main.verdict)
     for doubt in main.distrust:
-        click.echo(f"distrust  {doubt.text}")
+        click.echo(f"distrust  {doubt.short} {doubt.text}")
     for note in {note.text: note for note in failed}.values():
         click.echo(f"failed    {note.code}  {note.text}")
     click.echo(f"bars      {sum(each.bars for each in results.values()):,} in "

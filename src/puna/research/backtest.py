@@ -10,6 +10,7 @@ A strategy object is used once. `run_backtests` makes fresh ones and runs all th
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import time
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -208,7 +209,7 @@ def run_backtest(
         made.day = sessions.date_of(history.span[0]).isoformat()
         made.fill_model, made.timeframe = model.name, history.timeframe
         made.assumptions = {"fills": model.text, **{f"differs {at}": text for at, text in enumerate(DIFFERENCES, 1)}}
-        made.data, made.actions = _data_rows(history), _action_rows(house)
+        made.data, made.actions = _data_rows(history), _action_rows(house, history)
         made.equity_end = exact(round(float(equity[-1]), 2))
         return made
 
@@ -400,14 +401,25 @@ def _data_rows(history: History) -> list[DataRow]:
     ]
 
 
-def _action_rows(house: House) -> list[ActionRow]:
-    """What moved cash or positions without an order, fees left out: they are a figure of their own."""
+def _action_rows(house: House, history: History) -> list[ActionRow]:
+    """What moved cash or positions without an order, and every split of raw prices, also of what was not held.
+
+    Fees are a figure of their own; a split that nobody held must not be taken for a gain or a loss either.
+    """
     moved = house.gateway.blotter.moved.values()
-    return [
+    rows = [
         ActionRow(ts=each.ts, symbol=each.symbol, kind=str(each.reason), text=each.reference, cash=each.cash)
         for each in moved
-        if each.reason not in (Reason.FEE, Reason.FEE_IN_KIND)
+        if each.reason not in (Reason.FEE, Reason.FEE_IN_KIND, Reason.SPLIT)
     ]
+    first, last = history.span
+    rows += [
+        ActionRow(ts=ts, symbol=each.symbol, kind="split", text=f"{each.new_rate} for {each.old_rate}", factor=factor)
+        for each in history.splits
+        for factor in [Decimal(each.new_rate) / each.old_rate]
+        if first <= (ts := sessions.at(each.ex_date, time(4))) <= last
+    ]
+    return sorted(rows, key=lambda row: row.ts)
 
 
 def _thinned(count: int, most: int = MOST_POINTS) -> Sequence[int]:

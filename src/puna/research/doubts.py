@@ -48,6 +48,16 @@ def _failed_checks(study: Study) -> Doubt | None:
     return Doubt(f"Failed: {listed([check.name for check in failed])}.", told or "The result cannot be traded.")
 
 
+def _stopped(study: Study) -> Doubt | None:
+    """A strategy failed: from then on there was none."""
+    failed = [note for note in study.record.notes if note.code == "E910"]
+    if not failed:
+        return None
+    return Doubt(
+        "A strategy failed and was stopped.", f"From {wall(failed[0].ts, '%-d %b %Y %H:%M')} on: {failed[0].text}."
+    )
+
+
 def _splits(study: Study) -> Doubt | None:
     if not study.jumps:
         return None
@@ -228,6 +238,7 @@ def _unfinished(study: Study) -> Doubt | None:
 _ALL: tuple[Callable[[Study], Doubt | None], ...] = (
     _books,
     _failed_checks,
+    _stopped,
     _splits,
     _holes,
     _length,

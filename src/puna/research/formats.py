@@ -58,8 +58,12 @@ def percent(fraction: Decimal | float | None, places: int = 2) -> str:
 
 
 def share(part: float, places: int = 0) -> str:
-    """A part of a whole: 0.123 -> 12 %."""
-    return f"{part * 100:.{places}f}\N{NO-BREAK SPACE}%"
+    """A part of a whole: 0.123 -> 12 %; what is nearly all is not told as all, nor what is hardly anything as nothing."""
+    least = 10.0**-places
+    told = f"{part * 100:.{places}f}"
+    if 0 < part < 1 and float(told) in (0.0, 100.0):
+        told = f"under {least:.{places}f}" if part < 0.5 else f"over {100 - least:.{places}f}"
+    return f"{told}\N{NO-BREAK SPACE}%"
 
 
 def bp(value: float | None) -> str:
