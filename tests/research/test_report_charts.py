@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.core.sessions import at, new_york
-from puna.research.axes import time_ticks, value_ticks
-from puna.research.charts import NARROW, WIDE, Chart, Mark, Point, draw, life_line
+from puna.research.axes import LogScale, log_ticks, time_ticks, value_ticks
+from puna.research.charts import NARROW, WIDE, Bar, Chart, Line, Mark, Point, bars, draw, life_line
 from puna.research.formats import dollars
 
 OPEN, CLOSE = at(date(2012, 10, 18), time(9, 30)), at(date(2012, 10, 18), time(16))
@@ -69,11 +69,14 @@ def test_time_ticks_stand_where_their_labels_say(day: date, minute: int, length:
 @given(
     st.lists(st.tuples(st.integers(0, 390), st.floats(0.01, 1e6)), min_size=1, max_size=40, unique_by=lambda p: p[0]),
     st.none() | st.floats(0.01, 1e6),
+    st.booleans(),
 )
-def test_everything_is_inside_the_picture(values: list[tuple[int, float]], base: float | None) -> None:
-    """Whatever the points, every line, dot and path stays within the viewBox of both pictures."""
+def test_everything_is_inside_the_picture(values: list[tuple[int, float]], base: float | None, log: bool) -> None:
+    """Whatever the points, every line, dot and path stays within the viewBox of both pictures, on both scales."""
     points = [Point(OPEN + minute * MINUTE, value) for minute, value in sorted(values)]
-    for svg, width in zip(drawn(chart(points, base=base, area=True)), (WIDE, NARROW), strict=True):
+    others = [Line("another", "second", [Point(OPEN - MINUTE, 3.0), Point(CLOSE + MINUTE, 4.0)])]
+    given = chart(points, base=base, area=True, others=others, log=log)
+    for svg, width in zip(drawn(given), (WIDE, NARROW), strict=True):
         for element in svg.iter():
             for name in ("x", "x1", "x2", "cx"):
                 assert -1 <= float(element.get(name, "0")) <= width + 1
@@ -123,3 +126,34 @@ def test_a_life_is_a_bar_with_a_stroke_for_each_fill() -> None:
     lines = {line.get("class"): line for line in svg.iter("line")}
     assert float(lines["life"].get("x1", "0")) == pytest.approx(60, abs=1)
     assert sum(line.get("class") == "step" for line in svg.iter("line")) == 2
+
+
+def test_equal_ratios_are_equal_distances() -> None:
+    """On a logarithmic scale; its ticks are 1, 2 and 5 times powers of ten."""
+    scale = LogScale(10.0, 1000.0, 0.0, 100.0)
+    assert [scale(10.0), scale(100.0), scale(1000.0)] == pytest.approx([0, 50, 100])
+    assert log_ticks(90, 1100) == [100, 200, 500, 1000]
+    assert log_ticks(5, 1e6) == [10, 100, 1000, 1e4, 1e5, 1e6]
+
+
+def test_a_long_series_keeps_its_extremes() -> None:
+    """100,000 points make a path of a few thousand, and a spike of a single point is still in it."""
+    points = [Point(OPEN + n * MINUTE, 101.0 if n == 54_321 else 100.0 + n % 2 * 0.1) for n in range(100_000)]
+    wide = drawn(chart(points))[0]
+    path = next(each.get("d", "") for each in wide.iter() if each.get("class") == "line")
+    heights = [float(y) for _, y in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path)]
+    assert len(heights) < 5 * WIDE
+    assert min(heights) < sorted(heights)[1] - 50
+
+
+def test_a_histogram_counts() -> None:
+    """A bar for each range that came, as high as it came often; losses have a class of their own."""
+    made = bars(
+        "days", "Days", [Bar(-2, -1, 1), Bar(-1, 0, 0), Bar(0, 1, 4)], lambda value, places: f"{value:.{places}f}"
+    )
+    wide = next(iter(ET.fromstring(made)))  # noqa: S314 - our own drawing
+    found = [each for each in wide.iter() if (each.get("class") or "").startswith("bin")]
+    assert [each.get("class") for each in found] == ["bin below", "bin"]
+    low, high = (float(each.get("height", "0")) for each in found)
+    assert high == pytest.approx(4 * low, abs=0.2)
+    assert ["".join(each.itertext()) for each in found] == ["1 between -2.00 and -1.00", "4 between 0.00 and 1.00"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from puna.core.sessions import new_york
 
-__all__ = ["Scale", "Tick", "time_form", "time_ticks", "value_ticks"]
+__all__ = ["LogScale", "Scale", "Tick", "log_ticks", "time_form", "time_ticks", "value_ticks"]
 
 _MINUTE = 60_000_000_000
 _DAY = 1440 * _MINUTE
@@ -36,6 +36,26 @@ class Scale(NamedTuple):
 
     def __call__(self, value: float) -> float:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+class LogScale(NamedTuple):
+    """From values above zero to pixels: equal ratios are equal distances."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        part = log10(max(value, self.low) / self.low) / log10(self.high / self.low)
+        return self.start + part * (self.end - self.start)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten within [low, high]; powers of ten alone over more than three decades."""
+    leads = (1, 2, 5) if high / low < 1000 else (1,)
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    return [tick for power in powers for lead in leads if low <= (tick := lead * 10.0**power) <= high]
 
 
 def value_ticks(low: float, high: float, most: int) -> tuple[list[float], int]:

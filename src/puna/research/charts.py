@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from puna.research.axes import Scale, time_form, time_ticks, value_ticks
+from puna.research.axes import LogScale, Scale, log_ticks, time_form, time_ticks, value_ticks
 from puna.research.formats import wall
 from puna.research.markup import Html, join, tag
 
@@ -70,6 +70,7 @@ class Chart:
         others: further lines, below the first one.
         height: pixels of the whole.
         gutter: room left of the axis, at least; charts below each other share it.
+        log: equal ratios are equal distances; for values above zero.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Chart:
     others: Sequence[Line] = field(default=())
     height: int = 240
     gutter: float = 0.0
+    log: bool = False
 
 
 def draw(chart: Chart, wide: int = WIDE, narrow: int = NARROW) -> Html:
@@ -120,7 +122,7 @@ class _Frame(NamedTuple):
     """The axes of one drawing."""
 
     x: Scale
-    y: Scale
+    y: Scale | LogScale
     ticks: list[float]
     places: int
     width: int
@@ -134,11 +136,14 @@ def _frame(chart: Chart, width: int) -> _Frame:
     values += [] if chart.base is None else [chart.base]
     low, high = _room(chart, min(values), max(values))
     ticks, places = value_ticks(low, high, max(3, chart.height // 45))
+    if chart.log:
+        low, high = min(values) * 0.97, max(values) * 1.03
+        ticks, places = log_ticks(low, high), 0
     left = max([chart.gutter, *(len(chart.tell(tick, places)) * _CHARACTER + 8 for tick in ticks)])
     first, last = _span(chart)
     return _Frame(
         x=Scale(first, last, left, width - _RIGHT),
-        y=Scale(low, high, chart.height - _BOTTOM, _TOP),
+        y=(LogScale if chart.log else Scale)(low, high, float(chart.height - _BOTTOM), float(_TOP)),
         ticks=ticks,
         places=places,
         width=width,

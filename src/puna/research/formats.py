@@ -58,7 +58,7 @@ def percent(fraction: Decimal | float | None, places: int = 2) -> str:
 
 
 def share(part: float, places: int = 0) -> str:
-    """A part of a whole: 0.123 -> 12 %; what is nearly all is not told as all, nor what is hardly anything as nothing."""
+    """A part of a whole: 0.123 -> 12 %; nearly all is not told as all, and hardly anything not as nothing."""
     least = 10.0**-places
     told = f"{part * 100:.{places}f}"
     if 0 < part < 1 and float(told) in (0.0, 100.0):

@@ -23,6 +23,7 @@ _GUTTER = 62.0
 _WINDOW = 126  # trading days in half a year
 _SHORTEST = 20
 _SHADES = 5
+_WIDE = 5.0  # from here on a straight scale hides what is small
 _NOTHING = 1e-9  # rounding of sums that go back to zero
 _MOST_FALLS = 8
 _FEWEST_MONTHS = 2
@@ -32,9 +33,12 @@ def equity(record: RunRecord, track: Track) -> Html:
     """Equity at each day's end, and what holding would have made of the same money."""
     name = record.benchmark_name or "holding every symbol in equal parts"
     others = [] if track.holding is None else [Line(name, "held", _points(track, track.holding))]
+    values = [*track.equity.tolist(), *([] if track.holding is None else track.holding.tolist()), track.start]
+    wide = min(values) > 0 and max(values) > _WIDE * min(values)
     chart = Chart(
         name="equity",
         title="Equity in USD, by day",
+        log=wide,
         points=_points(track, track.equity),
         tell=dollars,
         base=track.start,
@@ -43,6 +47,7 @@ def equity(record: RunRecord, track: Track) -> Html:
         gutter=_GUTTER,
     )
     note = "Cash and positions at their last price at each day's end, in USD. The dashed line is the start."
+    note += " The scale is logarithmic: equal steps are equal ratios." if wide else ""
     keys = legend(("line", "this run"), ("line held", f"{name}, without costs")) if others else None
     return join((tag("p", note, class_="note"), keys, draw(chart)))
 
