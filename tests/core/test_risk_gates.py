@@ -221,7 +221,7 @@ def test_a_check_is_asked_when_its_limit_is_set() -> None:
     assert {each.code for each in asked(RiskLimits())} == {each.code for each in CHECKS} - optional
     terms: dict[str, Any] = {
         "max_adv_percent": D(0), "groups": {"a": ("X",)}, "narrow": (Narrow(symbol="X"),), "max_spread_bp": D(0),
-        "max_volatility_percent": D(0), "open_blackout_minutes": 1, "max_repeats": 0,
+        "max_volatility_percent": D(0), "open_blackout_minutes": 1, "max_repeats": 0, "max_unprotected_seconds": 0.0,
     }  # fmt: skip
     assert asked(RiskLimits(**terms)) == CHECKS
     assert code(order(), max_repeats=0) == "R125"
@@ -372,6 +372,7 @@ gates_on = st.fixed_dictionaries(
         "max_drawdown_percent": st.sampled_from((D(1), D(10))),
         "groups": st.sampled_from(({"g": ("AAPL", "MSFT")}, {"g": ("MSFT",)})),
         "max_group_percent": st.sampled_from((D(1), D(90))),
+        "max_unprotected_seconds": st.sampled_from((0.0, 30.0)),
         "narrow": st.lists(
             st.builds(
                 Narrow,
@@ -406,6 +407,7 @@ seen_of = st.builds(
     skew=st.sampled_from((None, 0.1, 11.0)),
     tally=st.sampled_from((None, TALLY)),
     sleeve=st.sampled_from(({}, {"MSFT": D(10)})),
+    unprotected=st.sampled_from((None, 0.0, 30.0, 31.0)),
 )
 
 
@@ -431,6 +433,9 @@ def stopped(qty: Any, seen: Any, limits: RiskLimits) -> bool:  # noqa: PLR0911 -
         if seen.maintenance + qty * 103 * D("0.3") > worth * rate:
             return True
     if "AAPL" in limits.groups.get("g", ()) and held * 100 + qty * 103 > worth * limits.max_group_percent / 100:
+        return True
+    most = limits.max_unprotected_seconds
+    if most is not None and (seen.unprotected is None or seen.unprotected > most):
         return True
     if seen.skew == 11.0 or (seen.locks and seen.locks[0].scope == ""):
         return True

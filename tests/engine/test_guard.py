@@ -12,6 +12,7 @@ async def run(
     lab: Any, market: Any, limits: RiskLimits, minutes: int, resume: bool = False, **deeds: Any
 ) -> tuple[Any, Any]:
     strategy = lab.scripted(**deeds)
+    strategy.symbols = ("AAPL", "MSFT")
     trader = market.trader(strategy, minutes=minutes, journal=lab.journal, limits=limits, resume=resume)
     await trader.run()
     return strategy, trader
@@ -77,3 +78,50 @@ async def test_a_strategy_that_repeats_itself_is_stopped(lab: Any) -> None:
     strategy, _ = await run(lab, market, limits, 10, **deeds)
     assert [code for code, _ in strategy.refused] == ["R125"] * 3
     assert len(market.orders()) == 2
+
+
+async def test_a_position_without_a_stop_stops_its_strategy(lab: Any) -> None:
+    """Row 25: too long without one: told once, nothing is opened, a stop passes; with it the strategy opens again."""
+    market = lab.exchange()
+    limits = RiskLimits(max_unprotected_seconds=120.0)
+    strategy, trader = await run(
+        lab, market, limits, 20,
+        m1=lambda s: s.buy("AAPL", 10), m2=lambda s: s.buy("AAPL", 1), m8=lambda s: s.buy("MSFT", 1),
+        m9=lambda s: s.sell("AAPL", 6, stop="600"), m12=lambda s: s.buy("MSFT", 2),
+        m13=lambda s: s.sell("AAPL", 5, stop="600"), m15=lambda s: s.buy("MSFT", 3, stop_loss="20", take_profit="60"),
+    )  # fmt: skip
+    assert [code for code, _ in strategy.refused] == ["R129", "R129"]
+    assert len([note for note in trader.gateway.blotter.notes if note.code == "R129"]) == 1
+    assert trader.gateway.blotter.portfolio.qty("MSFT") == 3
+
+
+async def test_watched_exits_are_cover_too(lab: Any) -> None:
+    """A trail that Puna watches covers what it protects; what was bought beside it has a minute to get its own."""
+    market = lab.exchange()
+    limits = RiskLimits(max_unprotected_seconds=60.0)
+    strategy, trader = await run(
+        lab, market, limits, 12,
+        m1=lambda s: s.buy("AAPL", 10), m2=lambda s: s.protect("AAPL", trail_percent=5, take_profit=900),
+        m6=lambda s: s.buy("MSFT", 1), m10=lambda s: s.buy("MSFT", 2),
+    )  # fmt: skip
+    assert [each.begun.parent.symbol for each in trader.gateway.blotter.working.values()] == ["AAPL"]
+    assert [code for code, _ in strategy.refused] == ["R129"]
+
+
+async def test_orders_that_do_not_fill_lock_their_strategy(lab: Any) -> None:
+    """Row 28: more than ten orders for each fill, from the twentieth on: locked until tomorrow; selling out passes."""
+    market = lab.exchange()
+    limits = RiskLimits(max_orders_per_fill=D(10))
+    deeds: dict[str, Any] = {
+        f"m{n}": (lambda s, n=n: s.buy("AAPL", 1, limit=D(600) + n, tif="ioc")) for n in range(2, 27)
+    }
+    strategy, trader = await run(
+        lab, market, limits, 40,
+        m1=lambda s: s.buy("AAPL", 1), m30=lambda s: s.sell("AAPL", 1), **deeds,
+    )  # fmt: skip
+    assert {code for code, _ in strategy.refused} == {"R121"}
+    assert "20 orders of today brought 1 fills" in strategy.refused[0][1]
+    assert len(market.orders()) == 21
+    assert trader.gateway.blotter.portfolio.qty("AAPL") == 0
+    lock = trader.gateway.blotter.locks["strategy:scripted", "orders_per_fill"]
+    assert lock.until > lab.CLOSE

@@ -518,8 +518,8 @@ CODES: dict[str, Text] = {
         "the broker. Reductions pass; nothing is opened until it ends. A lock outlives the process, and equity coming "
         "back does not lift it; a drawdown ends only when a person resumes.",
         "The message names it. Keys: risk.max_daily_loss, risk.max_weekly_loss, risk.max_drawdown_percent, "
-        "risk.max_losses_in_a_row, risk.cooldown_seconds, risk.max_slippage_bp, risk.max_refusals. To end it: puna "
-        "resume CONFIG --reason TEXT.",
+        "risk.max_losses_in_a_row, risk.cooldown_seconds, risk.max_slippage_bp, risk.max_refusals, "
+        "risk.max_orders_per_fill. To end it: puna resume CONFIG --reason TEXT.",
     ),
     "R122": Text("Spread", "Bid and ask are too far apart.", "Key: risk.max_spread_bp."),
     "R123": Text(
@@ -553,5 +553,11 @@ CODES: dict[str, Text] = {
         "Clock",
         "Our clock and the broker's are too far apart, so ages and sessions cannot be judged.",
         "Let the machine keep its time by NTP; key: risk.max_clock_skew_seconds.",
+    ),
+    "R129": Text(
+        "Without a stop",
+        "The strategy holds stocks or coins that neither a stop at the broker nor an exit watched here protects, for "
+        "longer than is allowed. It opens nothing until they are; reductions, stops among them, pass.",
+        "Place a stop (bracket, OTO, protect) for all that is held, or close it; key: risk.max_unprotected_seconds.",
     ),
 }

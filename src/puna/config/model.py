@@ -276,6 +276,8 @@ RISK_TEXTS = {
     "max_slippage_bp": "The most that a strategy's fills of the day may cost beyond the middle, in basis points.",
     "max_refusals": "More refusals by the broker than this within the window below lock a strategy.",
     "refusal_window_seconds": "The window of max_refusals.",
+    "max_orders_per_fill": "More orders a day for each that fills lock a strategy, from its 20th order of the day on.",
+    "max_unprotected_seconds": "A strategy opens nothing while a position of it has had no stop for longer than this.",
     "groups": "Symbols that move together, by a name of your choice.",
     "max_group_percent": "The most that a group may become worth, as a percentage of equity.",
     "narrow": "Tighter limits of a strategy, a symbol, or both; the table may stand several times.",

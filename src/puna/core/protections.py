@@ -37,6 +37,8 @@ _LIMITS = (
     "max_losses_in_a_row",
     "max_slippage_bp",
     "max_refusals",
+    "max_orders_per_fill",
+    "max_unprotected_seconds",
 )
 
 
@@ -104,15 +106,23 @@ class Flow(NamedTuple):
         refused: orders that the broker refused within the window.
         cost: dollars paid beyond the middle today, over all fills; negative when it was better.
         notional: dollars traded today.
+        sent: orders sent today.
+        filled: those of them that were filled, as a whole or in part.
     """
 
     refused: int = 0
     cost: Decimal = ZERO
     notional: Decimal = ZERO
+    sent: int = 0
+    filled: int = 0
+
+
+LEAST_ORDERS = 20
+"""So many orders a day say nothing yet about how many of them fill."""
 
 
 def flow_locks(flows: Mapping[str, Flow], limits: RiskLimits, now: int) -> list[Lock]:
-    """The locks that refusals and slippage set off now."""
+    """The locks that refusals, slippage and orders that do not fill set off now."""
     return [lock for name, flow in sorted(flows.items()) for lock in _flow(f"strategy:{name}", flow, limits, now)]
 
 
@@ -126,6 +136,10 @@ def _flow(scope: str, flow: Flow, limits: RiskLimits, now: int) -> Iterator[Lock
         if paid > limits.max_slippage_bp:
             reason = f"fills of today cost {paid:.2f} bp beyond the middle, at most {limits.max_slippage_bp}"
             yield Lock(scope=scope, cause="slippage", until=_tomorrow(now), reason=reason)
+    most = limits.max_orders_per_fill
+    if most is not None and flow.sent >= LEAST_ORDERS and flow.sent > most * flow.filled:
+        reason = f"{flow.sent} orders of today brought {flow.filled} fills, at most {most} orders for each"
+        yield Lock(scope=scope, cause="orders_per_fill", until=_tomorrow(now), reason=reason)
 
 
 def _least(limits: RiskLimits, span: str, base: Decimal) -> Decimal | None:

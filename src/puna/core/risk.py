@@ -200,5 +200,6 @@ CHECKS: tuple[Check, ...] = (
     Check("R123", "volatility", gates.volatility, ("max_volatility_percent",)),
     Check("R124", "blackout", gates.blackout, ("open_blackout_minutes", "close_blackout_minutes")),
     Check("R121", "protection", gates.protection),
+    Check("R129", "unprotected", gates.unprotected, ("max_unprotected_seconds",)),
 )
 """All checks, in the order in which they are asked; some only where their limit is set."""

@@ -30,6 +30,7 @@ __all__ = [
     "protection",
     "repeats",
     "spread",
+    "unprotected",
     "volatility",
 ]
 
@@ -196,6 +197,15 @@ def clock(_intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding |
     if view.skew is None:
         return None
     return over("our clock is too far from the broker's, in seconds", abs(view.skew), limits.max_clock_skew_seconds)
+
+
+def unprotected(_intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding | None:
+    """Row 25. A strategy opens nothing while a position of its own has been without a protective stop for too long."""
+    if limits.max_unprotected_seconds is None:
+        return None
+    if view.unprotected is None:
+        return Finding("whether the strategy's positions have stops is not known")
+    return over("a position has no protective stop, for seconds", view.unprotected, limits.max_unprotected_seconds)
 
 
 def _held_value(symbol: str, view: RiskView) -> Decimal:

@@ -124,6 +124,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         maintenance: maintenance margin as the broker last reported it.
         option_level: options trading level of the account; None when the broker has not said.
         skew: how far our clock is from the broker's, seconds; None when it was not compared.
+        unprotected: for how many seconds a position of this strategy has had no stop; None when it is not asked for.
         netted: open orders that this one will not meet, because what is left of them is crossed with it inside.
     """
 
@@ -147,6 +148,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     maintenance: Decimal | None = None
     option_level: int | None = None
     skew: float | None = None
+    unprotected: float | None = None
     netted: tuple[str, ...] = ()
 
 
@@ -233,6 +235,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_slippage_bp: Decimal | None = None
     max_refusals: int | None = None
     refusal_window_seconds: float = 300.0
+    max_orders_per_fill: Decimal | None = None
+    max_unprotected_seconds: float | None = None
     groups: dict[str, tuple[str, ...]] = {}
     max_group_percent: Decimal = Decimal(100)
     narrow: tuple[Narrow, ...] = ()

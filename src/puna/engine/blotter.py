@@ -89,6 +89,7 @@ class Blotter:
         self.orders: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
         self.intents: dict[str, Intent] = {}
+        self.sent: list[Intent] = []
         self.ended: dict[str, int] = {}
         self.portfolio = Portfolio(cash=ZERO)
         self.sleeves: dict[tuple[str, str], Decimal] = {}
@@ -101,6 +102,7 @@ class Blotter:
         self.refusals: list[Refusal] = []
         self.notes: list[Note] = []
         self.parents: dict[str, ParentOrder] = {}
+        self.working: dict[str, ParentOrder] = {}
         self.children: defaultdict[str, list[str]] = defaultdict(list)
         self.booked: list[Booked] = []
         self.refused: list[tuple[int, str]] = []
@@ -196,7 +198,7 @@ class Blotter:
 
     def _parent(self, entry: ParentBegun | ParentStopped | ParentReached | ParentEnded) -> None:
         if isinstance(entry, ParentBegun):
-            self.parents[entry.parent_id] = ParentOrder(entry)
+            self.parents[entry.parent_id] = self.working[entry.parent_id] = ParentOrder(entry)
         elif (known := self.parents.get(entry.parent_id)) is not None:
             if isinstance(entry, ParentStopped):
                 known.stopped = entry.reason
@@ -204,6 +206,7 @@ class Blotter:
                 known.reached = entry.price
             else:
                 known.ended = entry
+                self.working.pop(entry.parent_id, None)
 
     def digest(self) -> str:
         """A hash of orders, portfolio and state; equal books have equal digests."""
@@ -279,6 +282,7 @@ class Blotter:
     def _intend(self, entry: Intent) -> Change:
         intent = entry.intent
         self.intents[intent.client_order_id] = entry
+        self.sent.append(entry)
         if intent.parent is not None:
             self.children[intent.parent].append(intent.client_order_id)
         return self._keep(from_intent(intent), (), 0, entry.ts, None)

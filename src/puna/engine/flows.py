@@ -1,4 +1,4 @@
-"""How each strategy's orders fare: refusals within a window, and what today's fills cost, added up as they come."""
+"""How each strategy's orders fare: refusals within a window, today's orders, fills and their cost, as they come."""
 
 from collections import defaultdict, deque
 from datetime import date
@@ -29,12 +29,13 @@ class Flows:
     def __init__(self, blotter: "Blotter") -> None:
         self._blotter = blotter
         self._refused: deque[tuple[int, str]] = deque()
-        self._read = self._costed = 0
+        self._read = self._costed = self._counted = 0
         self._today: date | None = None
         self._cost: defaultdict[str, Flow] = defaultdict(Flow)
+        self._filled: set[str] = set()
 
     def now(self, now: int, window_seconds: float) -> dict[str, Flow]:
-        """By strategy: refusals by the broker within the window, and what fills of today cost beyond the middle."""
+        """By strategy: refusals by the broker within the window; of today orders, fills, and what these cost."""
         self._take(date_of(now))
         while self._refused and self._refused[0][0] <= now - round(window_seconds * NANOS):
             self._refused.popleft()
@@ -53,10 +54,28 @@ class Flows:
         if today != self._today:
             self._today = today
             self._cost.clear()
+            self._filled.clear()
+        for entry in self._blotter.sent[self._counted :]:
+            if date_of(entry.ts) == today:
+                flow = self._cost[entry.intent.strategy]
+                self._cost[entry.intent.strategy] = flow._replace(sent=flow.sent + 1)
+        self._counted = len(self._blotter.sent)
         for each in booked[self._costed :]:
-            if each.mid is not None and not each.fill.internal and date_of(each.ts) == today:
-                self._add(each, each.mid)
+            if date_of(each.ts) == today:
+                self._fill(each)
         self._costed = len(booked)
+
+    def _fill(self, booked: "Booked") -> None:
+        """An order that was sent today and filled counts once; what its fills cost, each time."""
+        fill, known = booked.fill, self._blotter.orders.get(booked.fill.client_order_id)
+        head = (known.intent.leg_of if known else None) or fill.client_order_id
+        entry = self._blotter.intents.get(head)
+        if fill.qty and head not in self._filled and entry is not None and date_of(entry.ts) == self._today:
+            self._filled.add(head)
+            flow = self._cost[fill.strategy]
+            self._cost[fill.strategy] = flow._replace(filled=flow.filled + 1)
+        if booked.mid is not None:
+            self._add(booked, booked.mid)
 
     def _add(self, booked: "Booked", mid: float) -> None:
         fill = booked.fill

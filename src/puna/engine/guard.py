@@ -14,6 +14,7 @@ from puna.core import protections
 from puna.core.portfolio import equity
 from puna.core.risk import Lock, Tally, narrowed
 from puna.core.types import ZERO, OrderIntent, exact
+from puna.engine.cover import Cover
 from puna.engine.entries import Locked, Tallied
 from puna.engine.flows import Flows
 from puna.errors import DataError
@@ -44,6 +45,8 @@ class Guard:
         self._new: dict[tuple[str, str], Lock] = {}
         self._counted = 0
         self._flows = Flows(gateway.blotter)
+        self._cover = Cover(gateway.blotter)
+        self._told: set[tuple[str, str]] = set()
 
     @property
     def tally(self) -> Tally | None:
@@ -75,9 +78,19 @@ class Guard:
         limits = gateway.limits
         self._set(protections.standing(self.tally, worth, limits, now))
         self._set(protections.streaks(self.tally, limits, now))
-        if limits.max_refusals is not None or limits.max_slippage_bp is not None:
+        if (limits.max_refusals, limits.max_slippage_bp, limits.max_orders_per_fill) != (None, None, None):
             flows = self._flows.now(now, limits.refusal_window_seconds)
             self._set(protections.flow_locks(flows, limits, now))
+        if limits.max_unprotected_seconds is not None:
+            self._look_for_stops(limits.max_unprotected_seconds, now)
+
+    def _look_for_stops(self, most: float, now: int) -> None:
+        """Tells once of each position that has been without a stop for too long, until it has one again."""
+        late = {(name, symbol) for name, symbol, seconds in self._cover.look(now) if seconds > most}
+        for name, symbol in sorted(late - self._told):
+            text = f"{symbol} of {name} has had no protective stop for more than {most:g} s: {name} opens nothing"
+            self._gateway.note("R129", text)
+        self._told = late
 
     def adv(self, symbol: str) -> Decimal | None:
         """Average daily volume of the last days, where daily bars were fetched."""
@@ -103,6 +116,8 @@ class Guard:
             found["volatility"] = self.volatility(intent.symbol)
         if limits.max_repeats is not None:
             found["sent"] = gateway.recent.repeated(intent, now, gateway.limits)
+        if limits.max_unprotected_seconds is not None:
+            found["unprotected"] = self._cover.seconds(intent.strategy, now)
         if limits.budget(intent.strategy) is not None:
             sleeves = gateway.blotter.sleeves.items()
             found["sleeve"] = {symbol: qty for (name, symbol), qty in sleeves if name == intent.strategy and qty}
