@@ -83,6 +83,7 @@ _TABLE: Mapping[str, Proof] = {
         (
             "alpaca/test_pace.py::test_a_429_holds_until_its_reset_at_most_a_minute",
             f"{HTTP}::test_a_429_waits_for_its_reset",
+            "engine/test_broker_limits.py::test_a_start_waits_while_the_broker_wants_it_to",
         ),
     ),
     "PRO-08": Proof(
@@ -226,8 +227,10 @@ _TABLE: Mapping[str, Proof] = {
     ),
     "BRK-19": Proof(
         "403 that the account may not trade",
-        (f"{VENUE}/test_rules_refusals.py::test_an_account_that_may_not_trade",),
-        "the refusal alone does not halt: the engine halts when it next reads the account, after a fill or a gap",
+        (
+            f"{VENUE}/test_rules_refusals.py::test_an_account_that_may_not_trade",
+            "engine/test_broker_limits.py::test_a_blocked_account_halts_at_once",
+        ),
     ),
     "BRK-20": Proof(
         "a stock stands still for a minute and a half",

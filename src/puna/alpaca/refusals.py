@@ -40,6 +40,7 @@ class Reason(StrEnum):
     CUT_OFF = "outside the auction's hours"
     BAD_PARAMETER = "invalid parameter"
     SUSPENDED = "trading suspended"
+    BLOCKED = "account blocked"
     SUBSCRIPTION = "not in the data plan"
     UNKNOWN = "unknown"
 
@@ -63,6 +64,7 @@ _TABLE = (
     _row(403, 40310000, r"potential wash trade detected\..*", Reason.WASH_TRADE),
     _row(403, 40310000, r"account is not allowed to short", Reason.SHORT),
     _row(403, 40310000, r"new orders are rejected by user request", Reason.SUSPENDED),
+    _row(403, 40310000, r"account is not allowed to trade", Reason.BLOCKED),
     _row(403, 40310000, r"(opg|cls) orders must be submitted after .*", Reason.CUT_OFF),
     _row(403, 40310000, r"order parameters are not changed", Reason.UNCHANGED),
     _row(403, 42210000, r"subscription does not permit .*", Reason.SUBSCRIPTION),
@@ -86,6 +88,7 @@ _REMEDIES = {
     Reason.UNCHANGED: "Nothing needs to be done.",
     Reason.CUT_OFF: "Send it within the auction's hours.",
     Reason.SUSPENDED: "Trading is suspended in the account's own settings (suspend_trade); only its owner lifts that.",
+    Reason.BLOCKED: "The broker has blocked trading on this account: ask the broker.",
     Reason.SUBSCRIPTION: "Ask for the feed of your plan (feed=iex), or for data older than 15 minutes.",
 }
 

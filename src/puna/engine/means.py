@@ -56,7 +56,11 @@ class Means:
         self._spent += abs(fill.notional) * multiplier(fill.symbol) if fill.side.sign > 0 else ZERO
         if not self._refreshing:
             self._refreshing = True
-            self._gateway.tasks.spawn(self._refreshed(), "refresh")
+            self._gateway.tasks.spawn(self._refreshed(self._gateway.timing.refresh), "refresh")
+
+    def look(self) -> None:
+        """Asks the broker now: something points to a change of the account itself."""
+        self._gateway.tasks.spawn(self._refreshed(0.0), "refresh")
 
     async def refresh(self) -> trading.Account:
         """Reads the account: buying power, and whether the broker blocks it."""
@@ -81,9 +85,10 @@ class Means:
             gateway.halt("the broker says that trading is blocked or suspended on this account", by="broker")
         return account
 
-    async def _refreshed(self) -> None:
-        await self._gateway.clock.sleep(self._gateway.timing.refresh)
-        self._refreshing = False
+    async def _refreshed(self, later: float) -> None:
+        if later:
+            await self._gateway.clock.sleep(later)
+            self._refreshing = False
         try:
             await self.refresh()
         except PunaError as error:  # the older, stricter figure stays

@@ -32,6 +32,7 @@ NEVER = 86_400.0
 NOT_TRIED = "E013"
 GATHERINGS = 5
 _PROVES_REFUSAL = (RefusedError, NotFoundError, AuthError)  # their statuses say that nothing was accepted (R23)
+_NONE_ACCEPTED = (Reason.SUSPENDED, Reason.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,8 +247,10 @@ class Outbound:
             return
         reason = _reason(error)
         if isinstance(error, _PROVES_REFUSAL) and reason is not Reason.DUPLICATE_ID:
-            if isinstance(error, AuthError) or reason is Reason.SUSPENDED:
+            if isinstance(error, AuthError) or reason in _NONE_ACCEPTED:
                 gateway.halt(f"the broker accepts no orders: {error.message or error.what}", by="broker")
+            elif reason is Reason.UNKNOWN:  # a block may be told in words that nobody knows; the account shows it
+                gateway.means.look()
             await gateway.absorb([sent, gateway.local(key, "refused", _said(error))])
             if order.intent.replaces:
                 await self.query(order.intent.replaces)

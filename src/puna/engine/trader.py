@@ -6,12 +6,12 @@ cancels do not wait. On a driven clock everything that touches wire or disk is `
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from puna.alpaca.events import Events
 from puna.alpaca.feed import EventFeed
@@ -41,12 +41,14 @@ from puna.engine.record import DropRow, RunRecord
 from puna.engine.recorder import Recorder
 from puna.engine.sighting import Sighting
 from puna.engine.strategy import Strategy
-from puna.errors import BooksDifferError, ConfigError, JournalError, PunaError
+from puna.errors import BooksDifferError, ConfigError, JournalError, PunaError, RateLimitError
 from puna.seams import Clock, DrivenClock, Probe, Rng, no_probe, system_rng
 from puna.wire.activities import ActivityEvent
 from puna.wire.stream import QuoteMessage, TradeMessage, UnknownMessage
 
 __all__ = ["DataSource", "Progress", "Trader", "assemble"]
+
+T = TypeVar("T")
 
 NANOS = 1_000_000_000
 DAY = 86_400 * NANOS
@@ -227,7 +229,7 @@ class Trader:
 
     async def _begin(self) -> None:
         gateway = self.gateway
-        broker = await gateway.alpaca(get_clock())
+        broker = await self._patiently(lambda: gateway.alpaca(get_clock()))
         if isinstance(self._clock, DrivenClock) and self._clock.now() < broker.timestamp:
             await self._clock.advance(int(broker.timestamp))
         if isinstance(self._clock, PacedClock):
@@ -236,7 +238,7 @@ class Trader:
         await gateway.start()
         if gateway.journal.path is not None:
             gateway.tasks.spawn(self.switch.watch(), "kill switch")
-        self.reconciliation = await reconcile(gateway, accept=self._accept_books)
+        self.reconciliation = await self._patiently(lambda: reconcile(gateway, accept=self._accept_books))
         for line in self.reconciliation.lines():
             self._speak(line)
         if self._resume and self.reconciliation.equal:
@@ -244,7 +246,7 @@ class Trader:
             gateway.latch.lift("")
         await self._refuse_halted()
         with self._clock.busy():
-            await self._feed.look_around()
+            await self._patiently(self._feed.look_around)
         await self._connect()  # may have to wait in market time, so a driven clock must be free to move
         with self._clock.busy():
             await self._reconcile()  # what happened between the first look and the streams' first message
@@ -332,6 +334,15 @@ class Trader:
             remedy="When the reason is gone: --resume.",
             code="E520",
         )
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What is needed for the start, however often the broker wants us to wait (429): that ends by itself."""
+        while True:
+            try:
+                return await ask()
+            except RateLimitError as error:
+                self._speak(f"the broker wants us to wait (429), and so we do: {error.message or error.what}")
+                await self._clock.backoff(RETRY_SECONDS)
 
     async def _connect(self) -> None:
         """Both streams."""
