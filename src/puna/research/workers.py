@@ -133,6 +133,17 @@ class Processes:
             for worker in self._answering():
                 yield from self._answer(worker, waiting)
 
+    def load(self) -> None:
+        """Starts all processes, and comes back when they have loaded the trial; `run` does so by itself."""
+        while len(self._workers) < self._jobs:
+            self._workers.append(self._start())
+        nothing: deque[Cell] = deque()
+        while not all(worker.loaded for worker in self._workers):
+            for worker in self._answering():
+                list(self._answer(worker, nothing))
+            while len(self._workers) < self._jobs:
+                self._workers.append(self._start())
+
     def _start(self) -> _Worker:
         worker = _Worker(self._trial)
         self._started(worker.process.pid or 0)

@@ -1,0 +1,86 @@
+"""A sweep of 200 cells on two processes against one core; what the sweep itself costs a cell, and its start.
+
+Every cell is a backtest of two years of daily bars, on the whole path of orders. One core runs the cells in the very
+process, with nothing to start and nothing to send; two processes are started, fed and ended within what is timed.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+
+from benchmarks.table import Goal, Row, interleaved
+from puna.cli.sweep_keys import axes_of, targets
+from puna.cli.sweep_trial import BacktestTrial, Bars
+from puna.research.sweep import sweep
+from puna.research.sweep_axes import Value, read_axes, typed
+from puna.research.sweep_cells import Failure, Outcome, Trial
+from puna.research.sweep_search import Grid
+from puna.research.sweep_store import stored
+from puna.research.workers import Here, Processes, Workers
+
+__all__ = ["rows"]
+
+CONFIG = Path(__file__).parents[1] / "examples" / "crossing.toml"
+WORDS = ("fast=2..20:2", "slow=25..120:5")  # 200 cells
+FEW = ("fast=2..8:2", "slow=30..75:15")  # too few to share out the start: no goal is set for them
+IDLE = 400
+
+
+def rows(*, quick: bool = False) -> list[Row]:
+    """Three rows: the whole sweep, a cell that does nothing, the start of two processes."""
+    words = read_axes(FEW if quick else WORDS)
+    found = targets(CONFIG, words)
+    search = Grid(axes_of(CONFIG, found, words))
+    bars = Bars(date(2004, 1, 1), date(2005, 12, 31), Path("history"), True, None, None, "raw")  # noqa: FBT003 - a field
+    trial = BacktestTrial(CONFIG, tuple(found), bars, "realistic", 7)
+    whole = interleaved(
+        1,
+        {
+            "two processes": lambda: [_swept(search, Processes(trial, 2))],
+            "one core": lambda: [_swept(search, Here(trial))],
+        },
+    )
+    idle = Grid([typed(read_axes([f"x=1..{IDLE}"])[0], "whole")])
+    own: dict[str, Callable[[], list[int]]] = {
+        "two processes": lambda: [_swept(idle, _warm()) // IDLE],
+        "one core": lambda: [_swept(idle, Here(nothing)) // IDLE],
+    }
+    return [
+        Row(f"sweep of {search.total} cells", whole, () if quick else (Goal("one core", 1 / 1.8),)),
+        Row("sweep: a cell that does nothing", interleaved(1 if quick else 3, own)),
+        Row("sweep: two processes start", interleaved(1 if quick else 3, {"two processes": lambda: [_started(trial)]})),
+    ]
+
+
+def nothing(values: Mapping[str, Value]) -> Outcome:
+    """A year of days in which nothing happens."""
+    return Outcome({"sharpe": None, "x": float(values["x"])}, list(range(252)), [0.0] * 252)
+
+
+def _warm() -> Workers:
+    """Processes that have begun before the watch does."""
+    workers = Processes(nothing, 2)
+    workers.load()
+    return workers
+
+
+def _swept(search: Grid, workers: Workers) -> int:
+    """The time of a whole sweep, with its durable store; ns."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter_ns()
+        with stored(Path(folder)) as store, workers:
+            found = sweep(search, workers, store)
+        took = time.perf_counter_ns() - start
+    if failed := [row.result for row in found if isinstance(row.result, Failure)]:
+        raise SystemExit(f"a cell of the benchmark failed: {failed[0]}")
+    return took
+
+
+def _started(trial: Trial) -> int:
+    """From nothing to processes that have loaded the trial and ended again; ns."""
+    start = time.perf_counter_ns()
+    with Processes(trial, 2) as workers:
+        workers.load()
+        return time.perf_counter_ns() - start
