@@ -5,7 +5,10 @@ from importlib import import_module
 
 from benchmarks.table import Row, markdown, show
 
-SUBJECTS = ("decode", "receive", "features", "payoffs", "orders", "nautilus", "exchange", "bus", "backtest", "sweep")
+SUBJECTS = (
+    *("decode", "receive", "features", "payoffs", "orders", "nautilus", "exchange", "bus"),
+    *("backtest", "sweep", "download"),
+)
 """A module of this package each, with `rows(*, quick: bool) -> list[Row]`; a new one is registered by its name here."""
 
 

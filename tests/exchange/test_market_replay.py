@@ -386,6 +386,16 @@ def test_days_without_data_are_told(first: date, days: int, symbols: list[str], 
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("timeframe", ["1Min", "7Min", "1Hour", "23Hour"])
+def test_bars_to_an_end_are_those_of_all_bars_up_to_it(timeframe: str) -> None:
+    """What lies behind the end is not made for it, and nothing before it is missing."""
+    market = ReplayMarket(first=DAY, seed=7, symbols=["IBM"], history_days=6)
+    now, start = market.sessions[0].close_ns, midnight(date(2012, 10, 1))
+    known = market.bars("IBM", timeframe, start, None, now)
+    for end in (known[0].t, known[len(known) // 2].t, known[len(known) // 2].t + 1, known[-1].t - 1):
+        assert market.bars("IBM", timeframe, start, end, now) == [bar for bar in known if bar.t <= end]
+
+
 @pytest.mark.parametrize(
     "numbers", [{"days": 0}, {"step_seconds": 0}, {"step_seconds": 7}, {"history_days": -1}, {"symbols": ()}]
 )

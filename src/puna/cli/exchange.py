@@ -42,6 +42,13 @@ _PROGRESS_SECONDS = 1.0
     help=f"The first day.  [default: {DEFAULT_DAY}, or the scenario's, or the recording's first]",
 )
 @click.option("--days", type=click.IntRange(1), default=1, show_default=True, help="How many sessions.")
+@click.option(
+    "--history",
+    type=click.IntRange(0, 5_000),
+    default=5,
+    show_default=True,
+    help="So many sessions before have minutes of stocks, too.",
+)
 @click.option("--symbols", default="", help="A comma list of stocks and coins (AAPL,BTC/USD); all when not given.")
 @click.option("--no-options", is_flag=True, help="No options on the stocks.")
 @click.option(
@@ -94,6 +101,7 @@ def _config(options: dict[str, Any]) -> ExchangeConfig:
         seed=options["seed"],
         day=day,
         days=options["days"],
+        history_days=options["history"],
         symbols=_symbols(options),
         options=not options["no_options"],
         recording=options["replay"],

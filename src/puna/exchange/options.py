@@ -42,6 +42,7 @@ class ExchangeConfig:
         seed: of prices, ids and chance: the same seed and the same commands give the same event log.
         day: first day to replay, a trading day of the data.
         days: how many sessions.
+        history_days: sessions before them that have minute bars, quotes and trades of stocks; earlier ones have days.
         symbols: what is traded: stocks of the data, and coins ("BTC/USD", invented prices around the clock); at least
             one stock. None: all stocks, no coins.
         options: whether the stocks have options; they cost nothing until somebody asks for one.
@@ -82,6 +83,7 @@ class ExchangeConfig:
     seed: int = 7
     day: date = DEFAULT_DAY
     days: int = 1
+    history_days: int = 5
     symbols: tuple[str, ...] | None = None
     options: bool = True
     recording: Path | None = None

@@ -127,6 +127,7 @@ def build_market(config: ExchangeConfig) -> JointMarket:
         symbols=[each for each in named if "/" not in each],
         seed=config.seed,
         step_seconds=config.step_seconds,
+        history_days=config.history_days,
         halts=config.halts,
         tapes=recording.tape if recording else tape,
         paths=recording.path if recording else None,

@@ -177,7 +177,7 @@ class ReplayMarket:
         frame, adjusted = Timeframe.parse(timeframe), candles.adjusts_splits(adjustment)
         if symbol not in self._tapes:
             return []
-        known = self._known_minutes(symbol, start, now) if frame.intraday else self._known_days(symbol, start, now)
+        known = self._known_minutes(symbol, start, end, now) if frame.intraday else self._known_days(symbol, start, now)
         if adjusted:
             splits, today = self._tapes[symbol].splits, calendar.date_of(now)
             known = (candles.split_adjusted(each, splits, today) for each in known)
@@ -289,9 +289,11 @@ class ReplayMarket:
             self._trades[playback.symbol] = trade
             yield trade
 
-    def _known_minutes(self, symbol: str, start: int | None, now: int) -> Iterator[Candle]:
+    def _known_minutes(self, symbol: str, start: int | None, end: int | None, now: int) -> Iterator[Candle]:
+        # A bar that begins before `end` may go on behind it: at most to the end of the day.
+        last = now if end is None else min(now, end + 1440 * MINUTE)
         for session in self._recent:
-            wanted = session.open_ns <= now and (start is None or start < session.close_ns)
+            wanted = session.open_ns <= last and (start is None or start < session.close_ns)
             if wanted and session.date in self._tapes[symbol].days:
                 yield from self._minutes_of(symbol, session, now)
 
