@@ -7,7 +7,7 @@ from benchmarks.table import Row, markdown, show
 
 SUBJECTS = (
     *("decode", "receive", "features", "payoffs", "orders", "nautilus", "exchange", "bus"),
-    *("backtest", "sweep", "download"),
+    *("control", "services", "backtest", "sweep", "download"),
 )
 """A module of this package each, with `rows(*, quick: bool) -> list[Row]`; a new one is registered by its name here."""
 

@@ -11,14 +11,14 @@ from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import Alpaca, AsyncAlpaca
 from puna.alpaca.trading import get_account, submit_order
 from puna.core.risk import RiskLimits
-from puna.core.types import Quote
+from puna.core.types import Bar, Quote
 from puna.engine.outbound import Timing
 from puna.engine.pacing import PacedClock
 from puna.engine.strategy import Strategy
 from puna.engine.trader import assemble
 from puna.wire.trading import OrderRequest
 
-__all__ = ["round_trips", "round_trips_sync", "tick_to_order", "tick_to_order_durable"]
+__all__ = ["round_trips", "round_trips_sync", "tick_to_order", "tick_to_order_durable", "trade_bars"]
 
 KEYS = Credentials.of("bench", "bench")
 # The anchors have no limits at all; these are only wide enough not to refuse what they send.
@@ -102,6 +102,40 @@ class Answering(Strategy):
             self.buy(quote.symbol, 1, limit="1.00", tif="ioc", because="a quote came")
         else:
             self.done.set()
+
+
+class Alternating(Strategy):
+    """In with one bar, out with the next."""
+
+    symbols = ("AAPL",)
+    name = "bench"
+    long = False
+
+    def on_bar(self, bar: Bar) -> None:
+        self.long = not self.long
+        self.target(bar.symbol, Decimal("0.25") if self.long else 0, because="a bar came")
+
+
+def trade_bars(port: int, seconds: float, speed: float, journal: Path) -> None:
+    """Answers each bar with an order, for so long; the journal on disk."""
+
+    async def run() -> None:
+        trader = assemble(
+            [Alternating()],
+            _endpoints(port),
+            KEYS,
+            PacedClock(speed),
+            journal=journal,
+            limits=WIDE,
+            timing=CALM,
+            rate_limit=UNLIMITED,
+        )
+        running = asyncio.create_task(trader.run())
+        await asyncio.wait([running], timeout=seconds)
+        trader.stop()
+        await running
+
+    asyncio.run(run())
 
 
 async def _trade(port: int, count: int, speed: float, journal: Path | None) -> None:

@@ -4,6 +4,7 @@ import multiprocessing
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -41,10 +42,13 @@ def _answer(pipe: Connection, task: Callable[..., Any], arguments: tuple[Any, ..
 
 
 @contextmanager
-def exchange() -> Iterator[int]:
-    """An exchange with one symbol, running free at `SPEED`; gives its port. The rate limit is lifted (loopback)."""
+def exchange(speed: float = SPEED, step: int | None = None) -> Iterator[int]:
+    """An exchange with one symbol, running free; gives its port. The rate limit is lifted (loopback).
+
+    With a `step` of seconds between its frames, time begins when both streams are followed.
+    """
     ours, theirs = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_exchange, args=(theirs,), daemon=True)
+    process = _SPAWN.Process(target=_exchange, args=(theirs, speed, step), daemon=True)
     process.start()
     try:
         yield ours.recv()
@@ -54,10 +58,12 @@ def exchange() -> Iterator[int]:
         process.kill()
 
 
-def _exchange(pipe: Connection) -> None:
+def _exchange(pipe: Connection, speed: float, step: int | None) -> None:
     from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed  # noqa: PLC0415 - in the child only
 
-    config = ExchangeConfig(seed=7, symbols=("AAPL",), pacing=Speed(SPEED), wait_for=("data",))
+    config = ExchangeConfig(seed=7, symbols=("AAPL",), pacing=Speed(speed), wait_for=("data",))
+    if step is not None:
+        config = replace(config, step_seconds=step, wait_for=("data", "trading"))
     with ExchangeThread(config) as server:
         pipe.send(URL(server.url).port)
         pipe.recv()
@@ -79,9 +85,9 @@ def serving(task: Callable[..., None], *arguments: Any) -> Iterator[int]:
 
 
 @contextmanager
-def watched() -> Iterator[tuple[int, Callable[[], list[int]]]]:
+def watched(speed: float = SPEED, step: int | None = None) -> Iterator[tuple[int, Callable[[], list[int]]]]:
     """An exchange behind the stopwatch: the proxy's port, and a function that ends it and gives the samples."""
-    with exchange() as port:
+    with exchange(speed, step) as port:
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=stopwatch.run, args=(port, theirs), daemon=True)
         process.start()

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import zmq
 
 from puna.bus.boxes import Inbox, Outbox
 from puna.bus.control import TELL, ControlClient, ControlServer
-from puna.bus.frames import HEADER, packed
+from puna.bus.frames import HEADER, Envelope, opened, packed
 from puna.bus.keys import Authenticator, KeyStore
 from puna.bus.messages import SCHEMA, Ack, BusError, EventsAfter, EventsPage, Message, RiskState, Signal, Welcome
 from puna.bus.sockets import Curve
@@ -70,6 +70,66 @@ async def test_a_message_is_taken_once_and_answered(context: "zmq.Context[Any]",
         assert desk.numbers == list(range(50))
         assert client.unanswered == 0
         assert await client.ask(EventsAfter(3)) == EventsPage((), 3, 7)
+
+
+class Counting(Outbox):
+    """How many messages waited for the disk at once, each time."""
+
+    def __init__(self) -> None:
+        super().__init__(None, 1)
+        self.sizes: list[int] = []
+
+    def put_all(self, bodies: Sequence[bytes]) -> list[int]:
+        self.sizes.append(len(bodies))
+        return super().put_all(bodies)
+
+
+async def test_what_is_told_at_once_waits_for_the_disk_once(context: "zmq.Context[Any]", tmp_path: Path) -> None:
+    """Fifty messages of one turn of the loop are one commit; each has a number and an answer of its own."""
+    desk, outbox = Desk(), Counting()
+    async with (
+        ControlServer(context, address(tmp_path), desk.take, Inbox(None)) as server,
+        ControlClient(context, server.address, outbox, name="model") as client,
+    ):
+        answers = await asyncio.gather(*(client.tell(signal_of(number), PATIENCE) for number in range(50)))
+        assert [answer.seq for answer in answers] == list(range(1, 51))
+        assert outbox.sizes == [50]
+        assert client.post(signal_of(50)) == 51, "this one waits by itself: it is durable when post returns"
+
+
+async def test_an_answer_may_come_before_anybody_waits_for_it(
+    context: "zmq.Context[Any]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that answers before the teller's task runs again is heard all the same."""
+    (tmp_path / "bus").mkdir(0o700)
+    async with ControlClient(context, address(tmp_path), Outbox(None, 1), name="model") as client:
+
+        def answered_at_once(frame: bytes) -> None:
+            said = opened(frame)
+            answer = Envelope("control.answer", said.epoch, said.seq, [Ack(said.seq, "taken")])
+            asyncio.get_running_loop().call_soon(client._hear, answer)
+
+        monkeypatch.setattr(client, "_put", answered_at_once)
+        assert (await client.tell(signal_of(1), PATIENCE)).outcome == "taken"
+        assert await client.ask(EventsAfter(3), PATIENCE) == Ack(1, "taken")
+
+
+async def test_a_disk_that_is_full_is_told_to_everybody_who_waits(context: "zmq.Context[Any]", tmp_path: Path) -> None:
+    """Nothing of what was told is kept then, and nothing is sent: all of it or none."""
+    desk, outbox = Desk(), Outbox(tmp_path / "out", 1)
+    async with (
+        ControlServer(context, address(tmp_path), desk.take, Inbox(None)) as server,
+        ControlClient(context, server.address, outbox, name="model") as client,
+    ):
+        assert (await client.tell(signal_of(1), PATIENCE)).outcome == "taken"
+        outbox._database.execute("PRAGMA max_page_count = 1")
+        large = Signal("AAPL", "long", 0.5, 2, "model", metadata={"x": "x" * 100_000})
+        told = await asyncio.gather(client.tell(large, 1), client.tell(signal_of(3), 1), return_exceptions=True)
+        assert [each.code for each in told if isinstance(each, BusError)] == ["E704", "E704"]
+        outbox._database.execute("PRAGMA max_page_count = 1000000")
+        assert client.unanswered == 0
+        assert (await client.tell(signal_of(4), PATIENCE)).outcome == "taken"
+        assert desk.numbers == [1, 4]
 
 
 async def test_a_repetition_gets_the_first_answer(context: "zmq.Context[Any]", tmp_path: Path, until: Until) -> None:

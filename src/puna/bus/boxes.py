@@ -5,16 +5,20 @@ under the same numbers. The receiver keeps each answer beside (sender, epoch, nu
 answer again and has no other effect. The epoch is the time at which an outbox was made.
 """
 
+import asyncio
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from puna.bus.messages import BusError
 
-__all__ = ["Inbox", "Outbox", "Waiting"]
+__all__ = ["Inbox", "Outbox", "Together", "Waiting"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 AT_ONCE = 500
 """How many messages are sent again in one go."""
@@ -28,6 +32,44 @@ class Waiting(NamedTuple):
 
     seq: int
     body: bytes
+
+
+class Together(Generic[T, R]):
+    """Collects what is put in one turn of the loop, so that all of it waits for the disk once.
+
+    Args:
+        keep: keeps several durably, and gives what each is answered with.
+    """
+
+    def __init__(self, keep: Callable[[Sequence[T]], Sequence[R]]) -> None:
+        self._keep = keep
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+
+    async def put(self, item: T) -> R:
+        """Returns when it is durable.
+
+        Raises:
+            BusError: it could not be kept.
+        """
+        loop = asyncio.get_running_loop()
+        kept: asyncio.Future[R] = loop.create_future()
+        self._waiting.append((item, kept))
+        if len(self._waiting) == 1:
+            loop.call_soon(self._put)
+        return await kept
+
+    def _put(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            answers = self._keep([item for item, _ in waiting])
+        except (BusError, sqlite3.Error) as error:
+            for _, kept in waiting:
+                if not kept.done():
+                    kept.set_exception(error)
+            return
+        for (_, kept), answer in zip(waiting, answers, strict=True):
+            if not kept.done():
+                kept.set_result(answer)
 
 
 class Outbox:
@@ -46,33 +88,57 @@ class Outbox:
                 "CREATE TABLE IF NOT EXISTS epoch (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);"
             )
             self._database.execute("INSERT OR IGNORE INTO epoch VALUES (1, ?)", (now,))
+            self._done = set[int]()
             self.epoch: int = self._database.execute("SELECT number FROM epoch").fetchone()[0]
 
     def put(self, body: bytes) -> int:
         """Keeps a message, durably, and gives its number."""
-        with _told(None):
-            return int(self._database.execute("INSERT INTO message (body) VALUES (?)", (body,)).lastrowid or 0)
+        return self.put_all([body])[0]
+
+    def put_all(self, bodies: Sequence[bytes]) -> list[int]:
+        """Keeps messages, durably and all or none, and gives their numbers: waiting for the disk once."""
+        with _told(None), self._forgetting():
+            return [
+                int(self._database.execute("INSERT INTO message (body) VALUES (?)", (body,)).lastrowid or 0)
+                for body in bodies
+            ]
 
     def done(self, seq: int) -> None:
-        """It was acknowledged."""
-        with _told(None):
-            self._database.execute("DELETE FROM message WHERE seq = ?", (seq,))
+        """It was acknowledged.
+
+        That is written down with the next message, or when somebody looks for what waits. If a crash comes before, the
+        message is sent once more and answered the same.
+        """
+        self._done.add(seq)
 
     @property
     def count(self) -> int:
         """How many were not acknowledged."""
         with _told(None):
-            return int(self._database.execute("SELECT count(*) FROM message").fetchone()[0])
+            return sum(seq not in self._done for (seq,) in self._database.execute("SELECT seq FROM message"))
 
     def waiting(self, limit: int = AT_ONCE) -> list[Waiting]:
         """What was not acknowledged, oldest first, up to a limit."""
         with _told(None):
+            if self._done:
+                with self._forgetting():
+                    pass
             rows = self._database.execute("SELECT seq, body FROM message ORDER BY seq LIMIT ?", (limit,))
             return [Waiting(*row) for row in rows]
 
     def close(self) -> None:
         """Releases the file."""
+        with suppress(BusError):  # a full disk: what was acknowledged is sent once more
+            self.waiting(0)
         self._database.close()
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """A transaction with which what was acknowledged goes."""
+        with _transaction(self._database):
+            self._database.executemany("DELETE FROM message WHERE seq = ?", [(seq,) for seq in self._done])
+            yield
+        self._done.clear()
 
 
 class Inbox:
@@ -109,11 +175,17 @@ class Inbox:
 
     def put(self, peer: str, epoch: int, seq: int, body: bytes) -> None:
         """Keeps an answer, durably; what is beyond the window, and earlier epochs, are forgotten."""
-        with _told(None), self._database:
-            self._database.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", (peer, epoch, seq, body))
-            self._database.execute(
-                "DELETE FROM answer WHERE peer = ? AND (epoch < ? OR seq <= ?)", (peer, epoch, seq - KEPT)
-            )
+        self.put_all([(peer, epoch, seq, body)])
+
+    def put_all(self, answers: Sequence[tuple[str, int, int, bytes]]) -> Sequence[None]:
+        """Keeps answers, durably and all or none: waiting for the disk once."""
+        with _told(None), _transaction(self._database):
+            self._database.executemany("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", answers)
+            for peer, (epoch, seq) in {peer: (epoch, seq) for peer, epoch, seq, _ in sorted(answers)}.items():
+                self._database.execute(
+                    "DELETE FROM answer WHERE peer = ? AND (epoch < ? OR seq <= ?)", (peer, epoch, seq - KEPT)
+                )
+        return [None] * len(answers)
 
     def close(self) -> None:
         """Releases the file."""
@@ -128,6 +200,17 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         return database
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
 
 
 @contextmanager

@@ -8,13 +8,13 @@ read, and answers a repetition with the first answer. Nothing here decides what 
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
 import zmq
 
-from puna.bus.boxes import KEPT, Inbox, Outbox
+from puna.bus.boxes import KEPT, Inbox, Outbox, Together
 from puna.bus.frames import HEADER, Envelope, opened, packed, start_of
 from puna.bus.keys import Authenticator, Role
 from puna.bus.messages import (
@@ -99,6 +99,7 @@ class ControlServer:
         self.peers: dict[str, int] = {}
         self._take = take
         self._inbox = inbox
+        self._answers = Together(inbox.put_all)
         self._authenticator = authenticator
         self._clock = clock or SystemClock()
         self._socket = opened_socket(context, zmq.ROUTER, limits, curve)
@@ -218,7 +219,7 @@ class ControlServer:
 
     async def _carried_out(self, key: tuple[str, int, int], envelope: Envelope) -> bytes:
         said = packed(ANSWER, key[1], key[2], [await self._outcome(key[0], envelope)])
-        self._inbox.put(*key, said)
+        await self._answers.put((*key, said))
         self._answered[key] = said
         while len(self._answered) > KEPT:
             self._answered.popitem(last=False)
@@ -288,6 +289,7 @@ class ControlClient:
         self.answered: Callable[[int, Message], None] = lambda *_: None
         self._clock = clock or SystemClock()
         self._outbox = outbox
+        self._posts = Together(self._tell_all)
         self._retry = retry
         self._asked = 0
         self._wake = asyncio.Event()
@@ -327,19 +329,16 @@ class ControlClient:
 
     def post(self, message: Message) -> int:
         """Keeps and sends a message, and gives its number; it will arrive, once. `answered` hears of its answer."""
-        seq = self._outbox.put(_body(message))
-        self._send(TELL, self.epoch, seq, message)
-        self._sent_at[seq] = self._clock.monotonic()
-        return seq
+        return self._post_all([message])[0]
 
     async def tell(self, message: Message, within: float | None = None) -> Ack:
-        """Keeps and sends a message, and waits for its answer.
+        """Keeps and sends a message, and waits for its answer. What is told in one turn of the loop is kept together.
 
         Raises:
             DeadlineError: none came in time; the message is still on its way, and may have been taken.
         """
-        seq = self.post(message)
-        answer = await self._answer((self.epoch, seq), within)
+        seq, future = await self._posts.put(message)
+        answer = await self._answer((self.epoch, seq), future, within)
         return answer if isinstance(answer, Ack) else Ack(seq, "taken")
 
     async def ask(self, message: Message, within: float = 5.0) -> Message:
@@ -350,8 +349,9 @@ class ControlClient:
         """
         self._asked += 1
         seq = self._asked
+        future = self._expected((0, seq))
         self._send(ASK, 0, seq, message)
-        return await self._answer((0, seq), within)
+        return await self._answer((0, seq), future, within)
 
     async def hello(self, version: str = "", config: str = "") -> Welcome:
         """Presents itself.
@@ -366,9 +366,23 @@ class ControlClient:
         why = answer.why if isinstance(answer, Ack) else "it answered something else"
         raise BusError("The server does not welcome this peer.", why=why, state="Nothing was sent.")
 
-    async def _answer(self, key: tuple[int, int], within: float | None) -> Message:
+    def _post_all(self, messages: Sequence[Message]) -> list[int]:
+        numbers = self._outbox.put_all([_body(message) for message in messages])
+        for seq, message in zip(numbers, messages, strict=True):
+            self._send(TELL, self.epoch, seq, message)
+            self._sent_at[seq] = self._clock.monotonic()
+        return numbers
+
+    def _tell_all(self, messages: Sequence[Message]) -> list[tuple[int, "asyncio.Future[Message]"]]:
+        return [(seq, self._expected((self.epoch, seq))) for seq in self._post_all(messages)]
+
+    def _expected(self, key: tuple[int, int]) -> "asyncio.Future[Message]":
+        """What the answer will be; it must be asked for before the loop turns, since the answer may be fast."""
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._answers[key] = future
+        return future
+
+    async def _answer(self, key: tuple[int, int], future: "asyncio.Future[Message]", within: float | None) -> Message:
         try:
             if within is None:
                 return await future
