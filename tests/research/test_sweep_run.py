@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -260,3 +261,15 @@ def test_a_folder_that_was_tampered_with_is_found(folder: Path) -> None:
         database.commit()
     with pytest.raises(JournalError), stored(folder) as store:
         pass
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("optuna", lambda: Optuna(axes("x=1..2"), 2, 1, sharpe)), ("ray", lambda: Cluster(_flat))]
+)
+def test_a_missing_extra_is_told(name: str, make: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """E660 with what to install, before anything runs."""
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigError, match=f"{name} is not installed") as caught:
+        make()
+    assert caught.value.code == "E660"
+    assert "puna[sweep]" in caught.value.remedy

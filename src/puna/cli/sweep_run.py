@@ -131,16 +131,13 @@ def run(wish: Wish) -> int:
     _greet(made, search)
     made.folder.mkdir(parents=True, exist_ok=True)
     progress = Progress()
-    try:
-        with (
-            stored(made.folder) as store,
-            _bar(progress, shown=sys.stderr.isatty() and not wish.as_json),
-        ):
-            store.begin(made.plan)
+    with stored(made.folder) as store, _bar(progress, shown=sys.stderr.isatty() and not wish.as_json):
+        store.begin(made.plan)
+        try:
             rows = _rows(made, search, store, progress)
-    except KeyboardInterrupt:
-        _interrupted(made, progress)
-        raise
+        except KeyboardInterrupt:
+            _interrupted(made, len(store), search.total)
+            raise
     judged = judge(made.axes, rows, by=wish.judging.by, seed=made.seed, folding=_folding(wish.judging))
     page = _page(made, rows, judged)
     _write(made.folder, page)
@@ -174,7 +171,7 @@ def _plan(wish: Wish, trial: BacktestTrial, history: History, seed: int) -> Plan
         "score": wish.judging.by if wish.search == "optuna" else None,
         "seed": str(seed),
         "fills": wish.fills,
-        "store": str(store),
+        "store": str(store.resolve()),
         "bundled": "yes" if bundled else "no",
         "timeframe": timeframe,
         "feed": feed,
@@ -267,9 +264,9 @@ def _bar(progress: Progress, *, shown: bool) -> Iterator[None]:
         yield
 
 
-def _interrupted(made: _Made, progress: Progress) -> None:
+def _interrupted(made: _Made, kept: int, total: int) -> None:
     if not made.wish.as_json:
-        click.echo(f"\n{progress.done:,} of {progress.total:,} cells are kept", err=True)
+        click.echo(f"\n{kept:,} of {total:,} cells are kept", err=True)
         print_next(f"puna sweep --resume {made.folder}")
 
 

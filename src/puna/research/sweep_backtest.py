@@ -18,7 +18,7 @@ from puna.research.sweep_cells import Outcome
 
 __all__ = ["METRICS", "outcome_of"]
 
-METRICS = ("sharpe", "return", "max_drawdown", "trades", "sortino", "calmar", "turnover", "fees", "refused", "holding")
+METRICS = ("sharpe", "return", "max_drawdown", "trades", "turnover", "fees", "sortino", "calmar", "refused", "holding")
 """What every cell tells, the larger the better; `holding` is the Sharpe ratio of holding the same symbols."""
 _STOCKS, _COINS = 252.0, 365.0
 
@@ -42,10 +42,10 @@ def outcome_of(result: BacktestResult) -> Outcome:
         "return": prod([1.0, *map(float, track.returns + 1)]) - 1,
         "max_drawdown": ratios.deepest_drawdown(track),
         "trades": trades(record),
-        "sortino": ratios.sortino_ratio(track),
-        "calmar": ratios.calmar_ratio(track),
         "turnover": turnover(record),
         "fees": float(fees(record)),
+        "sortino": ratios.sortino_ratio(track),
+        "calmar": ratios.calmar_ratio(track),
         "refused": sum(map(is_refused, record.orders)),
         "holding": _annual(track.holding_returns, year),
     }

@@ -23,6 +23,7 @@ from puna.research.sweep_words import doubts, headline, named, probability, rati
 __all__ = ["Page", "html", "json"]
 
 _SHOWN = 25
+_METRICS = 5  # further ones stand in sweep.json and cells.parquet
 _FAILED = 10
 _PARTS = ("return", "max_drawdown")  # metrics that are fractions
 
@@ -220,7 +221,7 @@ def _tell(by: str) -> Callable[[float], str]:
 def _cells(judged: Judgement) -> Html:
     shown = judged.standings[:_SHOWN]
     keys = list(judged.best.cell.values)
-    metrics = [name for name in judged.best.metrics if name != judged.by]
+    metrics = [name for name in judged.best.metrics if name != judged.by][:_METRICS]
     head = [*keys, judged.by, "neighbours", "deflated", *metrics]
     rows = [
         [
