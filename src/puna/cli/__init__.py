@@ -32,6 +32,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "puna.cli.sweep",
         "A backtest for each combination of values, judged by neighbourhoods, luck and overfitting.",
     ),
+    "parity": (
+        "puna.cli.parity",
+        "Compare a simulated run with the same day in one process and on bars: each difference explained.",
+    ),
     "up": ("puna.cli.up", "Start market-data, signals, execution and risk as processes, and watch over them."),
     "serve": ("puna.cli.serve", "Run one component of the services: market-data, signals, execution or risk."),
     "reload": ("puna.cli.serve", "Let the risk process read the configuration anew; looser limits wait for --confirm."),

@@ -127,6 +127,12 @@ RESEARCH_CODES: dict[str, Text] = {
         "`puna data get SYMBOL --from DATE` downloads, `puna data import FILE --name NAME` takes files of your own, "
         "and `puna data list` shows what there is; --feed, --timeframe and --adjust say which of it.",
     ),
+    "E676": Text(
+        "Parity has nothing to compare",
+        "The folder holds no run, its configuration is another or has changed, or the run was none that can be "
+        "repeated: only mode sim in lockstep, on an exchange of its own, is twice the same. Nothing was run.",
+        "`puna run CONFIG`, then `puna parity runs/NAME-1 --config CONFIG`; `puna parity CONFIG` does both.",
+    ),
     "E674": Text(
         "Strategies and history do not fit together",
         "There is no strategy, a strategy names a symbol without bars, or it wants bars of a timeframe that these "

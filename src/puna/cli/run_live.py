@@ -34,7 +34,7 @@ from puna.exchange.server import ExchangeConfig, ExchangeThread, Lockstep, Speed
 from puna.research.report import html, json, report
 from puna.seams import Clock, DrivenClock, SystemClock, seeded_rng, system_rng
 
-__all__ = ["run_config", "run_team"]
+__all__ = ["exchange_config", "run_config", "run_team"]
 
 BANNERS = {
     Mode.SIM: ("SIMULATED EXCHANGE", "no account, no keys, no network, paper money", "black", "white"),
@@ -178,7 +178,7 @@ def _place(config: Config, folder: Path) -> Iterator[Place]:
         credentials = _keys(config) if config.keys else LOCKSTEP_KEYS
         yield Place(endpoints, credentials, asyncio.run(_clock_of(endpoints, credentials)))
     else:
-        with ExchangeThread(_exchange(config, folder)) as exchange:
+        with ExchangeThread(exchange_config(config, folder / "exchange.jsonl")) as exchange:
             yield Place(Endpoints.at(exchange.url), LOCKSTEP_KEYS, _own_clock(config), exchange)
 
 
@@ -193,7 +193,8 @@ def _keys(config: Config) -> Credentials:
     return Credentials(config.keys.key, config.keys.secret)
 
 
-def _exchange(config: Config, folder: Path) -> ExchangeConfig:
+def exchange_config(config: Config, log: Path | None) -> ExchangeConfig:
+    """The exchange that a configuration of mode sim asks for; its event log goes to `log`."""
     sim = config.sim
     free = not isinstance(sim.speed, str)
     return ExchangeConfig(
@@ -204,7 +205,7 @@ def _exchange(config: Config, folder: Path) -> ExchangeConfig:
         cash=sim.cash,
         pacing=Speed(sim.speed) if not isinstance(sim.speed, str) else Lockstep(),
         faults=load_faults(config.beside(sim.faults), day=sim.day) if sim.faults else (),
-        log_path=folder / "exchange.jsonl",
+        log_path=log,
         wait_for=() if free else ("data", "trading"),
         # In a free run market time passes while we connect: a few seconds of wall time of it come before the open.
         lead_seconds=60 if isinstance(sim.speed, str) else max(60, round(3 * sim.speed)),

@@ -39,7 +39,7 @@ from puna.exchange.terms import VenueOptions
 from puna.research.backtest_bars import BarLoop, Progress
 from puna.research.backtest_data import History
 from puna.research.backtest_fills import FILLS, Fills
-from puna.research.backtest_house import House
+from puna.research.backtest_house import BarHouse
 from puna.research.backtest_market import BarMarket, Glass
 from puna.research.backtest_stage import VirtualClock
 from puna.research.backtest_view import HistoryView
@@ -178,7 +178,7 @@ def run_backtest(
     clock = VirtualClock(_start(history))
     glasses = {symbol: Glass(symbol, model, sized=bool(each.volume.any())) for symbol, each in history.columns.items()}
     view = HistoryView(market, glasses, clock)
-    house = House(
+    house = BarHouse(
         strategies,
         market,
         view,
@@ -401,7 +401,7 @@ def _data_rows(history: History) -> list[DataRow]:
     ]
 
 
-def _action_rows(house: House, history: History) -> list[ActionRow]:
+def _action_rows(house: BarHouse, history: History) -> list[ActionRow]:
     """What moved cash or positions without an order, and every split of raw prices, also of what was not held.
 
     Fees are a figure of their own; a split that nobody held must not be taken for a gain or a loss either.

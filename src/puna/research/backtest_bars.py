@@ -18,7 +18,7 @@ from puna.exchange.commands import Command, Submit
 from puna.exchange.orders.live import LiveOrder
 from puna.exchange.prices.market import MarketStep
 from puna.research.backtest_data import Columns, History
-from puna.research.backtest_house import House
+from puna.research.backtest_house import BarHouse
 from puna.research.backtest_market import ANY_SIZE, BarMarket, Glass, down, up
 from puna.research.backtest_view import HistoryView
 
@@ -45,7 +45,7 @@ class BarLoop:
 
     def __init__(
         self,
-        house: House,
+        house: BarHouse,
         market: BarMarket,
         view: HistoryView,
         glasses: dict[str, Glass],

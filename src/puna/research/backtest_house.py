@@ -41,7 +41,7 @@ from puna.seams import SeededIds, seeded_rng
 from puna.wire.activities import Activity
 from puna.wire.trading import Order, TradeUpdate
 
-__all__ = ["EntryJournal", "House", "Quiet"]
+__all__ = ["BarHouse", "EntryJournal", "House", "Quiet"]
 
 HALF_A_CENT = Decimal("0.005")
 
@@ -88,155 +88,68 @@ class House:
 
     Args:
         strategies: each with a name of its own.
-        market: prices, for the venue.
-        view: the same, for the gateway.
+        floor: the venue, and its market time.
+        view: what the gateway sees of the market.
         clock: market time, at the beginning.
-        options: the venue's terms.
         limits: risk limits.
         config: what the exchange's routes go by.
-        seed: of ids and of chance in the venue.
         netting: whether opposite orders of two strategies are crossed inside the account.
         check: whether a strategy's timeframe can be run; raises what a configuration error is.
 
     Attributes:
         moments: when the portfolio changed, and what it was then.
-        filled: shares that were filled so far, by symbol.
-        before: hears of a command before the venue does.
     """
 
     def __init__(
         self,
         strategies: Sequence[Strategy],
-        market: Market,
+        floor: Floor,
         view: MarketView,
         clock: VirtualClock,
         *,
-        options: VenueOptions,
         limits: RiskLimits,
         config: ExchangeConfig,
-        seed: int,
         netting: bool = True,
         check: Callable[[str], object] = minutes,
     ) -> None:
         self.clock = clock
-        self.venue = QuietVenue(market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet())
-        script = FaultScript((), seeded_rng(f"faults {seed}"))
-        self.floor = Floor(self.venue, market, script, start=clock.time)
-        self.alpaca = InProcess(self.floor, config, clock, self.execute)
+        self.floor = floor
+        self.venue = floor.venue
         self.journal = EntryJournal(clock)
-        self.gateway = Gateway(self.alpaca, self.journal, view, limits, clock, netting=netting)
+        alpaca = InProcess(floor, config, clock, self.execute)
+        self.gateway = Gateway(alpaca, self.journal, view, limits, clock, netting=netting)
         self.turns = Turns(clock)
         self.line = PromptLine()
         self.gateway.tasks, self.gateway.line = self.turns, self.line
         self.desk = StrategyDesk(strategies, self.gateway, check=check)
         self.recorder = Recorder(self.gateway.blotter, view)
         self.feed = Feed(self.gateway, self.desk, self.recorder, feed=None)
-        self.before: Callable[[Command], None] = lambda _: None
-        self.filled: dict[str, float] = {}
         self.moments: list[tuple[int, Portfolio]] = []
-        self._inbox: list[TradeUpdate] = []
-        self._movements: list[Activity] = []
-        self.venue.office.activities.listen(self._hear_movement)
-
-    # In and out of the venue.
 
     def execute(self, command: Command) -> object:
-        """The venue's answer now; what follows from it is in the inbox."""
-        self.floor.now = now = self.clock.time
-        self.before(command)
-        reply, events = self.venue.handle(command, now)
-        self.take(events)
-        if isinstance(command, Submit) and isinstance(reply, Order):
-            return self._acknowledged(reply, now)
-        return reply
-
-    def _acknowledged(self, reply: Order, now: int) -> Order:
-        """The order as it is when all that is due at once has happened; what the answer shows is not told once more."""
-        events = self.venue.advance(now)
-        shown = self.venue.order(reply.id, nested=True)
-        if shown is None or shown.status != "new":
-            self.take(events)
-            return reply
-        self.take(each for each in events if not _repeats(each, shown))
-        return shown
-
-    def take(self, events: Iterable[object]) -> None:
-        """Keeps what the trading stream would tell."""
-        for event in events:
-            if isinstance(event, TradeUpdate):
-                self._inbox.append(event)
-                if event.qty is not None and event.order.symbol:
-                    symbol = event.order.symbol
-                    self.filled[symbol] = self.filled.get(symbol, 0.0) + float(event.qty)
-
-    def advance(self, to: int) -> None:
-        """Lets the venue do what is due up to `to`."""
-        self.floor.now = to
-        self.take(self.venue.advance(to))
-
-    def _hear_movement(self, record: ActivityRecord) -> None:
-        self._movements.append(record.activity)
+        """The venue's answer now."""
+        return self.floor.execute(command)
 
     def settle(self) -> None:
-        """Until nothing moves any more at the present market time: evidence, jobs, turns, and what is due at once."""
+        """Until nothing moves any more at the present market time: jobs in the line, and turns."""
         while True:
-            if self._inbox:
-                told, self._inbox = self._inbox, []
-                self.turns.finish(self.gateway.absorb([Sighting.of("stream", each) for each in told]), "evidence")
-            elif self.turns.ready:
+            if self.turns.ready:
                 self.turns.run()
             elif self.line.jobs:
-                self.turns.finish(self.line.idle(), "line")
+                self.turns.start(self.line.idle(), "line")
             else:
-                due = self.venue.next_due()
-                if due is None or due > self.clock.time:
-                    self._remember()
-                    return
-                self.advance(self.clock.time)
+                self.remember()
+                return
 
-    def _remember(self) -> None:
+    def absorb(self, updates: Iterable[TradeUpdate]) -> None:
+        """What the trading stream tells."""
+        self.turns.finish(self.gateway.absorb([Sighting.of("stream", each) for each in updates]), "evidence")
+
+    def remember(self) -> None:
         """The portfolio, whenever it has changed."""
         portfolio = self.gateway.blotter.portfolio
         if not self.moments or self.moments[-1][1] is not portfolio:
             self.moments.append((self.clock.time, portfolio))
-
-    @property
-    def restless(self) -> bool:
-        """Whether `settle` has something to do, apart from what the venue has planned."""
-        return bool(self.line.jobs or self.turns.ready or self._inbox)
-
-    def next_due(self) -> int:
-        """When the venue or a sleeper has something to do."""
-        due, wanted = self.venue.next_due(), self.turns.next_due()
-        return wanted if due is None else min(due, wanted)
-
-    def pass_to(self, to: int, before: Callable[[int], None] = lambda _: None) -> None:
-        """Moves market time to `to`, through everything that is due until then; `before` hears of each instant."""
-        while (due := self.next_due()) <= to:
-            self.clock.time = max(self.clock.time, due)
-            before(self.clock.time)
-            self.advance(self.clock.time)
-            self.turns.wake(self.clock.time)
-            self.settle()
-            self.book_movements()
-        self.clock.time = max(self.clock.time, to)
-
-    def book_movements(self) -> None:
-        """Books what moved without an order: fees, splits, dividends, options that ended; as reconciliation would.
-
-        The venue's activities explain it, as the broker's do live; only nobody has to ask for them.
-        """
-        if not self._movements:
-            return
-        told, self._movements = self._movements, []
-        holdings = self.venue.ledger.holdings.items()
-        held = {
-            symbol: Position(symbol=symbol, qty=plain(each.qty), cost=plain(each.cost)) for symbol, each in holdings
-        }
-        rows = bookings(told, self.gateway.blotter.portfolio, held, self.clock.time)
-        if rows:
-            self.turns.finish(self.gateway.record(*(Moved(ts=each.ts, booking=each) for each in rows)), "movements")
-        self._remember()
 
     def reconcile(self) -> None:
         """As at the start of every trading process."""
@@ -252,8 +165,6 @@ class House:
         rows.insert(0, BookRow(item="cash", ours=ours.cash, broker=ours.cash if close else plain(ledger.cash)))
         self.recorder.books = Books(equal=all(row.equal for row in rows), rows=rows)
         return self.recorder.books
-
-    # From beginning to end.
 
     def begin(self) -> None:
         """The journal opens, the books begin, listings and warm-up are asked for, strategies start.
@@ -307,3 +218,122 @@ class House:
                 remedy="Please report it, with the strategy and the data.",
                 code="E672",
             )
+
+
+class BarHouse(House):
+    """A house whose market is made bar by bar, by whoever drives it.
+
+    Attributes:
+        filled: shares that were filled so far, by symbol.
+        before: hears of a command before the venue does.
+    """
+
+    def __init__(
+        self,
+        strategies: Sequence[Strategy],
+        market: Market,
+        view: MarketView,
+        clock: VirtualClock,
+        *,
+        options: VenueOptions,
+        limits: RiskLimits,
+        config: ExchangeConfig,
+        seed: int,
+        netting: bool = True,
+        check: Callable[[str], object] = minutes,
+    ) -> None:
+        venue = QuietVenue(market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet())
+        floor = Floor(venue, market, FaultScript((), seeded_rng(f"faults {seed}")), start=clock.time)
+        super().__init__(strategies, floor, view, clock, limits=limits, config=config, netting=netting, check=check)
+        self.before: Callable[[Command], None] = lambda _: None
+        self.filled: dict[str, float] = {}
+        self._inbox: list[TradeUpdate] = []
+        self._movements: list[Activity] = []
+        self.venue.office.activities.listen(self._hear_movement)
+
+    def execute(self, command: Command) -> object:
+        """The venue's answer now; what follows from it is in the inbox."""
+        self.floor.now = now = self.clock.time
+        self.before(command)
+        reply, events = self.venue.handle(command, now)
+        self.take(events)
+        if isinstance(command, Submit) and isinstance(reply, Order):
+            return self._acknowledged(reply, now)
+        return reply
+
+    def _acknowledged(self, reply: Order, now: int) -> Order:
+        """The order as it is when all that is due at once has happened; what the answer shows is not told once more."""
+        events = self.venue.advance(now)
+        shown = self.venue.order(reply.id, nested=True)
+        if shown is None or shown.status != "new":
+            self.take(events)
+            return reply
+        self.take(each for each in events if not _repeats(each, shown))
+        return shown
+
+    def take(self, events: Iterable[object]) -> None:
+        """Keeps what the trading stream would tell."""
+        for event in events:
+            if isinstance(event, TradeUpdate):
+                self._inbox.append(event)
+                if event.qty is not None and event.order.symbol:
+                    symbol = event.order.symbol
+                    self.filled[symbol] = self.filled.get(symbol, 0.0) + float(event.qty)
+
+    def advance(self, to: int) -> None:
+        """Lets the venue do what is due up to `to`."""
+        self.floor.now = to
+        self.take(self.venue.advance(to))
+
+    def _hear_movement(self, record: ActivityRecord) -> None:
+        self._movements.append(record.activity)
+
+    def settle(self) -> None:
+        """Until nothing moves any more at the present market time: evidence, jobs, turns, and what is due at once."""
+        while True:
+            if self._inbox:
+                told, self._inbox = self._inbox, []
+                self.absorb(told)
+            elif self.turns.ready:
+                self.turns.run()
+            elif self.line.jobs:
+                self.turns.start(self.line.idle(), "line")
+            else:
+                due = self.venue.next_due()
+                if due is None or due > self.clock.time:
+                    self.remember()
+                    return
+                self.advance(self.clock.time)
+
+    def next_due(self) -> int:
+        """When the venue or a sleeper has something to do."""
+        due, wanted = self.venue.next_due(), self.turns.next_due()
+        return wanted if due is None else min(due, wanted)
+
+    def pass_to(self, to: int, before: Callable[[int], None] = lambda _: None) -> None:
+        """Moves market time to `to`, through everything that is due until then; `before` hears of each instant."""
+        while (due := self.next_due()) <= to:
+            self.clock.time = max(self.clock.time, due)
+            before(self.clock.time)
+            self.advance(self.clock.time)
+            self.turns.wake(self.clock.time)
+            self.settle()
+            self.book_movements()
+        self.clock.time = max(self.clock.time, to)
+
+    def book_movements(self) -> None:
+        """Books what moved without an order: fees, splits, dividends, options that ended; as reconciliation would.
+
+        The venue's activities explain it, as the broker's do live; only nobody has to ask for them.
+        """
+        if not self._movements:
+            return
+        told, self._movements = self._movements, []
+        holdings = self.venue.ledger.holdings.items()
+        held = {
+            symbol: Position(symbol=symbol, qty=plain(each.qty), cost=plain(each.cost)) for symbol, each in holdings
+        }
+        rows = bookings(told, self.gateway.blotter.portfolio, held, self.clock.time)
+        if rows:
+            self.turns.finish(self.gateway.record(*(Moved(ts=each.ts, booking=each) for each in rows)), "movements")
+        self.remember()

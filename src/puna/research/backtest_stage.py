@@ -156,6 +156,10 @@ class Turns(Tasks):
         self._tickets += 1
         heapq.heappush(self._asleep, (alarm.until, self._tickets, turn))
 
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        """Gives one its first turn at once."""
+        self.step(_Turn(work, name))
+
     def finish(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         """Runs one that nobody may interleave with, such as the beginning; market time must not be waited for."""
         turn = _Turn(work, name)
