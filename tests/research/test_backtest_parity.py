@@ -105,7 +105,7 @@ def test_a_fault_is_found(both: Any) -> None:
 def test_options_and_packages_run_without_a_wire() -> None:
     """An iron condor on the exchange's chains: opened and closed as packages, books equal to the cent."""
     condor = Condor()
-    condor.name, condor.symbols = "condor", ["AAPL"]
+    condor.name = "condor"
     config = ExchangeConfig(day=DAY, symbols=("AAPL",), cash=Decimal(100_000))
     record = run_replay([condor], replace(config, seed=11))
     assert record.books is not None
