@@ -124,7 +124,7 @@ class Table:
         self.handed.append(intent)
         return intent.client_order_id
 
-    def equity(self) -> Decimal:
+    def worth(self, _: str) -> Decimal:
         return self._equity
 
     def position(self, *_: str) -> Decimal:

@@ -336,3 +336,19 @@ def test_cash_and_positions_are_conserved(wishes: list[tuple[int, str, bool]], m
         at = int((row.ts - OPEN) // MINUTE)
         slack = 0.0 if model == "optimistic" else high[at] - low[at] + 0.3
         assert low[at] - slack - 1e-9 <= float(row.price) <= high[at] + slack + 1e-9
+
+
+@pytest.mark.parametrize("netting", [True, False])
+def test_two_strategies_are_netted_as_they_are_live(netting: bool) -> None:
+    """What one sells of what it holds while the other buys is crossed at the quote of the decision; else refused."""
+    one = Script({0: lambda s: s.buy("AAPL", 10), 3: lambda s: s.sell("AAPL", 10)})
+    two = Script({3: lambda s: s.buy("AAPL", 4)})
+    one.name, two.name = "one", "two"
+    one.capital = two.capital = Decimal("0.5")
+    result = run_backtest([one, two], minutes_of(*RISE), **FREE, fills="optimistic", netting=netting)
+    inside = [(row.strategy, row.side, float(row.qty), float(row.price)) for row in result.record.fills if row.internal]
+    assert inside == ([("two", "buy", 4, 103.5), ("one", "sell", 4, 103.5)] if netting else [])
+    assert [row.refusal_code for row in result.record.orders if row.refusal_code] == ([] if netting else ["R114"])
+    assert sum(row.qty for row in result.record.positions) == (4 if netting else 0)
+    assert result.record.books is not None
+    assert result.record.books.equal

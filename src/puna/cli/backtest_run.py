@@ -77,6 +77,7 @@ def run(wish: Wish) -> int:
             cash=config.sim.cash,
             seed=seed,
             limits=config.risk,
+            netting=config.sleeves.netting,
             progress=progress,
         )
     made = _kept(results, folder, wish.config)

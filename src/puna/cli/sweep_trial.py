@@ -62,6 +62,7 @@ class BacktestTrial:
             fills=self.fills,
             seed=self.seed,
             limits=config.risk,
+            netting=config.sleeves.netting,
         )
         return outcome_of(result)
 

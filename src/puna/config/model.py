@@ -78,7 +78,7 @@ class StrategySection(Section, frozen=True, kw_only=True):
     capital: Annotated[
         Decimal,
         Meta(
-            description="Its part of the account's equity; all strategies together have at most 100%.",
+            description="Its part of what the account is worth when the books begin; all together have at most 100%.",
             examples=["40%"],
             extra={"unit": "share"},
         ),

@@ -7,7 +7,7 @@ or what somebody else does on it, belongs to no sleeve. So at every moment and f
     account's cash = unassigned + sum of the sleeves' cash        account's position = before + sum of the sleeves'
 
 exactly. Two sleeves may hold the same symbol on opposite sides; their open orders may not meet (risk's R114, the
-broker's wash-trade rule): the later one is refused, and may be placed again when the other is over.
+broker's wash-trade rule): `core.netting` crosses them inside the account, or the later one is refused.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,8 @@ class Sleeve(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         share: of the account at the beginning, 0 to 1.
-        start: dollars it began with.
+        start: dollars it was given: its share of what the books began with, and of the money that has come and gone
+            since without an order (deposits, interest, fees of the account).
         book: its own cash and positions.
     """
 

@@ -94,6 +94,7 @@ class Blotter:
         self.portfolio = Portfolio(cash=ZERO)
         self.sleeves: dict[tuple[str, str], Decimal] = {}
         self.flows: dict[str, Portfolio] = {}
+        self.common = ZERO
         self.states: dict[str, StateChange] = {}
         self.moved: dict[str, Booking] = {}
         self.locks: dict[tuple[str, str], Lock] = {}
@@ -146,9 +147,12 @@ class Blotter:
         return self.sleeves.get((strategy, symbol), ZERO)
 
     def sleeve_of(self, strategy: str, share: Decimal) -> Sleeve:
-        """A strategy's part of the account, begun with its share of what the books began with, positions at cost."""
+        """A strategy's part of the account, begun with its share of what the books began with, positions at cost.
+
+        Of money that moved since without an order, each has its share too, and of dividends what it holds.
+        """
         begun = self.opening
-        worth = begun.cash + sum((each.cost for each in begun.positions), ZERO) if begun else ZERO
+        worth = self.common + (begun.cash + sum((each.cost for each in begun.positions), ZERO) if begun else ZERO)
         start, flow = share * worth, self._flow(strategy)
         return Sleeve(share=share, start=start, book=msgspec.structs.replace(flow, cash=flow.cash + start))
 
@@ -233,6 +237,17 @@ class Blotter:
             self._move_sleeves(booking, after / before)
         elif booking.reason is Reason.CORPORATE_ACTION and booking.reference.endswith(BACK):
             self._carry(booking)
+        elif booking.cash and not booking.qty:
+            self._pay(booking, before)
+
+    def _pay(self, booking: Booking, held: Decimal) -> None:
+        """Money alone: about a symbol that is held it is of those who hold it, else of all by their shares."""
+        if not held:
+            self.common += booking.cash
+            return
+        for strategy, qty in self._shares(booking.symbol).items():
+            part = plain((booking.cash * qty / held).quantize(FINEST))
+            self.flows[strategy] = enter(self._flow(strategy), msgspec.structs.replace(booking, cash=part))
 
     def _shares(self, symbol: str) -> dict[str, Decimal]:
         return {strategy: qty for (strategy, name), qty in self.sleeves.items() if name == symbol and qty}
@@ -370,4 +385,5 @@ class Blotter:
         self.portfolio = opening(entry.cash, entry.positions)
         self.sleeves.clear()
         self.flows.clear()
+        self.common = ZERO
         self.broker_ts = entry.broker_ts

@@ -10,7 +10,7 @@ from typing import Any
 
 from puna.core.orders import Order, Status
 from puna.core.parent import Parent
-from puna.core.portfolio import equity
+from puna.core.portfolio import Portfolio, equity
 from puna.core.risk import Breach
 from puna.core.sleeves import Sleeve, check_shares
 from puna.core.symbols import asset_class, is_symbol, underlying
@@ -134,11 +134,17 @@ class StrategyDesk:
 
     def position(self, strategy: str, symbol: str) -> Decimal:
         """By its own fills; what the account held before belongs to the only one who trades the symbol, if there is."""
-        blotter = self._gateway.blotter
-        claimants = [each.name for each in self.strategies.values() if symbol in each.symbols]
-        before: Iterable[Position] = blotter.opening.positions if blotter.opening and claimants == [strategy] else ()
-        held = sum((each.qty for each in before if each.symbol == symbol), ZERO)
-        return blotter.sleeve(strategy, symbol) + held
+        held = sum((each.qty for each in self._before(strategy) if each.symbol == symbol), ZERO)
+        return self._gateway.blotter.sleeve(strategy, symbol) + held
+
+    def _before(self, strategy: str) -> list[Position]:
+        """What the account held when the books began, of symbols that nobody else trades."""
+        opening, owner = self._gateway.blotter.opening, self.strategies.get(strategy)
+        if opening is None or not opening.positions or owner is None:
+            return []
+        others = {symbol for each in self.strategies.values() if each is not owner for symbol in each.symbols}
+        mine = set(owner.symbols) - others
+        return [each for each in opening.positions if each.symbol in mine]
 
     def sleeve(self, strategy: str) -> Sleeve:
         return self._gateway.blotter.sleeve_of(strategy, self.strategies[strategy].capital)
@@ -160,6 +166,20 @@ class StrategyDesk:
 
     def bars(self, symbol: str, timeframe: str) -> tuple[Bar, ...]:
         return self._market.bars(symbol, timeframe)
+
+    def worth(self, strategy: str) -> Decimal | None:
+        if self.strategies[strategy].capital == 1:
+            return self.equity()
+        sleeve, before = self.sleeve(strategy), self._before(strategy)
+        symbols = {*sleeve.book.positions, *(each.symbol for each in before)}
+        marks = self._market.marks(symbols)
+        own = sleeve.equity(marks)
+        # What was there before stands at its cost in what the sleeve was given.
+        kept = Portfolio(cash=-sum((each.cost for each in before), ZERO), positions={p.symbol: p for p in before})
+        try:
+            return None if own is None else own + equity(kept, marks)
+        except DataError:
+            return None
 
     def equity(self) -> Decimal | None:
         portfolio = self._gateway.blotter.portfolio

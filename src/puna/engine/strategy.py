@@ -105,8 +105,8 @@ class Desk(Protocol):
     def bars(self, symbol: str, timeframe: str) -> tuple[Bar, ...]:
         """Bars, oldest first, warm-up included."""
 
-    def equity(self) -> Decimal | None:
-        """What the account is worth; None when a position has no mark."""
+    def worth(self, strategy: str) -> Decimal | None:
+        """What a strategy is worth; None when something it holds has no mark."""
 
 
 class Strategy:
@@ -117,7 +117,7 @@ class Strategy:
         timeframe: of the bars for `on_bar`: "1Min", "5Min" and the like.
         warmup: timeframe -> how many bars it wants to know before its first event; no orders come of them.
         option_days: underlying -> how many days ahead the options may expire that it wants to know of.
-        capital: its part of the account's equity, 0 to 1.
+        capital: its part of what the account is worth when the books begin, 0 to 1; with 1 it has the whole account.
         drift: `target` leaves differences alone that are smaller than this part of its capital.
         cap_away: a parent order without a cap never trades further beyond the far side than this part of it.
         when_stopped: what becomes of its open orders when it ends or fails: "cancel" or "leave".
@@ -455,9 +455,12 @@ class Strategy:
 
     @property
     def equity(self) -> Decimal | None:
-        """This strategy's part of what the account is worth; None when something held has no price."""
-        whole = self._desk.equity()
-        return None if whole is None else whole * self.capital
+        """What this strategy is worth: its own cash and positions; None when something held has no price.
+
+        It began with its `capital`, and only its own fills, dividends and its share of deposits and fees have moved it
+        since: what others gain or lose is theirs. With a capital of 1 it is what the account is worth.
+        """
+        return self._desk.worth(self.name)
 
     @property
     def cash(self) -> Decimal:

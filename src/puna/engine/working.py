@@ -68,7 +68,9 @@ class Working:
         return self._numbers[key]
 
     def count(self, fill: Fill) -> None:
-        """Our own part of a minute's volume."""
+        """Our own part of a minute's volume; what was crossed inside never was on the tape."""
+        if fill.internal:
+            return
         minute = fill.ts_event - fill.ts_event % (60 * NANOS)
         self.own[minute] = self.own.get(minute, ZERO) + fill.qty
 
