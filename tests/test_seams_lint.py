@@ -33,6 +33,7 @@ RIMS: dict[str, set[Kind]] = {
     "alpaca/http.py": {"network"},
     "alpaca/reception.py": {"network"},
     "alpaca/stream.py": {"network"},
+    "alpaca/tls.py": {"network"},  # whom TLS trusts, and why a handshake failed
     "alpaca/tunnel.py": {"network"},  # the way through a proxy
     "alpaca/transport.py": {"network"},  # the session that stream.py dials with
     "engine/latch.py": {"disk"},  # files beside the journal that halt trading

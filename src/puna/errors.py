@@ -3,6 +3,7 @@
     PunaError
     ├── ConfigError            E0xx  exit 3   a configuration that cannot be used
     ├── NetworkError           E01x  exit 1   the broker could not be reached; nothing is known about the request
+    │   └── TlsError           E014           no secure connection: certificate, name or version; nothing was sent
     ├── DeadlineError          E012  exit 7   no answer in time; a mutating request is in doubt
     ├── LiveRefusedError       E020  exit 8   a live host was named, and no permit exists
     ├── BrokerError            E2xx  exit 5   the broker answered, and the answer is no
@@ -41,6 +42,7 @@ __all__ = [
     "RateLimitError",
     "RefusedError",
     "RiskRefusedError",
+    "TlsError",
 ]
 
 
@@ -90,6 +92,12 @@ class NetworkError(PunaError):
     """The broker could not be reached; nothing is known about the request, or about symbols and keys."""
 
     code = "E011"
+
+
+class TlsError(NetworkError):
+    """No secure connection could be made: a certificate, a name, a version. Nothing was sent, keys least of all."""
+
+    code = "E014"
 
 
 class DeadlineError(PunaError):

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from proxy import Proxy
 
-from puna.alpaca import connection
+from puna.alpaca import tls
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.pace import Backoff
@@ -39,7 +39,7 @@ def certificate(folder: Path, name: str) -> Path:
 def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A certificate for 127.0.0.1 that the client trusts."""
     file = certificate(tmp_path, "IP:127.0.0.1")
-    monkeypatch.setattr(connection, "_trust", lambda: ssl.create_default_context(cafile=str(file)))
+    monkeypatch.setattr(tls, "trust", lambda: ssl.create_default_context(cafile=str(file)))
     return file
 
 
@@ -105,7 +105,7 @@ async def test_a_certificate_of_another_name_is_refused(
 ) -> None:
     """Trust in the certificate is not trust in the name."""
     file = certificate(tmp_path, "DNS:elsewhere.example")
-    monkeypatch.setattr(connection, "_trust", lambda: ssl.create_default_context(cafile=str(file)))
+    monkeypatch.setattr(tls, "trust", lambda: ssl.create_default_context(cafile=str(file)))
     async for url in serving(file, seen):
         async with AsyncAlpaca(credentials, Endpoints.at(url), retries=ONCE) as alpaca:
             with pytest.raises(NetworkError) as raised:

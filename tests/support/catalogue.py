@@ -45,12 +45,15 @@ _TABLE: Mapping[str, Proof] = {
         ),
     ),
     "NET-03": Proof(
-        "self-signed, and another name; the exchange speaks no TLS, so there is no trading to compare",
+        "expired, not yet valid, self-signed, another name, an old version, no TLS; the exchange speaks none, so there "
+        "is no trading to compare",
         (
+            "alpaca/test_tls_failures.py::test_a_request_fails_with_the_reason_and_once",
+            "alpaca/test_tls_failures.py::test_streams_do_not_begin",
+            "alpaca/test_tls_failures.py::test_a_stream_that_was_live_waits_before_it_tries_again",
             "alpaca/test_tls.py::test_an_untrusted_server_never_sees_a_key",
             "alpaca/test_tls.py::test_a_certificate_of_another_name_is_refused",
         ),
-        "expired, not yet valid and old protocol versions: left to the TLS library's own checks",
     ),
     "NET-04": Proof(
         "orders are reset before and after they are taken", (f"{DOUBT}::test_an_order_that_was_accepted_is_adopted",)

@@ -7,9 +7,7 @@ it refuses, is aiohttp's: its parser of answers stands here as it stands there.
 
 import asyncio
 import re
-import ssl
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from aiohttp.client_proto import ResponseHandler
@@ -17,6 +15,7 @@ from aiohttp.streams import StreamReader
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from puna.alpaca import tls
 from puna.alpaca.hosts import GuardedResolver, check_host
 from puna.alpaca.tunnel import tunnelled
 from puna.errors import ConfigError, ProtocolError
@@ -212,7 +211,7 @@ async def _connected(url: URL, proxy: URL | None) -> ResponseHandler:
     """
     loop = asyncio.get_running_loop()
     host, port = url.raw_host or "", url.port or 0
-    secure = _trust() if url.scheme == "https" else None
+    secure = tls.trust() if url.scheme == "https" else None
     if proxy is not None:
         return await tunnelled(proxy, host, port, secure)
     refusal: OSError | None = None
@@ -232,14 +231,6 @@ async def _connected(url: URL, proxy: URL | None) -> ResponseHandler:
         else:
             return connection
     raise refusal or OSError(None, f"{host} has no address")
-
-
-@lru_cache(maxsize=1)
-def _trust() -> ssl.SSLContext:
-    """Certificates of the system, names checked, HTTP/1.1 only."""
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def _authority(url: URL) -> bytes:

@@ -1,13 +1,15 @@
 """How connections of streams end: what it means, and how to end one without a word."""
 
+import ssl
 from contextlib import suppress
 
 import aiohttp
 
 from puna.alpaca.session import Failure
+from puna.alpaca.tls import TLS_FLOOR_SECONDS, tls_error
 from puna.errors import AuthError, NetworkError, PunaError
 
-__all__ = ["EndedError", "abort", "closed", "cut", "lost"]
+__all__ = ["EndedError", "abort", "closed", "cut", "handshake_failure", "lost"]
 
 
 class EndedError(Exception):
@@ -23,10 +25,18 @@ def lost(cause: object) -> Failure:
     if isinstance(cause, aiohttp.WSServerHandshakeError) and cause.status == 401:
         keys = AuthError("The stream does not accept these keys.", status=401, why="HTTP 401 at the handshake")
         return Failure(keys, permanent=True)
+    if isinstance(cause, aiohttp.ClientSSLError) and (found := handshake_failure(cause)) is not None:
+        return Failure(tls_error(found, cause.host), permanent=True, floor=TLS_FLOOR_SECONDS)
     crowded = isinstance(cause, aiohttp.WSServerHandshakeError) and cause.status == 429
     why = f"{type(cause).__name__}: {cause}" if isinstance(cause, Exception) else f"closed with code {cause}"
     error = NetworkError("The connection of the stream was lost.", why=why[:200], state="It tries again by itself.")
     return Failure(error, permanent=False, floor=1.0 if crowded else 0.0)
+
+
+def handshake_failure(cause: aiohttp.ClientSSLError) -> ssl.SSLError | None:
+    """What TLS said; None where it said nothing."""
+    said = cause.certificate_error if isinstance(cause, aiohttp.ClientConnectorCertificateError) else cause.os_error
+    return said if isinstance(said, ssl.SSLError) else None
 
 
 def closed() -> PunaError:

@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from puna.alpaca import tls
 from puna.alpaca.endings import EndedError, lost
 from puna.alpaca.events import Events
 from puna.alpaca.frames import Frame, Gap, StreamOptions
@@ -85,7 +86,9 @@ class EventFeed(Reception[E]):
         url = check_host(URL(self._root + self._events.target(self._latest), encoded=True))
         try:
             async with self._clock.deadline(self._options.connect_deadline):
-                response = await http.get(url, allow_redirects=False)
+                response = await http.get(
+                    url, allow_redirects=False, ssl=tls.trust() if url.scheme == "https" else True
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return lost(error)
         try:

@@ -32,6 +32,7 @@ from puna.errors import (
     ProtocolError,
     PunaError,
     RateLimitError,
+    TlsError,
 )
 from puna.seams import Clock, Rng, SystemClock, system_rng
 
@@ -278,7 +279,7 @@ def transient(error: PunaError) -> bool:
     """It may well be better at the next try."""
     if isinstance(error, BrokerError):
         return isinstance(error, RateLimitError) or error.status in RETRIED_STATUSES
-    return not isinstance(error, _NotTriedError)
+    return not isinstance(error, (_NotTriedError, TlsError))
 
 
 class _NotTriedError(NetworkError):

@@ -18,7 +18,7 @@ from puna.alpaca.mailbox import Mailbox
 from puna.alpaca.pace import NANOS
 from puna.alpaca.session import Failure
 from puna.alpaca.transport import open_session
-from puna.errors import PunaError
+from puna.errors import PunaError, TlsError
 
 __all__ = ["Reception"]
 
@@ -131,13 +131,17 @@ class Reception(Generic[M]):
             if failure is None:
                 return
             self.status.last_error = failure.error
-            if failure.permanent:
+            if failure.permanent and not self._was_live(failure):
                 raise failure.error
             if self._clock.now() - began > STEADY_SECONDS * NANOS:
                 attempt = 0
             wait = self._options.backoff.wait(attempt, self._options.rng)
             await self._clock.backoff(max(failure.floor, wait))
             attempt += 1
+
+    def _was_live(self, failure: Failure) -> bool:
+        """Whether it is a handshake that failed where earlier ones did not: something came in between, and may go."""
+        return isinstance(failure.error, TlsError) and self._connected_at > 0
 
     async def _connection(self, http: aiohttp.ClientSession) -> Failure | None:
         """One connection, from the dial to its end, and why it ended; None when all has come."""

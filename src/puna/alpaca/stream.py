@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 
 import aiohttp
 
+from puna.alpaca import tls
 from puna.alpaca.endings import EndedError, abort, cut, lost
 from puna.alpaca.feeds import Feed, stocks
 from puna.alpaca.frames import Frame, Gap, StreamOptions, StreamStatus, Subscription
@@ -145,6 +146,7 @@ class Stream(Reception[M]):
             autoping=False,
             heartbeat=heartbeat,
             proxy=self._options.proxy,
+            ssl=tls.trust() if self._url.scheme == "wss" else True,
             max_msg_size=MESSAGE_CAP,
             timeout=aiohttp.ClientWSTimeout(ws_close=self._options.close_deadline),
             **({} if self._packed else _AS_BYTES),

@@ -3,6 +3,7 @@
 No proxies from the environment, no cookies, no redirects, no repeating; a cap on every body before and after inflation.
 """
 
+import ssl
 import zlib
 from importlib import import_module
 from typing import Any
@@ -15,6 +16,7 @@ from puna.alpaca.connection import Answer, DialError, oversized
 from puna.alpaca.hosts import GuardedResolver
 from puna.alpaca.pace import RateHeaders
 from puna.alpaca.request import Request
+from puna.alpaca.tls import tls_error
 from puna.errors import DeadlineError, NetworkError, OutageError, ProtocolError, PunaError
 
 __all__ = ["failure", "inflated", "marked", "named", "open_session", "rate_headers", "read_body"]
@@ -95,6 +97,8 @@ def failure(error: Exception, request: Request[Any], deadline: float) -> PunaErr
     if isinstance(error, ProtocolError):
         return marked(error, request)
     why = f"{type(error).__name__}: {error}".rstrip(": ")
+    if isinstance(error, DialError) and isinstance(error.__cause__, ssl.SSLError):
+        return tls_error(error.__cause__, f"the broker for {what}")
     if isinstance(error, DialError):
         return NetworkError(
             f"Could not connect for {what}.",

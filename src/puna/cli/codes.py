@@ -53,6 +53,14 @@ CODES: dict[str, Text] = {
         "Cancels and closes are sent regardless.",
         "Wait. Reads try again by themselves, and the breaker closes with the first answer.",
     ),
+    "E014": Text(
+        "No secure connection to the broker",
+        "Its certificate has expired, is not valid yet, is signed by itself or by somebody unknown, or is for another "
+        "name; or what answers speaks no TLS, or one older than 1.2. The message says which. Nothing was sent, so this "
+        "says nothing about your keys or orders, and it is not tried again: it would end the same way.",
+        "Look at this machine's clock and at what stands between here and the broker (proxy, virus scanner, captive "
+        "portal). An authority of your own is trusted with SSL_CERT_FILE=FILE. Nothing is ever downgraded.",
+    ),
     "E020": Text(
         "Live trading is refused",
         "Something asked for live: account.mode, STAGE, ALPACA_PAPER_TRADE=false, or the host of an address. Live "

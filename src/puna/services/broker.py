@@ -11,7 +11,7 @@ from puna.services.metrics import Metrics
 __all__ = ["CallFacts"]
 
 NANOS = 1_000_000_000
-UNREACHABLE = {"E011", "E012", "E013", "E250"}
+UNREACHABLE = {"E011", "E012", "E013", "E014", "E250"}
 PATIENCE = 3
 
 
