@@ -34,7 +34,7 @@ from puna.research.workers import Here, Processes, Workers
 
 __all__ = ["Judging", "Wish", "resumed", "run"]
 
-_FILES = (FILE, "sweep.json", "sweep.html", "cells.parquet")
+_MANY = 500  # cells that take seconds to judge
 
 
 class Judging(NamedTuple):
@@ -138,6 +138,8 @@ def run(wish: Wish) -> int:
         except KeyboardInterrupt:
             _interrupted(made, len(store), search.total)
             raise
+    if sys.stderr.isatty() and not wish.as_json and len(rows) > _MANY:
+        click.echo(f"judging {len(rows):,} cells ...", err=True)
     judged = judge(made.axes, rows, by=wish.judging.by, seed=made.seed, folding=_folding(wish.judging))
     page = _page(made, rows, judged)
     _write(made.folder, page)

@@ -12,7 +12,7 @@ from puna.research.sweep_words import doubts, headline, probability, ratio, verd
 
 __all__ = ["show"]
 
-_SHOWN = 10
+_SHOWN, _MAPS = 10, 3
 _PERCENT = ("return", "max_drawdown")
 _BLUE, _ORANGE = (31, 95, 191), (168, 72, 11)  # of the page, light
 _WIDEST = 18  # columns of a map in a terminal
@@ -21,7 +21,7 @@ _WIDEST = 18  # columns of a map in a terminal
 def show(judged: Judgement, maps: Sequence[Heat], *, colour: bool) -> None:
     """Prints all of it on stdout."""
     print_rows(list(_cells(judged)), right=frozenset(_numbers(judged)))
-    for heat in maps[:1]:
+    for heat in maps[:_MAPS]:
         click.echo()
         for line in _map(heat, judged.by, colour=colour):
             click.echo(line)

@@ -163,9 +163,11 @@ def effective_trials(returns: ArrayLike) -> float:
     still = min(1, len(values) - len(moving))
     if len(moving) < 2:
         return float(max(1, len(moving)))
-    correlation = np.corrcoef(moving)
     number = len(moving)
-    mean = min(1.0, max(0.0, float((correlation.sum() - number) / (number * (number - 1)))))
+    away = moving - moving.mean(axis=1, keepdims=True)
+    # The sum of all correlations is the square of the sum of all standardised series: no matrix of trials x trials.
+    together = (away / np.linalg.norm(away, axis=1, keepdims=True)).sum(axis=0)
+    mean = min(1.0, max(0.0, (float(together @ together) - number) / (number * (number - 1))))
     return still + mean + (1 - mean) * number
 
 

@@ -6,9 +6,11 @@ the same plan; cells of two programs are never mixed in one table.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from puna.engine.storage import MemoryStorage, SqliteStorage
 from puna.errors import ConfigError, JournalError
@@ -37,10 +39,13 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class _Done(msgspec.Struct, frozen=True):
+    """A row on the disk; the ends of its periods, the same for all, stand in a record of their own."""
+
     cell: Cell
     outcome: Outcome | None = None
     failure: Failure | None = None
     nanos: int = 0
+    periods: str = ""
 
 
 class Store:
@@ -57,11 +62,14 @@ class Store:
         self._rows: dict[str, Row] = {}
         self._fresh: set[str] = set()
         self._plan: Plan | None = None
+        self._periods: dict[str, list[int]] = {}
         for _, record in storage.read():
             if record.kind == "plan":
                 self._plan = msgspec.json.decode(record.body, type=Plan)
+            elif record.kind == "periods":
+                self._periods[record.key] = msgspec.json.decode(record.body, type=list[int])
             elif record.kind == "cell":
-                self._rows[record.key] = _row(record.body)
+                self._rows[record.key] = self._row(record.body)
 
     @property
     def plan(self) -> Plan | None:
@@ -89,11 +97,31 @@ class Store:
 
     def put(self, row: Row) -> None:
         """Makes a row durable."""
-        failed = isinstance(row.result, Failure)
-        done = _Done(row.cell, None if failed else row.result, row.result if failed else None, row.nanos)  # type: ignore[arg-type]
+        if isinstance(row.result, Failure):
+            done = _Done(row.cell, failure=row.result, nanos=row.nanos)
+        else:
+            periods = self._named(row.result.ends)
+            done = _Done(row.cell, replace(row.result, ends=[]), nanos=row.nanos, periods=periods)
         self._append("cell", row.cell.key, msgspec.json.encode(done))
         self._rows[row.cell.key] = row
         self._fresh.add(row.cell.key)
+
+    def _named(self, ends: list[int]) -> str:
+        """The name under which these periods are kept; written before the first row that has them."""
+        body = msgspec.json.encode(ends)
+        name = sha256(body).hexdigest()[:16]
+        if name not in self._periods:
+            self._append("periods", name, body)
+            self._periods[name] = ends
+        return name
+
+    def _row(self, body: bytes) -> Row:
+        done = msgspec.json.decode(body, type=_Done)
+        if done.failure is not None:
+            return Row(done.cell, done.failure, done.nanos)
+        if done.outcome is None or done.periods not in self._periods:
+            raise msgspec.ValidationError("a cell without a result")
+        return Row(done.cell, replace(done.outcome, ends=self._periods[done.periods]), done.nanos)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -131,14 +159,6 @@ def _opened(folder: Path) -> Storage:
             remedy="Wait for it or end it, then resume; or name another folder with --out.",
             code="E686",
         ) from error
-
-
-def _row(body: bytes) -> Row:
-    done = msgspec.json.decode(body, type=_Done)
-    result = done.outcome or done.failure
-    if result is None:
-        raise msgspec.ValidationError("a cell without a result")
-    return Row(done.cell, result, done.nanos)
 
 
 def _changed(begun: Plan, now: Plan) -> Iterator[str]:
