@@ -28,6 +28,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "puna.cli.backtest",
         "Run the strategies of a config, or of a .py file, on bars of the past: same orders, risk and books as live.",
     ),
+    "check": (
+        "puna.cli.check",
+        "Whether a strategy looks ahead, needs more warm-up, changes by itself, or orders what cannot be placed.",
+    ),
     "sweep": (
         "puna.cli.sweep",
         "A backtest for each combination of values, judged by neighbourhoods, luck and overfitting.",

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,11 +11,10 @@ from typing import Any, NamedTuple
 import click
 
 from puna.cli.backtest_data import history_for
-from puna.cli.config import load_config
+from puna.cli.check_marks import marks_of
 from puna.cli.output import print_json, print_next
 from puna.cli.run_folder import fresh_folder, put
-from puna.cli.strategies import strategies, strategies_of
-from puna.config import Config
+from puna.cli.strategy_code import code_hash, team_from
 from puna.engine.entries import to_record
 from puna.engine.record import RunRecord
 from puna.engine.storage import SqliteStorage
@@ -60,7 +58,7 @@ def run(wish: Wish) -> int:
     Raises:
         PunaError: it could not be started, or its books do not add up.
     """
-    config, team = _loaded(wish.config)
+    config, team = team_from(wish.config)
     seed = config.sim.seed if wish.seed is None else wish.seed
     history = history_for(
         team, config, store=wish.store, bundled=wish.bundled, timeframe=wish.timeframe, feed=wish.feed,
@@ -71,7 +69,7 @@ def run(wish: Wish) -> int:
         _greet(history, team, folder)
     with _bar(shown=sys.stderr.isatty() and not wish.as_json) as progress:
         results = run_backtests(
-            lambda: _loaded(wish.config)[1],
+            lambda: team_from(wish.config)[1],
             history,
             fills=wish.models,
             cash=config.sim.cash,
@@ -82,14 +80,6 @@ def run(wish: Wish) -> int:
         )
     made = _kept(results, folder, wish.config)
     return _tell(made, results, folder, as_json=wish.as_json)
-
-
-def _loaded(path: Path) -> tuple[Config, list[Strategy]]:
-    """The configuration and fresh strategies; of a Python file, all that it defines."""
-    if path.suffix == ".py":
-        return load_config(None), strategies_of(path)
-    config = load_config(path)
-    return config, strategies(config)
 
 
 def _greet(history: History, team: Sequence[Strategy], folder: Path) -> None:
@@ -136,7 +126,7 @@ def _bar(*, shown: bool) -> Iterator[Progress]:
 def _kept(results: Mapping[str, BacktestResult], folder: Path, config: Path) -> dict[str, Report]:
     """Writes the reports: the main model's at the top of the folder with journal and tables, the others' below it."""
     main = next(name for name in MAIN if name in results)
-    code = sha256(config.read_bytes()).hexdigest()
+    code = code_hash(config)
     records = {name: _signed(result, folder, config, code) for name, result in results.items()}
     others = [record for name, record in records.items() if name != main]
     made = {name: report(record, others if name == main else ()) for name, record in records.items()}
@@ -159,6 +149,7 @@ def _signed(result: BacktestResult, folder: Path, config: Path, code: str) -> Ru
     """The record with the run's name, its configuration, and the hash of what was run."""
     record = result.record
     record.run_id, record.config, record.code_hash = folder.name, config.read_text("utf-8"), code
+    record.checks = marks_of(code)
     return record
 
 

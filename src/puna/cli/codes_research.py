@@ -139,4 +139,40 @@ RESEARCH_CODES: dict[str, Text] = {
         "cannot be made into. Nothing was run.",
         "Name other symbols, or get their bars: `puna data get SYMBOL --from DATE --timeframe 1Min`.",
     ),
+    "E676": Text(
+        "A fresh process could not run the strategies",
+        "`puna check` runs them in processes of their own too. What runs here and not there hangs on something of this "
+        "process: its folder, a variable of the environment, a path. Nothing was changed.",
+        "The message has the last words of that process. Name files by their place beside the strategy's own file.",
+    ),
+    "E690": Text(
+        "A strategy looks ahead",
+        "A decision changes when the bars after it are taken away, so it was made from what nobody could know then: a "
+        "table with rows of the future, the engine's own columns, a centred average, a figure of the whole day or "
+        "sample. Its backtest means nothing. A table whose past rows were computed with the future, or a model trained "
+        "on the days of the test, cannot be seen from outside.",
+        "Decide from what `on_bar` was given and from `self.history(...)`, which end at the present bar. Read tables "
+        "of your own up to `self.now`.",
+    ),
+    "E691": Text(
+        "The warm-up is too short",
+        "The strategy decides otherwise when it is started later: it remembers more than the warm-up that it declares. "
+        "A run live is started anew every day, and after every failure.",
+        'Declare what it needs, such as warmup = {"1Day": 60}, and compute it from `self.history(...)` in `on_start`. '
+        "What is held is told by `self.position(...)`, what is open by `self.orders()`.",
+    ),
+    "E692": Text(
+        "A strategy is not deterministic",
+        "The same bars and the same seed gave other decisions: in the same process, with another order of sets "
+        "(PYTHONHASHSEED), or with another wall clock. Such a result cannot be repeated, nor compared with another.",
+        "Chance from random.Random(seed) made in `on_start`, time from `self.now`, sets only through sorted(...), and "
+        "nothing kept in the class or the module.",
+    ),
+    "E693": Text(
+        "Orders cannot be placed",
+        "The broker, or the risk checks that know its rules, refuse orders of this strategy: prices between two ticks, "
+        "parts of shares that rest, sizes beyond the buying power, sales that take a position through flat.",
+        "Each is told with its code (`puna explain R103`), the first place and how often. What your own limits refuse "
+        "is a note, not a finding.",
+    ),
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,7 @@ class BacktestResult:
         seed: of ids and chance at the venue.
         entries: the journal: every decision with its view of the world, intent, refusal and piece of evidence.
         differences: what differs from live.
+        moments: when the portfolio changed, ns, and what it was then.
     """
 
     fills: str
@@ -88,6 +90,7 @@ class BacktestResult:
     seed: int
     entries: Sequence[Entry]
     differences: Sequence[str]
+    moments: Sequence[tuple[int, Portfolio]]
     _make_record: Callable[[], RunRecord]
 
     @cached_property
@@ -142,6 +145,7 @@ def run_backtest(
     fees: FeeSchedule | None = FeeSchedule(),  # noqa: B008 - frozen
     options: VenueOptions | None = None,
     netting: bool = True,
+    holding: Mapping[str, tuple[Decimal, Decimal]] = MappingProxyType({}),
     progress: Progress = lambda *_: None,
 ) -> BacktestResult:
     """Runs strategies over a history of bars, and gives equity, orders, fills, decisions and the books.
@@ -161,6 +165,7 @@ def run_backtest(
         fees: what trading costs; None is nothing.
         options: the venue's terms instead of `venue_options(...)`; `cash` and `fees` count for nothing then.
         netting: whether opposite orders of two strategies are crossed inside the account.
+        holding: what the account holds at the beginning beside `cash`: symbol -> quantity, average price.
         progress: hears how many bars are done, of how many.
 
     Raises:
@@ -191,6 +196,7 @@ def run_backtest(
         check=lambda timeframe: _check_timeframe(timeframe, history),
     )
     loop = BarLoop(house, market, view, glasses, progress)
+    house.bring(holding)
     house.begin()
     loop.play()
     house.end(over=False)
@@ -225,6 +231,7 @@ def run_backtest(
         seed,
         house.journal.entries,
         DIFFERENCES,
+        house.moments,
         record,
     )
 

@@ -5,7 +5,7 @@ ledger, fees, corporate actions, expiry. What is left out: HTTP, WebSockets, JSO
 watches for what a wire can lose.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from puna.core.decimals import plain
@@ -165,6 +165,15 @@ class House:
         rows.insert(0, BookRow(item="cash", ours=ours.cash, broker=ours.cash if close else plain(ledger.cash)))
         self.recorder.books = Books(equal=all(row.equal for row in rows), rows=rows)
         return self.recorder.books
+
+    def bring(self, holding: Mapping[str, tuple[Decimal, Decimal]]) -> None:
+        """What the account holds already, symbol -> quantity and average price; before `begin`, and beside the cash."""
+        ledger = self.venue.ledger
+        for symbol, (qty, price) in holding.items():
+            before = ledger.cash
+            ledger.move(Cause.JOURNAL, symbol, qty, price)
+            ledger.pay(Cause.JOURNAL, before - ledger.cash, symbol)
+        self._seen_changes = len(ledger.changes)
 
     def begin(self) -> None:
         """The journal opens, the books begin, listings and warm-up are asked for, strategies start.
