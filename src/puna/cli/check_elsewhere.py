@@ -90,7 +90,7 @@ class Processes:
                 why=made.stderr.strip()[-_LAST_WORDS:] or f"it ended with {made.returncode}",
                 state="Nothing was changed.",
                 remedy="What runs here and not there hangs on this process: its folder, a variable, a path.",
-                code="E676",
+                code="E677",
             )
         return msgspec.json.decode((scratch / "out.json").read_bytes(), type=There)
 

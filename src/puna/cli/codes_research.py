@@ -139,7 +139,7 @@ RESEARCH_CODES: dict[str, Text] = {
         "cannot be made into. Nothing was run.",
         "Name other symbols, or get their bars: `puna data get SYMBOL --from DATE --timeframe 1Min`.",
     ),
-    "E676": Text(
+    "E677": Text(
         "A fresh process could not run the strategies",
         "`puna check` runs them in processes of their own too. What runs here and not there hangs on something of this "
         "process: its folder, a variable of the environment, a path. Nothing was changed.",

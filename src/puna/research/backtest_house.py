@@ -30,6 +30,7 @@ from puna.exchange.account.activities import Record as ActivityRecord
 from puna.exchange.commands import Command, Event, Submit
 from puna.exchange.faults import FaultScript
 from puna.exchange.floor import Floor
+from puna.exchange.ledger import Cause
 from puna.exchange.log import EventLog
 from puna.exchange.options import ExchangeConfig
 from puna.exchange.prices.market import Market
@@ -173,7 +174,6 @@ class House:
             before = ledger.cash
             ledger.move(Cause.JOURNAL, symbol, qty, price)
             ledger.pay(Cause.JOURNAL, before - ledger.cash, symbol)
-        self._seen_changes = len(ledger.changes)
 
     def begin(self) -> None:
         """The journal opens, the books begin, listings and warm-up are asked for, strategies start.

@@ -54,5 +54,5 @@ class Elsewhere(Protocol):
         """The decisions of the same run there.
 
         Raises:
-            PunaError: E676, it could not be run there.
+            PunaError: E677, it could not be run there.
         """
