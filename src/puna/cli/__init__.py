@@ -92,6 +92,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "puna.cli.halt",
         "End a halt, with a reason; a running process compares its books with the broker's first.",
     ),
+    "watchdog": (
+        "puna.cli.watchdog",
+        "Watch a run; when it dies, hangs or loses the broker, halt it and cancel its orders that could add risk.",
+    ),
     "rebalance": (
         "puna.cli.rebalance",
         "Plan the trades that bring the account to target weights; --execute sends them.",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from puna.config import Config
     from puna.engine.flatten import Flatness
 
-__all__ = ["flatten"]
+__all__ = ["config_of", "flatten"]
 
 
 @click.command
@@ -38,7 +38,7 @@ def flatten(*, run: Path | None, reason: str, timeout: float, patience: float, a
     from puna.engine.flatten import flatten as until_flat
     from puna.seams import SystemClock
 
-    config = _config(run)
+    config = config_of(run)
     _halted(run, reason, as_json=as_json)
 
     def flat(alpaca: "AsyncAlpaca") -> "Awaitable[Flatness]":
@@ -53,7 +53,7 @@ def flatten(*, run: Path | None, reason: str, timeout: float, patience: float, a
     return 0 if found.flat else 1
 
 
-def _config(run: Path | None) -> "Config":
+def config_of(run: Path | None) -> "Config":
     """What leads to the broker: the configuration named, or the one that is here, or the environment."""
     from puna.cli.config import load_config
     from puna.cli.output import DEFAULT_CONFIG

@@ -31,6 +31,9 @@ class KillSwitch:
     Args:
         gateway: whose state it is.
         compare: reconciles, and answers why trading must not be resumed, or nothing and what speaks for it.
+
+    Attributes:
+        connected: whether the run has the broker; None while it does not trade, and leaves no sign of life.
     """
 
     def __init__(self, gateway: "Gateway", compare: Callable[[], Awaitable[tuple[str, str]]]) -> None:
@@ -39,6 +42,7 @@ class KillSwitch:
         self._called = asyncio.Event()
         self._signalled = False
         self._done: set[str] = set()
+        self.connected: Callable[[], bool] | None = None
 
     def signalled(self) -> None:
         """SIGUSR1 came."""
@@ -50,9 +54,16 @@ class KillSwitch:
         with self._listening():
             while True:
                 await self.look()
+                self._beat()
                 with suppress(TimeoutError):
                     async with self._gateway.clock.deadline(LOOK_SECONDS):
                         await self._called.wait()
+
+    def _beat(self) -> None:
+        """A sign of life, from the moment on in which the run trades; one that cannot be written is missed (I28)."""
+        if self.connected is not None:
+            with suppress(PunaError, OSError):
+                self._gateway.latch.beat(connected=self.connected())
 
     @contextmanager
     def _listening(self) -> Iterator[None]:

@@ -3,7 +3,8 @@
 `<journal>.halt` is there: the account is halted; `<journal>.halt.<scope>`: a strategy or symbol is. Whoever writes one
 needs neither the process nor its loop nor the network, and a process that hung looks at it before its next order. A
 latch that cannot be read counts as a halt (I28). A wish to resume lies in `<journal>.resume`; what the running process
-made of a wish it says in `<journal>.ack`. All files are of mode 0600 and change in one step.
+made of a wish it says in `<journal>.ack`; that it lives, in `<journal>.alive`. All files are of mode 0600 and change in
+one step.
 """
 
 import os
@@ -16,7 +17,7 @@ import msgspec
 from puna.core.risk import TradingState
 from puna.errors import PunaError
 
-__all__ = ["Acknowledgement", "Latch", "Wish", "scopes_of"]
+__all__ = ["Acknowledgement", "Beat", "Latch", "Wish", "scopes_of"]
 
 T = TypeVar("T")
 
@@ -48,6 +49,20 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run lives.
+
+    Args:
+        pid: its process.
+        connected: both streams are up, and the books were compared since.
+        ts: when it was seen last, wall time, ns.
+    """
+
+    pid: int
+    connected: bool
+    ts: int = 0
+
+
 def scopes_of(strategy: str, symbol: str) -> tuple[str, str, str]:
     """The scopes that an order stands in: account, strategy, symbol."""
     return "", f"strategy:{strategy}", f"symbol:{symbol}"
@@ -63,6 +78,7 @@ class Latch:
     def __init__(self, journal: Path | None) -> None:
         self._journal = journal
         self._paths: dict[str, str] = {}
+        self._beaten: Beat | None = None
 
     def down(self, scope: str) -> bool:
         """Whether a latch is there. Asked before every order, so it only looks for the file."""
@@ -131,6 +147,29 @@ class Latch:
         """Nobody listens any more."""
         self._beside("listens").unlink(missing_ok=True)
 
+    def beat(self, *, connected: bool) -> None:
+        """This process lives: the time of the file says when it last did."""
+        path, beat = self._beside("alive"), Beat(pid=os.getpid(), connected=connected)
+        if beat == self._beaten:
+            os.utime(path)
+        else:
+            self._write(path, beat, durable=False)
+            self._beaten = beat
+
+    def last_beat(self) -> Beat | None:
+        """The last sign of life of a run that has begun and not ended by itself."""
+        path = self._beside("alive")
+        found = self._read(path, Beat)
+        try:
+            return found and msgspec.structs.replace(found, ts=path.stat().st_mtime_ns)
+        except OSError:
+            return None
+
+    def still(self) -> None:
+        """The run has ended by itself."""
+        self._beaten = None
+        self._beside("alive").unlink(missing_ok=True)
+
     def _path(self, scope: str) -> str:
         found = self._paths.get(scope)
         if found is None:
@@ -149,17 +188,19 @@ class Latch:
         except (OSError, msgspec.DecodeError, ValueError):
             return None
 
-    def _write(self, path: Path, value: msgspec.Struct | dict[str, int]) -> None:
+    def _write(self, path: Path, value: msgspec.Struct | dict[str, int], *, durable: bool = True) -> None:
         half = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             file = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 os.write(file, msgspec.json.encode(value))
-                os.fsync(file)
+                if durable:
+                    os.fsync(file)
             finally:
                 os.close(file)
             half.replace(path)
-            _settle(path.parent)
+            if durable:
+                _settle(path.parent)
         except OSError as error:
             raise PunaError(
                 f"{path} cannot be written.",

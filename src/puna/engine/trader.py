@@ -255,6 +255,7 @@ class Trader:
                 self.desk.start()
             gateway.tasks.spawn(self._follow_data(), "market data")
             gateway.tasks.spawn(self._follow_updates(), "trade updates")
+            self.switch.connected = lambda: self._gate() is TradingState.ACTIVE
         if self.activities is not None:
             gateway.tasks.spawn(self.activities.follow(), "activities")
 
@@ -287,7 +288,14 @@ class Trader:
         with self._clock.busy():
             await self._hang_up()
         await self._compare_last()
+        self._end_beat()
         self._recorder.point(self._clock.now(), self.desk.equity())
+
+    def _end_beat(self) -> None:
+        """What was to be cancelled is: nobody need look after this run any more."""
+        self.switch.connected = None
+        if self.gateway.journal.path is not None:
+            self.gateway.latch.still()
 
     async def _compare_last(self) -> None:
         try:
