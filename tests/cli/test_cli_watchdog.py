@@ -110,7 +110,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
             process.communicate()
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("blow", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
 def test_what_dies_or_hangs_is_called_off(place: Place, blow: signal.Signals) -> None:
     """Its bids are gone, the stop stays, the latch is down: nothing new leaves when it wakes up or starts again."""
     process = place.trading()
