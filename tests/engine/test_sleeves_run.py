@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from puna.core.portfolio import Booking, Reason
+from puna.core.risk import RiskLimits
 from puna.core.types import Position
 from puna.engine.blotter import Blotter
 from puna.engine.entries import Moved, Opening
@@ -51,6 +52,42 @@ async def test_opposite_orders_do_not_meet(lab: Any) -> None:
     assert code == "R114"
     assert "our own" in reason
     assert (first.position("AAPL"), second.position("AAPL")) == (1, 0)
+
+
+async def test_one_does_not_sell_what_the_other_holds(lab: Any) -> None:
+    """The shares of one are not for the other to sell (R116), who could not close its own position then."""
+    market = lab.exchange()
+    first, second = pair(
+        lab,
+        {"m1": lambda s: s.buy("AAPL", 10), "m6": lambda s: s.sell("AAPL", 10)},
+        {
+            "m1": lambda s: s.buy("AAPL", 3),
+            "m3": lambda s: s.sell("AAPL", 4),
+            "m4": lambda s: (s.sell("AAPL", 2), s.sell("AAPL", 1)),
+            "m5": lambda s: s.sell("AAPL", 1),
+        },
+    )
+    await market.trader(first, second, minutes=9, journal=lab.journal).run()
+    assert second.refused == [
+        ("R116", "it would sell what another strategy holds: 4 against 3"),
+        ("R116", "it would sell what another strategy holds: 1 against 0"),
+    ]
+    assert first.refused == []
+    assert (first.position("AAPL"), second.position("AAPL")) == (0, 0)
+
+
+async def test_where_short_sales_are_allowed_one_may_be_long_and_the_other_short(lab: Any) -> None:
+    """The account holds what is between them."""
+    market = lab.exchange()
+    first, second = pair(
+        lab, {"m1": lambda s: s.buy("AAPL", 10)}, {"m3": lambda s: s.sell("AAPL", 4), "m5": lambda s: s.buy("AAPL", 4)}
+    )
+    limits = RiskLimits(allow_short=True)
+    trader = market.trader(first, second, minutes=9, journal=lab.journal, limits=limits)
+    await trader.run()
+    assert second.refused == []
+    assert [fill.qty * fill.side.sign for fill in second.fills] == [-4, 4]
+    assert trader.gateway.blotter.portfolio.qty("AAPL") == first.position("AAPL") == 10
 
 
 async def test_equity_is_its_own(lab: Any) -> None:

@@ -495,8 +495,9 @@ CODES: dict[str, Text] = {
     "R115": Text("Deadline", "The decision is too old to be sent.", "The strategy decides anew with the next event."),
     "R116": Text(
         "Flip",
-        "One order would take a position through flat: from long to short or back. The broker does not accept that.",
-        "Close what is held first, then open the other side.",
+        "One order would take a position through flat: from long to short or back. The broker does not accept that. "
+        "Or a strategy would sell what another one holds, which could not sell it itself any more.",
+        "Close what is held first, then open the other side; without allow_short a strategy sells what it holds.",
     ),
     "R117": Text(
         "Short sale",

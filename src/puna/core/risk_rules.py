@@ -14,6 +14,8 @@ from puna.core.risk_worst_case import (
     cap_of,
     equity_of,
     leaves_of,
+    oversells,
+    own_leaves,
     protected_price,
     reduces,
     symbols_of,
@@ -233,9 +235,14 @@ def deadline(intent: OrderIntent, view: RiskView, _limits: RiskLimits) -> Findin
 
 
 def flip(intent: OrderIntent, view: RiskView, _limits: RiskLimits) -> Finding | None:
-    """Row 19. One order cannot take a position through flat: close what is available, then open (facts.md 5.2)."""
+    """Row 19. One order cannot take a position through flat: close what is available, then open (facts.md 5.2).
+
+    Nor can a strategy that may not sell short sell what another one holds.
+    """
     held = view.portfolio.qty(intent.symbol)
     if not intent.legs and held * intent.side.sign < 0 and not reduces(intent, view):
+        if oversells(intent, view):
+            return Finding("it would sell what another strategy holds", own_leaves(intent, view), view.sellable)
         under_way = leaves_of(all_under_way(intent, ZERO, view), intent.symbol, intent.side)
         return Finding("it would take the position through flat", under_way, abs(held))
     return None

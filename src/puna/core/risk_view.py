@@ -125,6 +125,8 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         option_level: options trading level of the account; None when the broker has not said.
         skew: how far our clock is from the broker's, seconds; None when it was not compared.
         unprotected: for how many seconds a position of this strategy has had no stop; None when it is not asked for.
+        sellable: the most of the intent's symbol that its strategy may sell: what it holds itself, or what no strategy
+            holds; None where others' shares do not matter, because there are none, or short sales are allowed.
         netted: open orders that this one will not meet, because what is left of them is crossed with it inside.
     """
 
@@ -149,6 +151,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     option_level: int | None = None
     skew: float | None = None
     unprotected: float | None = None
+    sellable: Decimal | None = None
     netted: tuple[str, ...] = ()
 
 

@@ -23,6 +23,8 @@ __all__ = [
     "cap_of",
     "equity_of",
     "leaves_of",
+    "oversells",
+    "own_leaves",
     "protected_price",
     "reduces",
     "symbols_of",
@@ -48,15 +50,32 @@ class UnderWay(NamedTuple):
 
 @exactly
 def reduces(intent: OrderIntent, view: RiskView) -> bool:
-    """Whether the order, with every open order of its side, cannot cross flat: a true reduction."""
+    """Whether the order, with every open order of its side, cannot cross flat: a true reduction.
+
+    To sell what another strategy holds reduces nothing: that one could not sell any more.
+    """
     try:
         if intent.legs:
             return _package_reduces(intent, view)
         held = view.portfolio.qty(intent.symbol) * intent.side.sign
         away = held < 0 < intent.qty
-        return away and leaves_of(all_under_way(intent, ZERO, view), intent.symbol, intent.side) <= -held
+        whole = away and leaves_of(all_under_way(intent, ZERO, view), intent.symbol, intent.side) <= -held
+        return whole and not oversells(intent, view)
     except ArithmeticError:  # a NaN cannot be compared, and is no reduction
         return False
+
+
+def oversells(intent: OrderIntent, view: RiskView) -> bool:
+    """Whether a sale, with every open one of its strategy, is of more than this one may sell."""
+    if view.sellable is None or intent.side is Side.BUY or intent.legs:
+        return False
+    return own_leaves(intent, view) > view.sellable
+
+
+def own_leaves(intent: OrderIntent, view: RiskView) -> Decimal:
+    """What all open orders of its strategy, symbol and side may still fill, this one counted."""
+    own = (row for row in all_under_way(intent, ZERO, view) if row.intent.strategy == intent.strategy)
+    return leaves_of(own, intent.symbol, intent.side)
 
 
 def _package_reduces(intent: OrderIntent, view: RiskView) -> bool:

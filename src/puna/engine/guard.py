@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from puna.core import protections
 from puna.core.portfolio import equity
 from puna.core.risk import Lock, Tally, narrowed
-from puna.core.types import ZERO, OrderIntent, exact
+from puna.core.types import ZERO, OrderIntent, Side, exact
+from puna.engine.attribution import EXTERNAL
 from puna.engine.cover import Cover
 from puna.engine.entries import Locked, Tallied
 from puna.engine.flows import Flows
@@ -118,12 +119,24 @@ class Guard:
             found["sent"] = gateway.recent.repeated(intent, now, gateway.limits)
         if limits.max_unprotected_seconds is not None:
             found["unprotected"] = self._cover.seconds(intent.strategy, now)
+        if intent.side is Side.SELL and not limits.allow_short and not intent.legs:
+            found["sellable"] = self._sellable(intent)
         if limits.budget(intent.strategy) is not None:
             sleeves = gateway.blotter.sleeves.items()
             found["sleeve"] = {symbol: qty for (name, symbol), qty in sleeves if name == intent.strategy and qty}
             held = {**gateway.blotter.portfolio.positions, **found["sleeve"]}
             found["marks"] = dict(gateway.market.marks(held))
         return found
+
+    def _sellable(self, intent: OrderIntent) -> Decimal | None:
+        """What a strategy holds itself, or what of the account's no other one does; None where there is no other."""
+        blotter = self._gateway.blotter
+        if blotter.flows.keys() <= {intent.strategy, EXTERNAL}:
+            return None
+        held = {name: qty for (name, symbol), qty in blotter.sleeves.items() if symbol == intent.symbol and qty > 0}
+        own = held.pop(intent.strategy, ZERO)
+        held.pop(EXTERNAL, None)
+        return max(own, blotter.portfolio.qty(intent.symbol) - sum(held.values(), ZERO)) if held else None
 
     def _equity(self) -> Decimal | None:
         portfolio = self._gateway.blotter.portfolio
