@@ -233,6 +233,7 @@ _TABLE: Mapping[str, Proof] = {
         (
             f"{VENUE}/test_rules_refusals.py::test_an_account_that_may_not_trade",
             "engine/test_broker_limits.py::test_a_blocked_account_halts_at_once",
+            "engine/test_closing_only.py::test_closing_only_lets_what_is_held_go",
         ),
     ),
     "BRK-20": Proof(

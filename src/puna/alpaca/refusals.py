@@ -41,6 +41,7 @@ class Reason(StrEnum):
     BAD_PARAMETER = "invalid parameter"
     SUSPENDED = "trading suspended"
     BLOCKED = "account blocked"
+    CLOSING_ONLY = "closing orders only"
     SUBSCRIPTION = "not in the data plan"
     UNKNOWN = "unknown"
 
@@ -65,6 +66,7 @@ _TABLE = (
     _row(403, 40310000, r"account is not allowed to short", Reason.SHORT),
     _row(403, 40310000, r"new orders are rejected by user request", Reason.SUSPENDED),
     _row(403, 40310000, r"account is not allowed to trade", Reason.BLOCKED),
+    _row(403, 40310000, r"account is restricted to (closing|liquidation).*", Reason.CLOSING_ONLY),
     _row(403, 40310000, r"(opg|cls) orders must be submitted after .*", Reason.CUT_OFF),
     _row(403, 40310000, r"order parameters are not changed", Reason.UNCHANGED),
     _row(403, 42210000, r"subscription does not permit .*", Reason.SUBSCRIPTION),
@@ -88,6 +90,7 @@ _REMEDIES = {
     Reason.UNCHANGED: "Nothing needs to be done.",
     Reason.CUT_OFF: "Send it within the auction's hours.",
     Reason.SUSPENDED: "Trading is suspended in the account's own settings (suspend_trade); only its owner lifts that.",
+    Reason.CLOSING_ONLY: "Only orders that close are taken: bring the account back within the broker's rules first.",
     Reason.BLOCKED: "The broker has blocked trading on this account: ask the broker.",
     Reason.SUBSCRIPTION: "Ask for the feed of your plan (feed=iex), or for data older than 15 minutes.",
 }

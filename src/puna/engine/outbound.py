@@ -14,6 +14,7 @@ from puna.alpaca.mapping import check_echo, order_request, replace_request
 from puna.alpaca.refusals import Reason, reason_of
 from puna.alpaca.trading import cancel_order, get_order, get_order_by_client_id, replace_order, submit_order
 from puna.core.orders import Order, Status
+from puna.core.risk import TradingState
 from puna.core.types import OrderClass
 from puna.engine.families import astray
 from puna.engine.sighting import Sighting
@@ -249,6 +250,8 @@ class Outbound:
         if isinstance(error, _PROVES_REFUSAL) and reason is not Reason.DUPLICATE_ID:
             if isinstance(error, AuthError) or reason in _NONE_ACCEPTED:
                 gateway.halt(f"the broker accepts no orders: {error.message or error.what}", by="broker")
+            elif reason is Reason.CLOSING_ONLY:
+                gateway.hold(TradingState.REDUCING, f"the broker takes closing orders only: {error.what}", "broker")
             elif reason is Reason.UNKNOWN:  # a block may be told in words that nobody knows; the account shows it
                 gateway.means.look()
             await gateway.absorb([sent, gateway.local(key, "refused", _said(error))])

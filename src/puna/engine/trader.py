@@ -349,6 +349,8 @@ class Trader:
             try:
                 return await ask()
             except RateLimitError as error:
+                if self._stopped.is_set():
+                    raise
                 self._speak(f"the broker wants us to wait (429), and so we do: {error.message or error.what}")
                 await self._clock.backoff(RETRY_SECONDS)
 
