@@ -1,12 +1,17 @@
 """Start-up is recovery: wherever a process ends, the next one finds one order for each intent and equal books."""
 
+import asyncio
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from puna.alpaca.hosts import Credentials
 from puna.core.risk import TradingState
 from puna.engine.journal import open_journal
+from puna.engine.pacing import PacedClock
+from puna.engine.trader import assemble
 from puna.errors import BooksDifferError, JournalError, PunaError
 from puna.wire.trading import OrderRequest
 
@@ -257,3 +262,69 @@ async def test_halting_is_sticky_in_one_life(lab: Any) -> None:
     record = await trader.run()
     assert (record.outcome, record.state) == ("halted", str(TradingState.HALTED))
     assert market.orders() == []
+
+
+async def test_an_order_of_a_newer_process_halts_and_is_left_alone(lab: Any) -> None:
+    """Our prefix with a later epoch: somebody else trades here since; booked as theirs, never canceled (OPR-01)."""
+    market = lab.exchange()
+
+    def other(_: Any) -> None:
+        market.place(OrderRequest(symbol="AAPL", qty=Decimal(3), side="buy", type="limit", limit_price=Decimal(600),
+                                  time_in_force="gtc", client_order_id="puna-9999999999-scripted-1"))  # fmt: skip
+
+    trader = market.trader(lab.scripted(m1=other, m3=lambda s: s.buy("AAPL", 1)), minutes=5)
+    record = await trader.run()
+    assert (record.outcome, record.state) == ("halted", "halted")
+    assert "another process trades on this account" in trader.gateway.halted
+    assert [(row.strategy, row.status, row.refusal_code) for row in record.orders] == [
+        ("external", "new", None), ("scripted", "refused", "R101")
+    ]  # fmt: skip
+    assert [order.status for order in market.orders()] == ["new"]
+
+
+async def test_of_two_processes_on_one_account_the_older_halts(lab: Any) -> None:
+    """Two journals and two keys, as on two hosts: the second one's first order stops the first one."""
+    market = lab.exchange(pacing=lab.Speed(60.0), wait_for=())
+    clocks = [PacedClock(60.0), PacedClock(60.0)]
+    older = market.trader(lab.scripted(), clock=clocks[0], deadline=10.0)
+    first = asyncio.create_task(older.run())
+    await _until(lambda: older.reconciled and older.gateway.blotter.epoch, first)
+    began = clocks[0].now() // 1_000_000_000
+    await _until(lambda: clocks[0].now() // 1_000_000_000 > began, first)
+    strategy = lab.scripted()
+    strategy.on_bar = lambda bar: strategy.results or strategy.results.append(strategy.buy("AAPL", 10))
+    other = Credentials.of("OTHER", "SECRET")  # one key has one data stream
+    newer = assemble([strategy], market.endpoints, other, clocks[1], timing=lab.FAST, rate_limit=0)
+    second = asyncio.create_task(newer.run())
+    await _until(lambda: strategy.fills, second)
+    await _until(lambda: older.gateway.halted, first)
+    assert not newer.gateway.halted
+    for trader in (older, newer):
+        trader.stop()
+    assert (await first).outcome == "halted"
+    assert (await second).outcome == "stopped"
+
+
+async def test_a_second_process_on_one_key_says_what_it_waits_for(lab: Any) -> None:
+    """One key has one data stream: the newcomer tells of the refusal, and begins when the first has ended."""
+    market = lab.exchange(pacing=lab.Speed(60.0), wait_for=())
+    first = market.trader(lab.scripted(), clock=PacedClock(60.0), deadline=10.0)
+    running = asyncio.create_task(first.run())
+    await _until(lambda: first.reconciled and first.updates.connected, running)
+    lines: list[str] = []
+    second = market.trader(lab.scripted(), clock=PacedClock(60.0), deadline=10.0)
+    second.say = lambda _, text: lines.append(text)
+    waiting = asyncio.create_task(second.run())
+    await _until(lambda: any("waiting for the market-data stream" in line for line in lines), waiting)
+    assert any("connection limit" in line or "406" in line for line in lines)
+    first.stop()
+    await running
+    await _until(lambda: second.reconciled and second.updates.connected, waiting)
+    second.stop()
+    assert (await waiting).outcome == "stopped"
+
+
+async def _until(true: Callable[[], object], run: "asyncio.Task[Any]") -> None:
+    while not true():
+        assert not run.done(), run
+        await asyncio.sleep(0.01)

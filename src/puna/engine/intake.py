@@ -39,7 +39,7 @@ class Intake:
         self._gateway = gateway
         self._families = Families()
         self._asked: set[str] = set()
-        self._ours = re.compile(rf"{re.escape(prefix)}-\d+-(.+)-\d+")
+        self._ours = re.compile(rf"{re.escape(prefix)}-(\d+)-(.+)-\d+")
 
     def entries(self, sightings: Iterable[Sighting], *, booked: bool) -> list[Entry]:
         """The entries that sightings are worth, in their order; what they say about legs comes after their heads."""
@@ -115,7 +115,24 @@ class Intake:
             self._gateway.tasks.spawn(self._gateway.outbound.look_up(shown.id), f"look up {shown.id}")
             return None
         match = self._ours.fullmatch(sighting.update.client_order_id)
-        return mapping.intent(_counted(shown), strategy=match.group(1) if match else EXTERNAL)
+        if match is None:
+            return mapping.intent(_counted(shown), strategy=EXTERNAL)
+        newer = self._is_newer(int(match.group(1)), sighting.update.client_order_id)
+        return mapping.intent(_counted(shown), strategy=EXTERNAL if newer else match.group(2))
+
+    def _is_newer(self, number: int, key: str) -> bool:
+        """Whether an order of our prefix is of a process that began after this one: two must not trade one account.
+
+        The older of two sees it and halts (OPR-01); the order is the other's, so it is booked and left alone.
+        """
+        epoch = self._gateway.blotter.epoch
+        if epoch is None or number <= epoch.number:
+            return False
+        self._gateway.halt(
+            f"another process trades on this account: its order {key} is of epoch {number}, which began after ours "
+            f"({epoch.number}). End one of them, or give each an account, or a prefix, of its own"
+        )
+        return True
 
 
 def _counted(order: trading.Order) -> trading.Order:

@@ -56,6 +56,7 @@ GRACE = 2.0  # seconds of market time after the close in which the last minute's
 QUIET_TRIES = 40
 QUIET_SECONDS = 0.25
 RETRY_SECONDS = 1.0
+PATIENCE = 5.0  # seconds of market time after which a start says what it waits for
 
 
 class DataSource(Protocol):
@@ -357,8 +358,20 @@ class Trader:
     async def _connect(self) -> None:
         """Both streams."""
         await self._data.want(self._feed.subscription)
-        await self._data.ready()
-        await self._updates.ready()
+        waiting = asyncio.create_task(self._tell_waiting())
+        try:
+            await self._data.ready()
+            await self._updates.ready()
+        finally:
+            waiting.cancel()
+
+    async def _tell_waiting(self) -> None:
+        """Says what the start waits for, such as another process that has the one data stream of these keys (406)."""
+        while not self._clock.driven:
+            await self._clock.backoff(PATIENCE)
+            for name, stream in (("market-data", self._data), ("trading", self._updates)):
+                if isinstance(stream, Stream) and not stream.connected and (error := stream.status.last_error):
+                    self._speak(f"waiting for the {name} stream: {error.what} {error.why}".rstrip())
 
     # While it runs.
 
