@@ -60,6 +60,7 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/web/requests.py": {"network"},
     "exchange/server.py": {"network", "disk"},  # disk: the event log
     "research/backtest_broker.py": {"network"},  # the exchange's routes, without a socket
+    "research/sweep_ray.py": {"network"},  # whether a cluster answers
     "research/history_store.py": {"disk"},  # the Parquet files of history
     "services/doors.py": {"network"},  # health and metrics over HTTP
     "services/execution.py": {"disk"},  # the record of a session

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -273,3 +274,14 @@ def test_a_missing_extra_is_told(name: str, make: Callable[[], object], monkeypa
         make()
     assert caught.value.code == "E660"
     assert "puna[sweep]" in caught.value.remedy
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once() -> None:
+    """E684 after seconds, where Ray itself would go on knocking for minutes."""
+    pytest.importorskip("ray", reason="the extra `sweep` is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(PunaError, match="cluster cannot run") as caught, Cluster(_flat, f"127.0.0.1:{port}"):
+        pass
+    assert caught.value.code == "E684"
+    assert "nobody answers" in caught.value.why

@@ -1,7 +1,8 @@
 """Two axes of a sweep as a map of colours: what each pair of values scores, the median over all other axes.
 
 The same map is drawn as SVG for the page and as text for the terminal (`puna.cli.sweep_view`). Colour is blue above
-zero and orange below it, the stronger the further away; the number stands in each field.
+zero and orange below it, the stronger the further away; the number stands in each field that has room for it, and is
+told where one points.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ __all__ = ["Field", "Heat", "draw", "heats"]
 _MOST = 6  # maps on one page
 _ROW, _TOP, _HEAD, _FOOT = 30.0, 8.0, 12.0, 46.0
 _CHARACTER = 6.9  # widest digit of the 12 px figures
-_WEAKEST, _STRONGEST = 0.06, 0.58  # opacity at which text is still read on it, light and dark
+_WEAKEST, _STRONGEST = 0.06, 0.5  # opacity at which text is still read on it, light and dark
 
 
 class Field(msgspec.Struct, frozen=True):

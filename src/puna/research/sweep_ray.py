@@ -5,6 +5,7 @@ the sweep, and nowhere else, so nothing of it can be lost with the cluster.
 """
 
 import os
+import socket  # noqa: TID251 - a rim: whether a cluster answers
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -19,6 +20,7 @@ from puna.seams import SystemClock
 
 __all__ = ["Cluster"]
 
+_PATIENCE = 5.0  # seconds for a connection
 _AHEAD = 4  # cells under way for each processor
 
 
@@ -42,6 +44,8 @@ class Cluster:
         self._jobs = jobs
 
     def __enter__(self) -> Self:
+        if self._address:
+            _check(self._address)
         try:
             self._ray.init(address=self._address, log_to_driver=False, logging_level="error", **self._settings())
             self._sent = self._ray.put(self._trial)
@@ -89,6 +93,17 @@ class Cluster:
                 cell, Failure("E683", f"{DEATHS} workers ended while they ran it", str(error).partition("\n")[0])
             )
         return row
+
+
+def _check(address: str) -> None:
+    """Ray itself goes on knocking for minutes at an address where nobody is."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return  # `auto`: Ray knows by itself whether one runs here
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise _unusable(f"nobody answers at {address}: {error}") from error
 
 
 def _run(trial: Trial, cell: Cell) -> Row:
