@@ -301,6 +301,13 @@ CODES: dict[str, Text] = {
         "The calendar of trading days, sessions and settlement holds 2000 to 2030, and it does not guess.",
         "Choose a date inside it.",
     ),
+    "E621": Text(
+        "The broker's clock and the calendar here disagree",
+        "The broker says that the market is open, opens or closes at other times than the calendar that comes with "
+        "Puna: a closure that nobody foresaw, a half day that the calendar lacks, or a clock that is wrong. While they "
+        "disagree only reductions are sent; they are compared again with the books, after each gap and at each start.",
+        "Look at the exchange's own calendar: if the broker is right, wait or update Puna; else wait for the broker.",
+    ),
     "E630": Text(
         "Not a symbol",
         "Symbols look like AAPL, BRK.B, AAPL250620C00100000 or BTC/USD: capitals and digits of bounded length. What "

@@ -98,6 +98,7 @@ class Gateway:
         tell_refusal: hears of orders that were not sent: the intent, a code, the reason.
         watch: hears of every durable entry with its number, after it was taken in, and what it did to orders.
         sight: what the strategy of an order looked at, by name; written down with the decision.
+        disagreement: where the broker's clock and our calendar differ; only reductions while it is not empty.
         lock: whoever handles an event holds it, so events are handled one at a time.
     """
 
@@ -145,6 +146,7 @@ class Gateway:
         self._halted = ""
         self.means = Means(self)
         self.skew: float | None = None
+        self.disagreement = ""
         self._heard_of = 0
         self._strange: set[str] = set()
         self._writing: set[asyncio.Task[object]] = set()
@@ -226,7 +228,7 @@ class Gateway:
                 return decided.reason
             if latched is not None:
                 return latched.reason
-        return "circumstances"
+        return self.disagreement or "circumstances"
 
     @property
     def halted(self) -> str:
@@ -264,6 +266,12 @@ class Gateway:
         """What the latch of a scope allows."""
         wish = self.latch.standing(scope)
         return wish.state if wish else TradingState.ACTIVE
+
+    def heed(self, disagreement: str) -> None:
+        """What the broker's clock and our calendar say differently; while they do, only reductions (TIM-04)."""
+        if disagreement != self.disagreement:
+            self.note("E621", disagreement or "the broker's clock and the calendar here agree again")
+        self.disagreement = disagreement
 
     def note(self, code: str, text: str) -> None:
         """Writes down something that a person should know."""

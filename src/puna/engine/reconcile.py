@@ -22,6 +22,7 @@ from puna.core.portfolio import Booking
 from puna.core.risk import TradingState
 from puna.core.types import ZERO, Fill, Position
 from puna.engine.blotter import Change
+from puna.engine.calendars import disagreement
 from puna.engine.entries import Moved, Opening, Reconciled
 from puna.engine.explained import BOOKS, explanation, movement
 from puna.engine.gateway import Gateway
@@ -227,7 +228,9 @@ async def _compare(gateway: Gateway, found: Reconciliation) -> int:
     blotter = gateway.blotter
     for _ in range(TRIES):
         known, booked = frozenset(blotter.orders), len(blotter.booked)
-        broker_ts = (await gateway.alpaca(get_clock())).timestamp
+        broker = await gateway.alpaca(get_clock())
+        gateway.heed(disagreement(broker))
+        broker_ts = broker.timestamp
         if isinstance(gateway.clock, SystemClock):  # other clocks are set by the broker's
             gateway.skew = (gateway.clock.now() - int(broker_ts)) / NANOS
         account = await gateway.means.refresh()

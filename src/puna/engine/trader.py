@@ -242,6 +242,8 @@ class Trader:
         self.reconciliation = await self._patiently(lambda: reconcile(gateway, accept=self._accept_books))
         for line in self.reconciliation.lines():
             self._speak(line)
+        if gateway.disagreement:
+            self._speak(f"only reductions may be sent: {gateway.disagreement}")
         if self._resume and self.reconciliation.equal:
             await gateway.decide(TradingState.ACTIVE, "resumed", "operator")
             gateway.latch.lift("")
@@ -376,10 +378,14 @@ class Trader:
     # While it runs.
 
     def _gate(self) -> TradingState:
-        """Only reductions while a stream is down, or came back and the books were not compared since (R4)."""
+        """Only reductions while a stream is down, or came back and the books were not compared since (R4).
+
+        So it is while the broker's clock and our calendar disagree.
+        """
         sure = self._reconciled == self._updates.status.reconnects
         up = self._updates.connected and self._data.connected
-        return TradingState.ACTIVE if up and sure else TradingState.REDUCING
+        agreed = not self.gateway.disagreement
+        return TradingState.ACTIVE if up and sure and agreed else TradingState.REDUCING
 
     async def _follow_data(self) -> None:
         async for frame in self._data:
