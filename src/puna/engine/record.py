@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from puna.core.types import ZERO
+from puna.engine.holdings import HoldingRow
 
 __all__ = [
     "ActionRow",
@@ -226,8 +227,9 @@ class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
 class RunRecord(msgspec.Struct, kw_only=True):
     """A whole run.
 
-    `prices` are closes of the bars that the strategies saw, by symbol. `refusals` is the number of orders that risk
-    refused (each is also a row of `orders`, status "refused"). `outcome` is "completed", "stopped" or "halted".
+    `holdings` says what may come of the `positions` that are left. `prices` are closes of the bars that the strategies
+    saw, by symbol. `refusals` is the number of orders that risk refused (each is also a row of `orders`, status
+    "refused"). `outcome` is "completed", "stopped" or "halted".
 
     Of a backtest: `fill_model` is the name of the rules that filled its orders and `assumptions` are these in words;
     `data` says what the prices are, `actions` what was done about splits and the like, `checks` what was checked.
@@ -259,6 +261,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
     fills: list[FillRow] = []
     parents: list[ParentRow] = []
     positions: list[PositionRow] = []
+    holdings: list[HoldingRow] = []
     drops: list[DropRow] = []
     notes: list[NoteRow] = []
     refusals: int = 0

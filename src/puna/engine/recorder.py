@@ -12,6 +12,7 @@ from puna.core.symbols import multiplier
 from puna.core.types import ZERO, Bar, Leg
 from puna.engine.blotter import Blotter, Booked, ParentOrder
 from puna.engine.entries import Note, Refusal
+from puna.engine.holdings import holdings
 from puna.engine.market import MarketView
 from puna.engine.record import (
     Books,
@@ -110,6 +111,7 @@ class Recorder:
                 PositionRow(symbol=each.symbol, qty=each.qty, cost=each.cost, mark=self._market.mark(each.symbol))
                 for each in portfolio.positions.values()
             ],
+            holdings=holdings(portfolio, self._market.quotes, ended_ts),
             drops=self.drops,
             notes=[_note_row(each) for each in notes],
             refusals=len(refusals),

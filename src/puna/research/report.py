@@ -12,6 +12,7 @@ from puna.engine.record import RunRecord
 from puna.research import (
     data_sections,
     figure_sections,
+    holding_sections,
     order_tables,
     performance_sections,
     quality,
@@ -134,6 +135,7 @@ def _body(made: Report) -> Html:
         ("Reasons", "reasons", result_sections.reasons(study)),
         ("Options", "options", result_sections.packages(study)),
         ("Prices and fills", "prices", sections.prices(record)),
+        ("Held at the end", "held", holding_sections.held(record)),
         ("Orders", "orders", order_tables.orders(record)),
         ("Parent orders", "parents", quality.parents(record)),
         ("Refused orders", "refused", order_tables.refused(record)),
