@@ -9,12 +9,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from risk_cases import order, quote
 
-from puna.core.orders import Status
+from puna.core.netting import Cross
+from puna.core.orders import Status, Update
 from puna.core.risk import RiskLimits, TradingState, reduces
 from puna.core.types import Side
 from puna.engine.blotter import Blotter
-from puna.engine.entries import Crossed, Decision, Intent, from_record
+from puna.engine.entries import Crossed, Decision, Evidence, Intent, Opening, from_record
 from puna.engine.storage import records
 from puna.engine.why import Story, around, why
 from puna.errors import JournalError
@@ -299,6 +301,44 @@ async def test_why_tells_a_cross_from_both_sides(lab: Any) -> None:
     assert sum("crossed inside" in each.what for each in moment.events) == 2
 
 
+def test_what_a_strategy_gains_is_reckoned_from_what_it_paid() -> None:
+    """One buys at 100 and sells inside at 110, the other sells at 105: 100 gained, 50 lost, the account gained 50."""
+    blotter, seq = Blotter(), 0
+
+    def enter(entry: Any) -> None:
+        nonlocal seq
+        seq += 1
+        blotter.apply(seq, entry)
+
+    def asks(key: str, strategy: str, side: Side) -> None:
+        enter(Intent(ts=1, intent=order(side, 10, client_order_id=key, strategy=strategy), price=Decimal(100)))
+
+    def fills(key: str, price: int) -> None:
+        update = Update(
+            client_order_id=key, source="rest", status="filled", ts=2, broker_id=key, cum_qty=Decimal(10),
+            avg_price=Decimal(price),
+        )  # fmt: skip
+        enter(Evidence(ts=2, update=update))
+
+    enter(Opening(ts=0, account_id="a", cash=Decimal(9000), positions=(), broker_ts=0, by="first start"))
+    asks("a1", "first", Side.BUY)
+    fills("a1", 100)
+    asks("a2", "first", Side.SELL)
+    asks("b1", "second", Side.BUY)
+    cross = Cross(cross_id="b1:a2", symbol="AAPL", buy="b1", sell="a2", qty=Decimal(10), price=Decimal(110))
+    enter(Crossed(ts=3, cross=cross, quote=quote(109, 111)))
+    asks("b2", "second", Side.SELL)
+    fills("b2", 105)
+    assert [(each.fill.client_order_id, each.realised) for each in blotter.booked] == [
+        ("a1", 0),
+        ("b1", 0),
+        ("a2", 100),
+        ("b2", -50),
+    ]
+    assert blotter.portfolio.realised == 50
+    assert blotter.portfolio.cash == 9050 == 9000 + blotter.flows["first"].cash + blotter.flows["second"].cash
+
+
 # --- wherever the process ends ----------------------------------------------------------------------------------------
 
 POINTS = [
@@ -348,7 +388,7 @@ def trades(seed: str) -> Callable[[Any], object]:
 
     def deed(s: Any) -> None:
         for _ in range(rng.randint(1, 2)):
-            symbol = rng.choice(("AAPL", "MSFT"))
+            symbol = rng.choice(("AAPL", "AAPL", "MSFT"))
             quote, held = s.quote(symbol), int(s.position(symbol))
             if held > 0 and rng.random() < 0.6:
                 side, qty = s.sell, rng.randint(1, held)
@@ -376,9 +416,9 @@ async def test_random_sleeves_always_add_up(lab: Any, seed: int) -> None:
     crosses = [each for each in journal(lab) if isinstance(each, Crossed)]
     assert crosses
     views = {each.client_order_id: each.view for each in journal(lab) if isinstance(each, Decision)}
-    for order in blotter.orders.values():  # true reductions are left to the broker to refuse
-        assert "wash" not in order.reason or reduces(order.intent, views[order.client_order_id])
-    for each in crosses:
-        assert each.quote.bid <= float(each.cross.price) <= each.quote.ask
-        assert len({blotter.orders[key].intent.strategy for key in each.keys}) == 2
+    for key, each in blotter.orders.items():  # true reductions are left to the broker to refuse
+        assert "wash" not in each.reason or reduces(each.intent, views[key])
+    for entry in crosses:
+        assert entry.quote.bid <= float(entry.cross.price) <= entry.quote.ask
+        assert len({blotter.orders[key].intent.strategy for key in entry.keys}) == 2
     assert all(order.filled_qty <= order.intent.qty for order in blotter.orders.values())

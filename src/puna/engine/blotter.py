@@ -60,7 +60,8 @@ class Change(NamedTuple):
 class Booked(NamedTuple):
     """A fill, the record that brought it, when we knew (market time), the quote's middle then, what it realised.
 
-    Of what was crossed inside, `realised` is the strategy's own: the account has gained nothing by it.
+    What closes a position of the strategy's own realises that one's profit, also where it was bought inside; what
+    closes anything else, the account's.
     """
 
     seq: int
@@ -337,8 +338,11 @@ class Blotter:
                 self.refused.append((ts, key))
             self.ended.setdefault(key, ts)
         for fill in fills:
-            realised = self._cross_booked(fill) if fill.internal else self._book(fill)
-            self.booked.append(Booked(seq, fill, ts, mid, realised))
+            closes = self.sleeve(fill.strategy, fill.symbol) * fill.side.sign < 0 and fill.strategy != EXTERNAL
+            before = self._flow(fill.strategy) if closes else self.portfolio
+            self._book(fill)
+            after = self._flow(fill.strategy) if closes else self.portfolio
+            self.booked.append(Booked(seq, fill, ts, mid, after.realised - before.realised))
         return Change(order, fills)
 
     def _relate(self, order: Order) -> None:
@@ -355,25 +359,15 @@ class Blotter:
                 largest |= group
                 self._kin.update(dict.fromkeys(group, largest))
 
-    def _cross_booked(self, fill: Fill) -> Decimal:
-        """One side of a cross: the strategy's own books, and not the account's. What it has realised."""
-        before = self._flow(fill.strategy).realised
-        self._book_part(fill)
-        return self._flow(fill.strategy).realised - before
-
-    def _book(self, fill: Fill) -> Decimal:
-        """A fill at the broker: the account's books, and those of whose it is. What the account has realised."""
-        before = self.portfolio.realised
+    def _book(self, fill: Fill) -> None:
+        """Into the account's books, unless it was crossed inside, and into those of whose it is."""
         held = self.portfolio.qty(fill.symbol)
-        self.portfolio = book(self.portfolio, fill)
+        if not fill.internal:
+            self.portfolio = book(self.portfolio, fill)
         for part in attributed(fill, held, self.sleeves) if fill.strategy == EXTERNAL else (fill,):
-            self._book_part(part)
-        return self.portfolio.realised - before
-
-    def _book_part(self, part: Fill) -> None:
-        where = (part.strategy, part.symbol)
-        self.sleeves[where] = self.sleeves.get(where, ZERO) + part.side.sign * part.qty
-        self.flows[part.strategy] = book(self._flow(part.strategy), part)
+            where = (part.strategy, part.symbol)
+            self.sleeves[where] = self.sleeves.get(where, ZERO) + part.side.sign * part.qty
+            self.flows[part.strategy] = book(self._flow(part.strategy), part)
 
     def _flow(self, strategy: str) -> Portfolio:
         """What a strategy's own fills have moved."""
