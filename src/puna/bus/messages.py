@@ -193,6 +193,7 @@ class Signal(_Message, frozen=True, gc=False, tag="signal"):
         features: what the model saw, by name.
         metadata: anything else, for people.
         deadline: market time, ns, after which nobody may act on it.
+        trace: the context of its trace, in the words of W3C's traceparent; empty when nobody traces.
     """
 
     symbol: str
@@ -203,6 +204,7 @@ class Signal(_Message, frozen=True, gc=False, tag="signal"):
     features: dict[str, float] = {}
     metadata: dict[str, str] = {}
     deadline: int | None = None
+    trace: str = ""
 
     @property
     def value(self) -> float:
@@ -214,9 +216,13 @@ class Signal(_Message, frozen=True, gc=False, tag="signal"):
 
 
 class IntentRequest(_Message, frozen=True, gc=False, tag="intent"):
-    """Somebody wants this order (OrderIntent). Risk decides; the id makes a repetition harmless."""
+    """Somebody wants this order (OrderIntent). Risk decides; the id makes a repetition harmless.
+
+    `trace` is the context of its trace, in the words of W3C's traceparent; empty when nobody traces.
+    """
 
     intent: OrderIntent
+    trace: str = ""
 
 
 class CancelRequest(_Message, frozen=True, gc=False, tag="cancel"):

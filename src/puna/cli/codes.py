@@ -130,6 +130,13 @@ CODES: dict[str, Text] = {
         "The bus and the services need pyzmq, which is in the extra `bus`. Nothing was started.",
         "Run `pip install 'puna[bus]'`.",
     ),
+    "E049": Text(
+        "Traces cannot be sent",
+        "A variable of OpenTelemetry (OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT or "
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) asks for traces, and the extra `otel`, or the exporter that it names, is "
+        "not installed. Nothing was started.",
+        "Run `pip install 'puna[otel]'`, or unset the variable.",
+    ),
     "E037": Text(
         "The bus keys cannot be used",
         "A key file is missing, is a link, can be read by others, or names a peer that nobody knows. Without usable "

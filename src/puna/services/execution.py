@@ -150,7 +150,7 @@ class Execution(Component):
             case Signal():
                 answer = await self._takings.signal(message)
             case IntentRequest():
-                answer = await self._takings.intent(peer, message.intent)
+                answer = await self._takings.intent(peer, message)
             case CancelRequest():
                 answer = await self._takings.cancel(peer, message)
             case _:
@@ -280,7 +280,10 @@ class Execution(Component):
         if isinstance(entry, Reconciled) and entry.equal:
             self.reconciled_at = self.place.wall.monotonic()
         if isinstance(entry, Intent):
+            self.traces.begin(entry.intent)
             self._takings.durable(entry.key)
+        for change in changes:
+            self.traces.change(change.order, change.fills)
         if trader is None or self._publisher is None:
             return
         made = list(events_of(seq, entry, changes, trader.gateway.blotter))

@@ -20,6 +20,7 @@ from puna.services.health import Fact, Verdict, judge
 from puna.services.metrics import Metrics, Numbers
 from puna.services.notify import tell_systemd, watchdog_seconds
 from puna.services.place import Place
+from puna.services.tracing import Traces, traces_of
 
 __all__ = ["Component", "serve"]
 
@@ -37,6 +38,7 @@ class Component:
     Attributes:
         stopping: set when it is to end in good order.
         processed: messages so far.
+        traces: what it did, as spans; nothing unless somebody asked for it.
     """
 
     def __init__(self, place: Place) -> None:
@@ -45,6 +47,7 @@ class Component:
         self.processed = 0
         self.metrics = Metrics(place.name, self.all_numbers)
         self.log: Any = structlog.get_logger()
+        self.traces = Traces()
         self._began = place.wall.monotonic()
 
     async def work(self) -> None:
@@ -110,6 +113,7 @@ async def serve(component: Component) -> None:
         PunaError: it could not start, or could not go on.
     """
     place = component.place
+    component.traces = traces_of(place.name)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, component.stopping.set)
@@ -128,6 +132,7 @@ async def serve(component: Component) -> None:
             for task in (work, beat, stop):
                 task.cancel()
             await asyncio.gather(beat, stop, return_exceptions=True)
+            await asyncio.to_thread(component.traces.close)
             with suppress(asyncio.CancelledError):
                 await _told(component, work)
             place.context.destroy(linger=200)

@@ -4,6 +4,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from msgspec import structs
 
 from puna import __version__
 from puna.bus.boxes import Outbox
@@ -117,7 +118,8 @@ class Signals(Component):
                 self.log.warning("no signal", model=speaker.name, symbol=bar.symbol, code=error.code, what=error.what)
                 continue
             if signal is not None:
-                seq = client.post(signal)
+                with self.traces.span("signal", model=signal.model, symbol=signal.symbol, value=signal.value) as trace:
+                    seq = client.post(structs.replace(signal, trace=trace) if trace else signal)
                 self.metrics.observe("signal_seconds", (self.place.wall.monotonic() - began) / NANOS)
                 self.log.debug("signal", seq=seq, model=signal.model, symbol=signal.symbol, value=signal.value)
 

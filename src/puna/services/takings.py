@@ -4,7 +4,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from puna.bus.messages import Ack, CancelRequest, Signal
+from puna.bus.messages import Ack, CancelRequest, IntentRequest, Signal
 from puna.core.types import OrderIntent
 from puna.engine.gateway import Gateway
 
@@ -35,6 +35,11 @@ class Takings:
 
     async def signal(self, signal: Signal) -> Ack:
         """To the follower of its model; taken when its order, if there is one, is durable."""
+        traces = self._execution.traces
+        with traces.span("take signal", signal.trace, model=signal.model, symbol=signal.symbol) as trace:
+            return await self._signal(signal, trace)
+
+    async def _signal(self, signal: Signal, trace: str) -> Ack:
         execution = self._execution
         gateway, follower = self._gateway(), execution.followers.get(signal.model)
         if gateway is None:
@@ -45,10 +50,18 @@ class Takings:
             if why := follower.objection(signal, gateway.clock.now()):
                 return _refused("E706", why)
             key = follower.hear(signal)
+            if key:
+                self._execution.traces.expect(key, trace)
         return await self._kept(gateway, key) if key else Ack(0, "taken")
 
-    async def intent(self, peer: str, intent: OrderIntent) -> Ack:
+    async def intent(self, peer: str, request: IntentRequest) -> Ack:
         """To risk and the line; the id makes a repetition harmless."""
+        traces, intent = self._execution.traces, request.intent
+        with traces.span("take intent", request.trace, peer=peer, symbol=intent.symbol) as trace:
+            traces.expect(intent.client_order_id, trace)
+            return await self._intent(peer, intent)
+
+    async def _intent(self, peer: str, intent: OrderIntent) -> Ack:
         gateway = self._gateway()
         if gateway is None:
             return _refused("E707", self._execution.trouble)
