@@ -28,9 +28,14 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+def port_lines() -> str:
+    """Lines of a configuration: every door at a port that was free a moment ago."""
+    return "\n".join(f"{name}_port = {port}" for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True))
+
+
 def written(folder: Path, risk: str = "", services: str = "", sim: str = "") -> Path:
     """A configuration of the four services."""
-    ports = "\n".join(f"{name}_port = {port}" for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True))
+    ports = port_lines()
     path = folder / "bot.toml"
     path.write_text(
         '[account]\nmode = "sim"\n'
@@ -41,6 +46,12 @@ def written(folder: Path, risk: str = "", services: str = "", sim: str = "") -> 
         f"[services]\n{ports}\n{services}\n"
     )
     return path
+
+
+@pytest.fixture
+def ports() -> str:
+    """Lines for [services] of a configuration that a test does not write itself."""
+    return port_lines()
 
 
 @pytest.fixture

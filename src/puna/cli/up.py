@@ -42,7 +42,19 @@ def up(*, config: Path | None, speed: float | None, as_json: bool) -> int:
     ended = asyncio.run(run_up(loaded, loaded.path.resolve(), folder / "logs", chosen, os.environ, as_json=as_json))
     if as_json:
         print_json(ended)
+    else:
+        click.echo(_ending(ended, folder))
     return 0 if ended["ok"] else 1
+
+
+def _ending(ended: Mapping[str, Any], folder: Path) -> str:
+    """The last line for people."""
+    ledger = (ended["exchange"] or {}).get("cash")
+    restarts = sum(ended["restarts"].values())
+    parts = [f"four processes, {restarts} restart{'' if restarts == 1 else 's'}"]
+    parts += [f"{name} was given up" for name in ended["given_up"]]
+    parts += [f"the exchange's ledger says {ledger} in cash"] if ledger else []
+    return "; ".join([*parts, f"logs in {folder / 'logs'}"])
 
 
 async def run_up(
