@@ -129,8 +129,8 @@ RESEARCH_CODES: dict[str, Text] = {
     ),
     "E676": Text(
         "Parity has nothing to compare",
-        "The folder holds no run, its configuration is another or has changed, or the run was none that can be "
-        "repeated: only mode sim in lockstep, on an exchange of its own, is twice the same. Nothing was run.",
+        "The folder holds no run or not the bars that it heard (bars.csv, which `puna run` writes), or its "
+        "configuration is another or has changed. Nothing was run.",
         "`puna run CONFIG`, then `puna parity runs/NAME-1 --config CONFIG`; `puna parity CONFIG` does both.",
     ),
     "E674": Text(

@@ -23,6 +23,7 @@ from puna.cli.run_folder import put
 from puna.cli.strategies import strategies
 from puna.config import Config, Mode
 from puna.core.sessions import new_york, trading_days
+from puna.engine.heard import HEARD, heard_bars
 from puna.engine.outbound import Timing
 from puna.engine.pacing import PacedClock
 from puna.engine.record import RunRecord
@@ -135,6 +136,7 @@ async def _run(wish: Wish, team: list[Strategy], place: Place) -> RunRecord:
     wish.prepare(trader)
     with _stopping(trader):
         record = await trader.run()
+    put(folder / HEARD, heard_bars(trader.heard))
     record.run_id = folder.name
     record.config = config.path.read_text() if config.path else ""
     record.seed = config.sim.seed if place.exchange is not None else None

@@ -127,6 +127,7 @@ class Feed:
                 found.setdefault(symbol, deque(maxlen=count)).append(bar)
         for bar in (bar for bars in found.values() for bar in bars):
             self._market.take_bar(timeframe, bar)
+            self._recorder.warm_up(timeframe, bar)
 
     async def _latest_quotes(self) -> None:
         gateway = self._gateway

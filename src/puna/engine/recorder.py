@@ -3,13 +3,14 @@
 import sys
 from decimal import Decimal
 from math import fsum
+from typing import NamedTuple
 
 import puna
 from puna.core.decimals import NANO
 from puna.core.orders import Order, Status
 from puna.core.parent import style_name
 from puna.core.symbols import multiplier
-from puna.core.types import ZERO, Bar, Leg
+from puna.core.types import ZERO, Bar, Leg, Quote
 from puna.engine.blotter import Blotter, Booked, ParentOrder
 from puna.engine.entries import Note, Refusal
 from puna.engine.holdings import holdings
@@ -27,10 +28,26 @@ from puna.engine.record import (
     RunRecord,
 )
 
-__all__ = ["Recorder"]
+__all__ = ["HeardBar", "Recorder"]
 
 MINUTE = 60_000_000_000
 CENT = Decimal("0.01")
+
+
+class HeardBar(NamedTuple):
+    """A bar that strategies heard, or knew before their first event; and the quote that stood when they heard it.
+
+    Attributes:
+        timeframe: of the bar.
+        bar: `ts_init` is when it was heard; of the past, when it was fetched.
+        quote: None of the past, or where nothing was quoted.
+        past: it was known before the first event.
+    """
+
+    timeframe: str
+    bar: Bar
+    quote: Quote | None = None
+    past: bool = False
 
 
 class Recorder:
@@ -39,6 +56,9 @@ class Recorder:
     Args:
         blotter: the books.
         market: for marks.
+
+    Attributes:
+        heard: the bars that strategies knew, in order: with them the day can be gone through again.
     """
 
     def __init__(self, blotter: Blotter, market: MarketView) -> None:
@@ -46,6 +66,7 @@ class Recorder:
         self.prices: dict[str, list[PricePoint]] = {}
         self.drops: list[DropRow] = []
         self.books: Books | None = None
+        self.heard: list[HeardBar] = []
         self._blotter = blotter
         self._market = market
         self._started_ts = 0
@@ -62,8 +83,13 @@ class Recorder:
         self._skip = (len(blotter.booked), len(blotter.refusals), len(blotter.notes))
         self.point(ts, equity)
 
+    def warm_up(self, timeframe: str, bar: Bar) -> None:
+        """A bar of the past that strategies may ask for."""
+        self.heard.append(HeardBar(timeframe, bar, past=True))
+
     def bar(self, bar: Bar) -> None:
-        """A bar that strategies saw."""
+        """A bar of a minute that strategies saw, beside the quote that stood then."""
+        self.heard.append(HeardBar("1Min", bar, self._market.quotes.get(bar.symbol)))
         self.prices.setdefault(bar.symbol, []).append(PricePoint(bar.ts_init, bar.close))
 
     def point(self, ts: int, equity: Decimal | None) -> None:

@@ -38,7 +38,7 @@ from puna.engine.pacing import PacedClock
 from puna.engine.probes import wire_points
 from puna.engine.reconcile import Reconciliation, reconcile
 from puna.engine.record import DropRow, RunRecord
-from puna.engine.recorder import Recorder
+from puna.engine.recorder import HeardBar, Recorder
 from puna.engine.sighting import Sighting
 from puna.engine.strategy import Strategy
 from puna.errors import BooksDifferError, ConfigError, JournalError, PunaError, RateLimitError
@@ -193,6 +193,11 @@ class Trader:
     def start_equity(self) -> Decimal | None:
         """What the account was worth when this run began."""
         return self._recorder.equity[0].equity if self._recorder.equity else None
+
+    @property
+    def heard(self) -> Sequence[HeardBar]:
+        """The bars that the strategies knew, each beside the quote that stood then."""
+        return self._recorder.heard
 
     def progress(self) -> Progress:
         """Where it stands."""

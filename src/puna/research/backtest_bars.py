@@ -244,6 +244,10 @@ class BarLoop:
         """The open orders in a symbol at the venue, held ones among them."""
         return self._house.venue.open_orders(symbol)
 
+    def stood(self, columns: Columns, row: int) -> tuple[float, float] | None:
+        """The quote that stood before a bar, where it was noted down."""
+        return self._market.history.stood(columns.symbol, int(columns.known[row - 1])) if row else None
+
     def held(self, symbol: str) -> int:
         """The sign of what the account holds."""
         qty = self._house.venue.ledger.quantity(symbol)
@@ -269,9 +273,12 @@ class Walk:
         self._room = glass.room(self._shape)
         self._before = loop.filled(glass.symbol)
         self._first: bool | None = None
+        self._stood = loop.stood(columns, row)
 
     def opening(self) -> tuple[Glass, float, float, float, float]:
-        """The step at the open."""
+        """The step at the open; where somebody noted the quote that stood before it, that is met."""
+        if self._stood is not None:
+            return self._glass, self._price, *self._stood, self._left
         return self._glass, self._price, *self._sides(self._price), self._left
 
     def last(self, now: int) -> MarketStep:

@@ -84,6 +84,8 @@ class History:
         dividends: known ones; paid where prices are not adjusted for them.
         past: what lies before the first day, for warm-up; nobody trades on it.
         daily: days, for warm-up where the bars themselves do not reach back far enough.
+        quotes: symbol -> end of a bar, ns -> bid and ask that stood then, where somebody noted them down; orders that
+            follow from the bar meet them instead of a guess.
     """
 
     timeframe: str
@@ -95,6 +97,11 @@ class History:
     dividends: tuple[Dividend, ...] = ()
     past: Mapping[str, Columns] = field(default_factory=dict)
     daily: Mapping[str, Columns] = field(default_factory=dict)
+    quotes: Mapping[str, Mapping[int, tuple[float, float]]] = field(default_factory=dict)
+
+    def stood(self, symbol: str, known: int) -> tuple[float, float] | None:
+        """The bid and ask that stood when a bar was over; None where nobody noted them down."""
+        return self.quotes[symbol].get(known) if symbol in self.quotes else None
 
     @property
     def symbols(self) -> tuple[str, ...]:

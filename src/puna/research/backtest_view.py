@@ -48,7 +48,7 @@ class HistoryView(MarketView):
         columns, at = found
         now, known = self._clock.time, int(columns.known[at])
         close, size = float(columns.close[at]), float(columns.volume[at])
-        bid, ask = glass.sides(close, glass.shape(columns, at))
+        bid, ask = self._market.history.stood(symbol, known) or glass.sides(close, glass.shape(columns, at))
         ts = now if now - known <= STANDS else known
         return Quote(symbol, bid, size, ask, size, ts, ts)
 
@@ -59,7 +59,11 @@ class HistoryView(MarketView):
     def mark(self, symbol: str) -> Decimal | None:
         if (live := self.live.get(symbol)) is not None:
             return (exact(live.bid) + exact(live.ask)) / 2
-        price = self._market.last(symbol) if symbol in self._market.at else None
+        if symbol not in self._market.at:
+            return None
+        if self._market.history.quotes and (quote := self.look(symbol)) is not None:
+            return (exact(quote.bid) + exact(quote.ask)) / 2
+        price = self._market.last(symbol)
         return None if price is None else exact(price)
 
     def marks(self, symbols: Iterable[str]) -> Mapping[str, Decimal]:
