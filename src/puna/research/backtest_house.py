@@ -126,6 +126,8 @@ class House:
         self.recorder = Recorder(self.gateway.blotter, view)
         self.feed = Feed(self.gateway, self.desk, self.recorder, feed=None)
         self.moments: list[tuple[int, Portfolio]] = []
+        self._movements: list[Activity] = []
+        self.venue.office.activities.listen(self._hear_movement)
 
     def execute(self, command: Command) -> object:
         """The venue's answer now."""
@@ -151,6 +153,27 @@ class House:
         portfolio = self.gateway.blotter.portfolio
         if not self.moments or self.moments[-1][1] is not portfolio:
             self.moments.append((self.clock.time, portfolio))
+
+    def _hear_movement(self, record: ActivityRecord) -> None:
+        if record.activity.activity_type != "FILL":
+            self._movements.append(record.activity)
+
+    def book_movements(self) -> None:
+        """Books what moved without an order: fees, splits, dividends, options that ended; as reconciliation would.
+
+        The venue's activities explain it, as the broker's do live; only nobody has to ask for them.
+        """
+        if not self._movements:
+            return
+        told, self._movements = self._movements, []
+        holdings = self.venue.ledger.holdings.items()
+        held = {
+            symbol: Position(symbol=symbol, qty=plain(each.qty), cost=plain(each.cost)) for symbol, each in holdings
+        }
+        rows = bookings(told, self.gateway.blotter.portfolio, held, self.clock.time)
+        if rows:
+            self.turns.finish(self.gateway.record(*(Moved(ts=each.ts, booking=each) for each in rows)), "movements")
+        self.remember()
 
     def reconcile(self) -> None:
         """As at the start of every trading process."""
@@ -257,8 +280,6 @@ class BarHouse(House):
         self.before: Callable[[Command], None] = lambda _: None
         self.filled: dict[str, float] = {}
         self._inbox: list[TradeUpdate] = []
-        self._movements: list[Activity] = []
-        self.venue.office.activities.listen(self._hear_movement)
 
     def execute(self, command: Command) -> object:
         """The venue's answer now; what follows from it is in the inbox."""
@@ -294,9 +315,6 @@ class BarHouse(House):
         self.floor.now = to
         self.take(self.venue.advance(to))
 
-    def _hear_movement(self, record: ActivityRecord) -> None:
-        self._movements.append(record.activity)
-
     def settle(self) -> None:
         """Until nothing moves any more at the present market time: evidence, jobs, turns, and what is due at once."""
         while True:
@@ -329,20 +347,3 @@ class BarHouse(House):
             self.settle()
             self.book_movements()
         self.clock.time = max(self.clock.time, to)
-
-    def book_movements(self) -> None:
-        """Books what moved without an order: fees, splits, dividends, options that ended; as reconciliation would.
-
-        The venue's activities explain it, as the broker's do live; only nobody has to ask for them.
-        """
-        if not self._movements:
-            return
-        told, self._movements = self._movements, []
-        holdings = self.venue.ledger.holdings.items()
-        held = {
-            symbol: Position(symbol=symbol, qty=plain(each.qty), cost=plain(each.cost)) for symbol, each in holdings
-        }
-        rows = bookings(told, self.gateway.blotter.portfolio, held, self.clock.time)
-        if rows:
-            self.turns.finish(self.gateway.record(*(Moved(ts=each.ts, booking=each) for each in rows)), "movements")
-        self.remember()

@@ -97,6 +97,7 @@ class _Replay:
             floor.advance(due)
             if not self._leave():
                 self._pass_to(floor.now)
+            house.book_movements()
             progress(house.clock.time, self.end)
         house.end(over=True)
         self._leave()
