@@ -116,3 +116,23 @@ def test_a_strategy_that_fails_ends_with_one() -> None:
     assert made.exit_code == 0 or made.return_value == 1
     assert "E910" in made.stdout
     assert "ZeroDivisionError" in made.stdout
+
+
+def test_days_of_the_exchange_instead_of_bars() -> None:
+    """With --exchange a minute strategy runs on the exchange's own quotes; the fills say how deep the book was."""
+    Path("minute.py").write_text(FILE.replace('timeframe = "1Day"', "").replace("AAPL", "IBM"))
+    made = ask(
+        "minute.py", "--exchange", "--from", "2012-07-03", "--to", "2012-07-03", "--fills", "realistic", "--json"
+    )
+    assert made.exit_code == 0, made.output
+    told = json.loads(made.stdout)
+    assert told["fills"]["realistic"]["books_equal"]
+    assert told["fills"]["realistic"]["bars"] == 210
+    record = json.loads((Path(told["folder"]) / "report.json").read_bytes())["record"]
+    assert record["assumptions"]["fills"].startswith("half of what a quote shows")
+    assert record["orders"][0]["status"] == "filled"
+    none = CliRunner().invoke(
+        puna, ["backtest", "minute.py", "--exchange", "--from", "2012-07-07", "--to", "2012-07-08"]
+    )
+    assert isinstance(none.exception, PunaError)
+    assert none.exception.code == "E670"

@@ -22,6 +22,9 @@ MODELS = ("optimistic", "realistic", "pessimistic", "all")
 @click.option("--store", type=click.Path(path_type=Path, file_okay=False), default=Path("history"), show_default=True,
               help="The folder of the history.")  # fmt: skip
 @click.option("--bundled", is_flag=True, help="The prices that ship with Puna, also where the history has some.")
+@click.option(
+    "--exchange", is_flag=True, help="Days of the embedded exchange, with quotes, options and coins, not bars."
+)
 @click.option("--timeframe", help="Of the bars.  [default: what the strategies want, made of minutes where needed]")
 @click.option("--feed", help="Of the bars: iex, sip, us, own-NAME, ...  [default: data.feed; us for coins]")
 @click.option("--adjust", default="raw", show_default=True, help="Of stocks' bars: raw, split, all, ...")
@@ -37,6 +40,7 @@ def backtest(
     fills: str,
     store: Path,
     bundled: bool,
+    exchange: bool,
     timeframe: str | None,
     feed: str | None,
     adjust: str,
@@ -48,7 +52,7 @@ def backtest(
 
     models = MODELS[:-1] if fills == "all" else (fills,)
     days = _date(start), _date(end)
-    wish = Wish(config, *days, seed, models, store, bundled, timeframe, feed, adjust, out, as_json)
+    wish = Wish(config, *days, seed, models, store, bundled, exchange, timeframe, feed, adjust, out, as_json)
     return run(wish)
 
 

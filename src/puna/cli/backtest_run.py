@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +15,18 @@ from puna.cli.check_marks import marks_of
 from puna.cli.output import print_json, print_next
 from puna.cli.run_folder import fresh_folder, put
 from puna.cli.strategy_code import code_hash, team_from
+from puna.config import Config
+from puna.core.sessions import TradingDay, trading_days
 from puna.engine.entries import to_record
 from puna.engine.record import RunRecord
 from puna.engine.storage import SqliteStorage
 from puna.engine.strategy import Strategy
+from puna.errors import DataError
+from puna.exchange.options import ExchangeConfig
 from puna.research.backtest import BacktestResult, run_backtests
 from puna.research.backtest_bars import Progress
 from puna.research.backtest_data import History
+from puna.research.backtest_exchange import run_exchanges
 from puna.research.formats import dollars, percent, signed
 from puna.research.report import Report, html, json, report
 from puna.research.tables import tables
@@ -45,6 +50,7 @@ class Wish(NamedTuple):
     models: Sequence[str]
     store: Path
     bundled: bool
+    exchange: bool
     timeframe: str | None
     feed: str | None
     adjust: str
@@ -60,6 +66,8 @@ def run(wish: Wish) -> int:
     """
     config, team = team_from(wish.config)
     seed = config.sim.seed if wish.seed is None else wish.seed
+    if wish.exchange:
+        return _on_exchange(wish, config, team, seed)
     history = history_for(
         team, config, store=wish.store, bundled=wish.bundled, timeframe=wish.timeframe, feed=wish.feed,
         adjustment=wish.adjust, days=(wish.start, wish.end), seed=seed,
@@ -82,11 +90,50 @@ def run(wish: Wish) -> int:
     return _tell(made, results, folder, as_json=wish.as_json)
 
 
+def _on_exchange(wish: Wish, config: Config, team: Sequence[Strategy], seed: int) -> int:
+    """The same on days of the exchange, as mode sim would replay them."""
+    days = _days(wish, config)
+    symbols = sorted({symbol for each in team for symbol in each.symbols} | set(config.sim.symbols))
+    exchange = ExchangeConfig(seed=seed, day=days[0].date, days=len(days), symbols=tuple(symbols), cash=config.sim.cash)
+    folder = wish.out or _free(wish.config.stem)
+    if not wish.as_json:
+        _greet_with(f"{len(days)} days of the exchange, {', '.join(symbols)}, seed {seed}", team, folder)
+    with _bar(shown=sys.stderr.isatty() and not wish.as_json, what="minutes") as progress:
+        results = run_exchanges(
+            lambda: team_from(wish.config)[1],
+            exchange,
+            fills=wish.models,
+            limits=config.risk,
+            netting=config.sleeves.netting,
+            progress=progress,
+        )
+    made = _kept(results, folder, wish.config)
+    return _tell(made, results, folder, as_json=wish.as_json)
+
+
+def _days(wish: Wish, config: Config) -> list[TradingDay]:
+    """The trading days that are asked for; those of the configuration where nothing is said.
+
+    Raises:
+        DataError: E670, there are none.
+    """
+    start = wish.start or (wish.end if wish.end and wish.end < config.sim.day else config.sim.day)
+    end = wish.end or (start if wish.start else config.sim.day + timedelta(days=2 * config.sim.days + 10))
+    days = trading_days(start, end)
+    if not days:
+        raise DataError(f"There is no trading day from {start} to {end}.", state="Nothing was run.", code="E670")
+    return days if wish.end or wish.start else days[: config.sim.days]
+
+
 def _greet(history: History, team: Sequence[Strategy], folder: Path) -> None:
+    _greet_with(f"{history.rows:,} bars of {history.timeframe}, {_symbols(history)}: {history.source}", team, folder)
+
+
+def _greet_with(what: str, team: Sequence[Strategy], folder: Path) -> None:
     click.secho(" BACKTEST ", fg="black", bg="white", bold=True, nl=False)
     click.echo(" the past, no account, no keys, no network")
     click.echo(f"strategies {', '.join(each.name for each in team)} \N{MIDDLE DOT} folder {folder}")
-    click.echo(f"{history.rows:,} bars of {history.timeframe}, {_symbols(history)}: {history.source}\n")
+    click.echo(f"{what}\n")
 
 
 def _symbols(history: History) -> str:
@@ -102,7 +149,7 @@ def _free(name: str) -> Path:
 
 
 @contextmanager
-def _bar(*, shown: bool) -> Iterator[Progress]:
+def _bar(*, shown: bool, what: str = "bars") -> Iterator[Progress]:
     """A bar with bars a second and time left, on a terminal's stderr."""
     if not shown:
         yield lambda *_: None
@@ -111,7 +158,7 @@ def _bar(*, shown: bool) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Drawn
 
-    columns = (MofNCompleteColumn(), TextColumn("bars"), BarColumn(), TextColumn("{task.fields[rate]}"))
+    columns = (MofNCompleteColumn(), TextColumn(what), BarColumn(), TextColumn("{task.fields[rate]}"))
     clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Drawn(*columns, *clocks, console=Console(stderr=True)) as drawn:
         line = drawn.add_task("", total=None, rate="")

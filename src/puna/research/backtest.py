@@ -100,6 +100,8 @@ class BacktestResult:
         The input of every report. Equity and prices are thinned to 20,000 points at most; `times` and `equity` are not.
         """
         record = self._make_record()
+        if not self.history.columns:
+            return record  # played on the exchange, it has kept its equity and prices itself
         record.equity = [
             EquityPoint(int(self.times[at]), exact(round(float(self.equity[at]), 2)).quantize(Decimal("0.01")))
             for at in _thinned(len(self.times))

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from puna.alpaca.frames import Frame, Subscription
 from puna.alpaca.session import MarketMessage as Told
+from puna.core import sessions
 from puna.core.risk import RiskLimits
 from puna.core.sessions import trading_days
 from puna.engine.market import MarketView
@@ -28,9 +29,10 @@ from puna.seams import SeededIds, SystemClock, seeded_rng
 from puna.wire.stream import BarMessage, QuoteMessage, StatusMessage, TradeMessage, UpdatedBarMessage
 from puna.wire.trading import TradeUpdate
 
-__all__ = ["run_replay"]
+__all__ = ["play_replay", "run_replay"]
 
 NANOS = 1_000_000_000
+MINUTE = 60 * NANOS
 GRACE = 2 * NANOS  # as in the trader: the last minute's bars come after the close
 QUIET = NANOS // 4
 QUIET_TRIES = 40
@@ -54,19 +56,35 @@ def run_replay(
         config: what the exchange replays.
         limits: risk limits.
         netting: as in `puna run`.
-        progress: hears market time, and the end.
+        progress: hears how many minutes of market time are over, of how many.
 
     Raises:
         DataError: a symbol without prices, or a day without data.
         PunaError: E672, the books do not add up.
     """
+    return play_replay(strategies, config, limits or RiskLimits(), netting=netting, progress=progress)[0]
+
+
+def play_replay(
+    strategies: Sequence[Strategy],
+    config: ExchangeConfig,
+    limits: RiskLimits,
+    *,
+    netting: bool = True,
+    night: bool = False,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> tuple[RunRecord, House]:
+    """The same, and the house in which it was played: its journal, and its books at every moment.
+
+    `night`: the last day goes on to the end of after-hours, when fees are charged and options end.
+    """
     wall = SystemClock()
     began = wall.monotonic()
-    replay = _Replay(strategies, config, limits or RiskLimits(), netting=netting)
-    replay.play(progress)
+    replay = _Replay(strategies, config, limits, netting=netting)
+    replay.play(progress, night=night)
     record = replay.record((wall.monotonic() - began) / NANOS)
     record.seed = config.seed
-    return record
+    return record, replay.house
 
 
 class _Replay:
@@ -84,10 +102,11 @@ class _Replay:
         self.house.feed.end = self.end
         self._heard: Subscription = self.house.feed.subscription
 
-    def play(self, progress: Callable[[int, int], None]) -> None:
+    def play(self, progress: Callable[[int, int], None], *, night: bool) -> None:
         """From the first connection to the comparison of the books."""
         house, floor = self.house, self.house.floor
         house.begin()
+        first = house.clock.time
         self._heard = house.feed.subscription
         self._leave()
         while not self._is_over():
@@ -98,10 +117,12 @@ class _Replay:
             if not self._leave():
                 self._pass_to(floor.now)
             house.book_movements()
-            progress(house.clock.time, self.end)
+            progress((house.clock.time - first) // MINUTE, (self.end - first) // MINUTE)
         house.end(over=True)
         self._leave()
         self._quiet()
+        if night:
+            self._go_on(_after_hours(self.end))
         house.reconcile()
         house.close()
         house.check_conservation()
@@ -130,6 +151,15 @@ class _Replay:
                 return
             floor.advance(due)
             self._leave()
+
+    def _go_on(self, to: int) -> None:
+        """Through what happens by itself until then."""
+        house, floor = self.house, self.house.floor
+        while (due := floor.next_due()) is not None and due <= to:
+            floor.advance(due)
+            if not self._leave():
+                self._pass_to(floor.now)
+            house.book_movements()
 
     def _leave(self) -> bool:
         """Tells what leaves the floor now, step by step, until nothing does; whether there was anything."""
@@ -179,3 +209,9 @@ def _end(config: ExchangeConfig) -> int:
     """The close of the last day."""
     days = trading_days(config.day, config.day + timedelta(days=2 * config.days + 10))
     return days[config.days - 1].close
+
+
+def _after_hours(close: int) -> int:
+    """When the venue has closed its books of that day."""
+    day = sessions.day(sessions.date_of(close))
+    return day.post_close if day is not None else close
