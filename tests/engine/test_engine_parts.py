@@ -44,6 +44,22 @@ def test_a_bar_that_cannot_be_true_is_not_taken(wrong: Bar) -> None:
     assert (view.bars("AAPL", "1Min"), view.mark("AAPL"), view.refused) == ((), None, 1)
 
 
+def test_an_absurd_price_changes_nothing() -> None:
+    """A hundredfold quote, print or bar between honest ones: refused, counted; quote, mark and bars stay (DAT-01)."""
+    view = MarketView()
+    assert view.take_quote(quote(100, 101))
+    for bid, ask in ((10_000, 10_100), (1, 1.01)):
+        assert not view.take_quote(quote(bid, ask, 2))
+    assert not view.take_trade(Trade("AAPL", 1.0, 5, 3, 3))
+    assert not view.take_bar("1Min", bar(1, 100, 101, 1, 100))
+    assert not view.take_bar("1Min", bar(1, 10_000, 10_001, 9_999, 10_000))
+    assert (view.quotes["AAPL"].bid, view.mark("AAPL"), view.refused) == (100, Decimal("100.5"), 5)
+    assert view.bars("AAPL", "1Min") == ()
+    option = "AAPL260320C00500000"
+    for price in (0.05, 5.0):
+        assert view.take_trade(Trade(option, price, 1, 1, 1))
+
+
 def test_bars_come_in_order_and_once() -> None:
     """A bar twice, or an older one, is not taken; a revision takes the place of what it corrects."""
     view = MarketView(depth=3)

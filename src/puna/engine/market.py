@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from math import isfinite
 
+from puna.core.plausible import FACTOR, Plausibility
 from puna.core.risk import Listing
 from puna.core.types import AssetClass, Bar, Quote, Trade, exact
 
@@ -36,6 +37,7 @@ class MarketView:
         self.quotes: dict[str, Quote] = {}
         self.options: dict[str, tuple[str, ...]] = {}
         self.refused = 0
+        self._plausible = Plausibility(_moves_slowly)
         self._prices: dict[str, tuple[int, float]] = {}
         self._bars: dict[tuple[str, str], deque[Bar]] = defaultdict(lambda: deque(maxlen=depth))
 
@@ -50,22 +52,29 @@ class MarketView:
         self.list(Listing(symbol=name, asset_class=AssetClass.US_OPTION) for name in names)
 
     def take_quote(self, quote: Quote) -> bool:
-        """False when it is older than what is known, or cannot be used; an unusable one still replaces the old."""
+        """False when it is older than what is known, cannot be believed, or cannot be used.
+
+        An unusable one still replaces the old; one that cannot be believed does not.
+        """
         known = self.quotes.get(quote.symbol)
-        if known is not None and quote.ts_event < known.ts_event:
+        late = known is not None and quote.ts_event < known.ts_event
+        if late or (quote.usable and not self._plausible.believes(quote.symbol, quote.ts_event, quote.mid)):
             self.refused += 1
             return False
         self.quotes[quote.symbol] = quote
         return quote.usable
 
     def take_trade(self, trade: Trade) -> bool:
-        """False when it is no price, or older than what is known."""
+        """False when it is no price, older than what is known, or cannot be believed."""
+        if trade.price > 0 and not self._plausible.believes(trade.symbol, trade.ts_event, trade.price):
+            self.refused += 1
+            return False
         return self._price(trade.symbol, trade.ts_event, trade.price)
 
     def take_bar(self, timeframe: str, bar: Bar) -> bool:
-        """False when it is not sound, or not newer than the last one."""
+        """False when it is not sound, not newer than the last one, or cannot be believed."""
         bars = self._bars[bar.symbol, timeframe]
-        if not sound(bar) or (bars and bar.ts_event <= bars[-1].ts_event):
+        if not sound(bar) or (bars and bar.ts_event <= bars[-1].ts_event) or not self._believable(timeframe, bar):
             self.refused += 1
             return False
         bars.append(bar)
@@ -109,6 +118,12 @@ class MarketView:
         """Marks of those that have one."""
         return {symbol: mark for symbol in symbols if (mark := self.mark(symbol)) is not None}
 
+    def _believable(self, timeframe: str, bar: Bar) -> bool:
+        """Whether a minute's bar goes on from what is known, and does not span tenfold within itself."""
+        if not timeframe.endswith("Min") or not _moves_slowly(bar.symbol):
+            return True
+        return bar.high < FACTOR * bar.low and self._plausible.believes(bar.symbol, bar.ts_init, bar.close)
+
     def _price(self, symbol: str, ts: int, price: float) -> bool:
         known = self._prices.get(symbol)
         if not (isfinite(price) and price > 0) or (known is not None and ts < known[0]):
@@ -116,3 +131,8 @@ class MarketView:
             return False
         self._prices[symbol] = (ts, price)
         return True
+
+
+def _moves_slowly(symbol: str) -> bool:
+    """Stocks and coins; an option that costs cents may well be worth ten times as much."""
+    return not symbol[-8:].isdigit()
