@@ -121,6 +121,27 @@ def test_halt_is_confirmed_survives_kill_and_ends_with_a_reason(desk: Desk) -> N
     assert states(desk.journal)[-1] == ("", "active", "looked into it")
 
 
+def test_the_brokers_own_switch_stops_everybody(desk: Desk) -> None:
+    """--at-broker: the account takes nobody's orders; `resume --at-broker` lifts it before it compares the books."""
+    desk.trading()
+    code, answer = desk.said("halt", "run", "--at-broker")
+    assert (code, answer["confirmed"], answer["suspended"]) == (0, True, True)
+    assert desk.exchange.call(_suspended)
+    code, answer = desk.said("resume", "run", "--reason", "looked", "--at-broker")
+    assert (code, answer["confirmed"]) == (0, True), answer
+    assert not desk.exchange.call(_suspended)
+    before = desk.orders()
+    wait(lambda: desk.orders() > before)
+    assert verb("halt", str(desk.journal), "--at-broker", "--reduce")[0] == 2
+
+
+def _suspended(server: Any) -> bool:
+    """Whether an order by anybody is refused for it."""
+    request = OrderRequest(symbol="AAPL", qty=Decimal(1), side="buy", type="limit", limit_price=Decimal(1),
+                           time_in_force="day")  # fmt: skip
+    return "rejected by user" in str(server._floor.execute(Submit(request)))
+
+
 def test_flatten_proves_it_beside_a_hung_process(desk: Desk) -> None:
     """SIGSTOP: the orders of the process are cancelled, what is held is closed, and the broker's answer is printed."""
     process = desk.trading()

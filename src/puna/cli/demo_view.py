@@ -19,7 +19,8 @@ from rich.text import Text
 from puna.core.orders import Order
 from puna.core.risk import TradingState
 from puna.core.types import ZERO, OrderClass
-from puna.engine.trader import Progress, Trader
+from puna.engine.progress import Progress
+from puna.engine.trader import Trader
 from puna.research.formats import count, dollars, percent, plain, price, quantity, signed, wall
 
 __all__ = ["Lines", "Nothing", "Screen", "View", "choose"]

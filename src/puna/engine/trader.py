@@ -6,12 +6,12 @@ cancels do not wait. On a driven clock everything that touches wire or disk is `
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TypeVar
 
 from puna.alpaca.events import Events
 from puna.alpaca.feed import EventFeed
@@ -26,6 +26,7 @@ from puna.core.orders import Order, Status
 from puna.core.risk import RiskLimits, TradingState
 from puna.core.types import TimeInForce
 from puna.engine.activities import SILENCE_SECONDS, ActivityFollower, OpenFeed
+from puna.engine.data_source import DataSource
 from puna.engine.desk import StrategyDesk
 from puna.engine.explained import explanation
 from puna.engine.feed import Feed
@@ -36,6 +37,7 @@ from puna.engine.market import MarketView
 from puna.engine.outbound import Timing
 from puna.engine.pacing import PacedClock
 from puna.engine.probes import wire_points
+from puna.engine.progress import Progress
 from puna.engine.reconcile import Reconciliation, reconcile
 from puna.engine.record import DropRow, RunRecord
 from puna.engine.recorder import HeardBar, Recorder
@@ -46,7 +48,7 @@ from puna.seams import Clock, DrivenClock, Probe, Rng, no_probe, system_rng
 from puna.wire.activities import ActivityEvent
 from puna.wire.stream import QuoteMessage, TradeMessage, UnknownMessage
 
-__all__ = ["DataSource", "Progress", "Trader", "assemble"]
+__all__ = ["Trader", "assemble"]
 
 T = TypeVar("T")
 
@@ -57,39 +59,6 @@ QUIET_TRIES = 40
 QUIET_SECONDS = 0.25
 RETRY_SECONDS = 1.0
 PATIENCE = 5.0  # seconds of market time after which a start says what it waits for
-
-
-class DataSource(Protocol):
-    """Where market data comes from: Alpaca's stream, or another process that has it."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether data flows, as far as can be known."""
-
-    async def want(self, subscription: Subscription) -> None:
-        """Says what is to come."""
-
-    async def ready(self) -> None:
-        """Returns when it is connected."""
-
-    def __aiter__(self) -> AsyncIterator[Frame[MarketMessage]]:
-        """Frames, until it is closed."""
-
-    async def close(self) -> None:
-        """Ends it."""
-
-
-class Progress(NamedTuple):
-    """Where a run stands: market time, its end, equity, cash, state, orders and fills so far."""
-
-    now: int
-    end: int
-    equity: Decimal | None
-    cash: Decimal
-    state: TradingState
-    orders: int
-    fills: int
-    refusals: int
 
 
 class Trader:
