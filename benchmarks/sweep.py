@@ -1,9 +1,11 @@
 """A sweep of 200 cells on two processes against one core; what the sweep itself costs a cell, and its start.
 
 Every cell is a backtest of two years of daily bars, on the whole path of orders. One core runs the cells in the very
-process, with nothing to start and nothing to send; two processes are started, fed and ended within what is timed.
+process, with nothing to start and nothing to send; two processes are started, fed and ended within what is timed. On
+a machine whose cores other work shares, the CPU time of a core says what two free ones would take.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -29,26 +31,27 @@ IDLE = 400
 
 
 def rows(*, quick: bool = False) -> list[Row]:
-    """Three rows: the whole sweep, a cell that does nothing, the start of two processes."""
+    """Four rows: the whole sweep, the CPU time of a core in it, a cell of nothing, the start of two processes."""
     words = read_axes(FEW if quick else WORDS)
     found = targets(CONFIG, words)
     search = Grid(axes_of(CONFIG, found, words))
     bars = Bars(date(2004, 1, 1), date(2005, 12, 31), Path("history"), True, None, None, "raw")  # noqa: FBT003 - a field
     trial = BacktestTrial(CONFIG, tuple(found), bars, "realistic", 7)
-    whole = interleaved(
-        1,
-        {
-            "two processes": lambda: [_swept(search, Processes(trial, 2))],
-            "one core": lambda: [_swept(search, Here(trial))],
-        },
-    )
+    spent: dict[str, list[int]] = {"two processes": [], "one core": []}
+    contestants: dict[str, Callable[[], list[int]]] = {
+        "two processes": lambda: [_swept(search, Processes(trial, 2), spent["two processes"], cores=2)],
+        "one core": lambda: [_swept(search, Here(trial), spent["one core"])],
+    }
+    whole = interleaved(1, contestants)
+    goals = () if quick else (Goal("one core", 1 / 1.8),)
     idle = Grid([typed(read_axes([f"x=1..{IDLE}"])[0], "whole")])
     own: dict[str, Callable[[], list[int]]] = {
         "two processes": lambda: [_swept(idle, _warm()) // IDLE],
         "one core": lambda: [_swept(idle, Here(nothing)) // IDLE],
     }
     return [
-        Row(f"sweep of {search.total} cells", whole, () if quick else (Goal("one core", 1 / 1.8),)),
+        Row(f"sweep of {search.total} cells", whole, goals),
+        Row(f"sweep of {search.total} cells, CPU time of a core", spent, goals),
         Row("sweep: a cell that does nothing", interleaved(1 if quick else 3, own)),
         Row("sweep: two processes start", interleaved(1 if quick else 3, {"two processes": lambda: [_started(trial)]})),
     ]
@@ -66,16 +69,24 @@ def _warm() -> Workers:
     return workers
 
 
-def _swept(search: Grid, workers: Workers) -> int:
-    """The time of a whole sweep, with its durable store; ns."""
+def _swept(search: Grid, workers: Workers, spent: list[int] | None = None, cores: int = 1) -> int:
+    """The time of a whole sweep, with its durable store; ns. `spent` gets the CPU time that each core had to give."""
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter_ns()
+        start, used = time.perf_counter_ns(), _used()
         with stored(Path(folder)) as store, workers:
             found = sweep(search, workers, store)
         took = time.perf_counter_ns() - start
+    if spent is not None:
+        spent.append((_used() - used) // cores)
     if failed := [row.result for row in found if isinstance(row.result, Failure)]:
         raise SystemExit(f"a cell of the benchmark failed: {failed[0]}")
     return took
+
+
+def _used() -> int:
+    """CPU time of this process and of those it started and has seen the end of; ns."""
+    times = os.times()
+    return round((times.user + times.system + times.children_user + times.children_system) * 1e9)
 
 
 def _started(trial: Trial) -> int:
