@@ -4,7 +4,9 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -285,3 +287,67 @@ def test_a_cluster_that_is_not_there_is_told_at_once() -> None:
         pass
     assert caught.value.code == "E684"
     assert "nobody answers" in caught.value.why
+
+
+ORPHANS = """
+import sys
+from pathlib import Path
+
+from puna.research.sweep_axes import read_axes, typed
+from puna.research.sweep_search import Grid
+from puna.research.workers import Processes
+from sweep_trials import Perilous
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    with Processes(Perilous(folder), 2) as workers:
+        workers.load()
+        (folder / "pids").write_text(" ".join(str(each.process.pid) for each in workers._workers))
+        list(workers.run(Grid([typed(read_axes(["x=7"])[0], "whole")]).ask([])))
+"""
+
+
+def test_workers_end_when_who_started_them_is_gone(folder: Path) -> None:
+    """After SIGKILL of the sweep no worker stays behind: neither the one that had nothing to do nor the busy one."""
+    (folder / "orphans.py").write_text(ORPHANS)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    with subprocess.Popen([sys.executable, str(folder / "orphans.py"), str(folder)], env=environment) as parent:
+        wait_for(lambda: bool(_pids(folder)) or parent.poll() is not None)
+        parent.kill()
+    pids = _pids(folder)
+    assert len(pids) == 2
+    (folder / "go").touch()  # the busy one comes to the end of its cell
+    wait_for(lambda: not any(_alive(pid) for pid in pids))
+
+
+def _pids(folder: Path) -> list[int]:
+    path = folder / "pids"
+    return [int(word) for word in path.read_text().split()] if path.exists() else []
+
+
+def _alive(pid: int) -> bool:
+    """Whether it runs; what has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for(there: Callable[[], bool]) -> None:
+    while not there():
+        time.sleep(0.01)
+
+
+def test_what_a_trial_prints_is_talk(capfd: pytest.CaptureFixture[str]) -> None:
+    """It goes to stderr, from this process and from others: stdout has the result of the sweep and nothing else."""
+    for workers in (Here(_talker), Processes(_talker, 1)):
+        with stored(None) as store, workers:
+            sweep(Grid(axes("x=1..2")), workers, store)
+        out, err = capfd.readouterr()
+        assert out == ""
+        assert err.count("how interesting") == 2
+
+
+def _talker(values: object) -> Outcome:
+    sys.stdout.write("how interesting\n")
+    return Outcome({}, [1, 2], [0.0, 0.0])

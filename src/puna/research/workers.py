@@ -8,9 +8,10 @@ Workers leave Ctrl-C to the process that started them, and end by themselves whe
 import multiprocessing
 import pickle
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
@@ -46,7 +47,8 @@ class Workers(Protocol):
 def timed(trial: Trial, cell: Cell, clock: Clock) -> Row:
     """A cell's row, with what it took."""
     began = clock.monotonic()
-    result = attempt(trial, cell)
+    with redirect_stdout(sys.stderr):  # what a strategy prints is talk: stdout has the result of the sweep
+        result = attempt(trial, cell)
     return Row(cell, result, clock.monotonic() - began)
 
 
