@@ -6,7 +6,8 @@
     ```python     all Python blocks of a file are one program
     ```toml       a configuration, or a fault script
 
-A block that is only shown has the line `<!-- shown only: REASON -->` above it.
+A block that is only shown has the line `<!-- shown only: REASON -->` above it. A page that begins with
+`<!-- one shell -->` is a walk: its console blocks run one after the other in one shell and one folder.
 """
 
 import os
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +31,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if page.exists()]
 SHARED = ("README.md", "docs", "examples")
 SECONDS = 60
+WALK_SECONDS = 300  # a whole page
+ONE_SHELL = "<!-- one shell -->"
 
 _FENCE = re.compile(
     r"(?P<shown><!-- shown only: \S.*? -->\n+)?^```(?P<kind>console|python|toml)\n(?P<text>.*?)^```$",
@@ -45,6 +48,7 @@ class Block:
     line: int
     kind: str
     text: str
+    seconds: int = SECONDS
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -52,11 +56,19 @@ class Block:
 
 def blocks(page: str, text: str) -> list[Block]:
     """The blocks of a page that must work."""
-    return [
+    found = [
         Block(page, text.count("\n", 0, match.start("kind")) + 1, match["kind"], match["text"])
         for match in _FENCE.finditer(text)
         if not match["shown"]
     ]
+    return _walk(found) if text.startswith(ONE_SHELL) else found
+
+
+def _walk(found: list[Block]) -> list[Block]:
+    """The console blocks as one, at the place of the first; what one prints last need not be followed by the next."""
+    shell = [block for block in found if block.kind == "console"]
+    joined = replace(shell[0], text="...\n".join(block.text for block in shell), seconds=WALK_SECONDS)
+    return [joined, *(block for block in found if block.kind != "console")]
 
 
 BLOCKS = [block for page in PAGES for block in blocks(page.relative_to(ROOT).as_posix(), page.read_text())]
@@ -73,7 +85,7 @@ def script(text: str) -> tuple[str, list[str]]:
     for line in text.splitlines():
         if line.startswith("$ "):
             commands.append(line[2:])
-        elif line.startswith("> ") and commands:
+        elif (line.startswith("> ") or line == ">") and commands:
             commands[-1] += f"\n{line[2:]}"
         else:
             expected.append(line.rstrip())
@@ -102,7 +114,7 @@ def unmatched(expected: list[str], printed: str) -> str | None:
     return None
 
 
-def run(command: list[str], folder: Path) -> tuple[int, str]:
+def run(command: list[str], folder: Path, seconds: int = SECONDS) -> tuple[int, str]:
     """Runs it in `folder` with what it left behind ended, and gives exit code and everything printed."""
     kept = {name: value for name, value in os.environ.items() if not re.match("ALPACA_|APCA_|PUNA_|STAGE$", name)}
     environ = kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
@@ -121,7 +133,7 @@ def run(command: list[str], folder: Path) -> tuple[int, str]:
         ) as process,
     ):
         try:
-            code = process.wait(SECONDS)
+            code = process.wait(seconds)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -138,12 +150,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.timeout(SECONDS + 30)
-@pytest.mark.parametrize("block", of("console"), ids=str)
+@pytest.mark.parametrize(
+    "block",
+    [pytest.param(block, id=str(block), marks=pytest.mark.timeout(block.seconds + 30)) for block in of("console")],
+)
 def test_console_blocks_print_what_they_show(block: Block, folder: Path) -> None:
     """The commands succeed (or fail as they say), and what is shown comes out in its order."""
     text, expected = script(block.text)
-    code, printed = run(["bash", "-c", text], folder)
+    code, printed = run(["bash", "-c", text], folder, block.seconds)
     assert code == 0, printed
     missing = unmatched(expected, printed)
     assert missing is None, f"{block} shows\n  {missing}\nbut it prints\n{printed}"

@@ -12,7 +12,7 @@ import click
 
 from puna.cli.backtest_data import history_for
 from puna.cli.check_marks import marks_of
-from puna.cli.output import print_json, print_next
+from puna.cli.output import print_json, print_next, print_words
 from puna.cli.run_folder import fresh_folder, put
 from puna.cli.strategy_code import code_hash, team_from
 from puna.config import Config
@@ -221,9 +221,9 @@ def _tell(made: Mapping[str, Report], results: Mapping[str, BacktestResult], fol
         click.echo(_line((name, *_cells(each))))
     click.echo()
     main = made[next(name for name in MAIN if name in made)]
-    click.echo(main.verdict)
+    print_words(main.verdict)
     for doubt in main.distrust:
-        click.echo(f"distrust  {doubt.short} {doubt.text}")
+        print_words(f"{doubt.short} {doubt.text}", "distrust  ")
     for note in {note.text: note for note in failed}.values():
         click.echo(f"failed    {note.code}  {note.text}")
     click.echo(f"bars      {sum(each.bars for each in results.values()):,} in "

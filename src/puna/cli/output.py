@@ -1,11 +1,13 @@
 """What the verbs share: options, JSON, plain tables, and the line that says what to do next."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, TypeVar
 
 import click
@@ -19,6 +21,7 @@ __all__ = [
     "print_json",
     "print_next",
     "print_rows",
+    "print_words",
     "verbose_option",
 ]
 
@@ -73,6 +76,14 @@ def print_rows(rows: Sequence[Mapping[str, str]], *, right: frozenset[str] = fro
 
     for cells in ({name: name for name in names}, *rows):
         click.echo(line(cells))
+
+
+def print_words(text: str, label: str = "") -> None:
+    """A paragraph, broken at the terminal's width and at most 100 columns; a label stands before its first line."""
+    width = min(100, shutil.get_terminal_size().columns)
+    lines = wrap(text, width, initial_indent=label, subsequent_indent=" " * len(label), break_on_hyphens=False)
+    for line in lines:
+        click.echo(line)
 
 
 def money(value: Decimal | None, *, places: int = 2) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from puna.cli.output import json_option, print_json, print_next, verbose_option
+from puna.cli.output import json_option, print_json, print_next, print_words, verbose_option
 
 if TYPE_CHECKING:
     from puna.research.report import Report
@@ -95,9 +95,11 @@ def _document(made: "Report", written: Sequence[Path]) -> dict[str, object]:
 
 def _tell(made: "Report", written: Sequence[Path]) -> None:
     click.echo(made.headline)
-    click.echo(f"\n{made.verdict}\n")
+    click.echo()
+    print_words(made.verdict)
+    click.echo()
     for doubt in made.distrust:
-        click.echo(f"distrust    {doubt.short} {doubt.text}")
+        print_words(f"{doubt.short} {doubt.text}", "distrust    ")
     for path in written:
         click.echo(f"{path.suffix[1:]:<10}  {path}")
 
@@ -116,9 +118,11 @@ def _several(made: "Sequence[Report]", sources: Sequence[Path], out: Path | None
         print_json({**json.loads(comparison_json(found)), "files": [str(target)]})
         return
     click.echo(found.headline)
-    click.echo(f"\n{found.verdict}\n")
+    click.echo()
+    print_words(found.verdict)
+    click.echo()
     for name, values in found.differs.items():
-        click.echo(f"differs     {name}: {' | '.join(value or 'not known' for value in values)}")
+        print_words(f"{name}: {' | '.join(value or 'not known' for value in values)}", "differs     ")
     click.echo(f"html        {target}")
     if show:
         click.launch(str(target.resolve()))

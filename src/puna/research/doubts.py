@@ -1,5 +1,6 @@
 """What to distrust in a run, the weightiest first: each doubt a function that finds it or finds nothing."""
 
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from math import isnan
@@ -7,7 +8,7 @@ from typing import NamedTuple
 
 from puna.core.types import ZERO
 from puna.research import metrics, significance
-from puna.research.formats import count, listed, percent, price, share, signed, wall
+from puna.research.formats import count, listed, percent, price, reason, share, signed, wall
 from puna.research.study import Study
 
 __all__ = ["Doubt", "doubts"]
@@ -16,7 +17,9 @@ _FEW_TRADES = 30
 _MOST = 0.8
 _FEW_DAYS = 5
 _SURE = 0.95
+_FEW_REFUSED, _MANY_REFUSED = 10, 0.1
 _DAY = 86_400e9
+_FOR_EVER = 100.0
 
 
 class Doubt(NamedTuple):
@@ -105,7 +108,9 @@ def _luck(study: Study) -> Doubt | None:
     needed = study.metric("days_to_be_sure").value
     more = ""
     if isinstance(needed, float) and needed > len(study.track.days):
-        more = f" It would take {needed / study.track.year:,.1f} years of such days to be sure that it is not."
+        years = needed / study.track.year
+        told = f"{years:,.1f} years" if years < _FOR_EVER else f"more than {_FOR_EVER:,.0f} years"
+        more = f" It would take {told} of such days to be sure that it is not."
     return Doubt(
         "It may be luck.", f"Resampled days lose in {share(1 - sharpe.interval.above_zero)} of the draws.{more}"
     )
@@ -230,6 +235,20 @@ def _still_open(study: Study) -> Doubt | None:
     )
 
 
+def _refused(study: Study) -> Doubt | None:
+    """What was wanted and not done is a part of the strategy that was not tested."""
+    orders = [order for order in study.record.orders if order.leg_of is None]
+    refused = [order for order in orders if metrics.is_refused(order)]
+    if len(refused) < _FEW_REFUSED or len(refused) < _MANY_REFUSED * len(orders):
+        return None
+    code, number = Counter(order.refusal_code or "no code" for order in refused).most_common(1)[0]
+    first = next(order for order in refused if (order.refusal_code or "no code") == code)
+    return Doubt(
+        f"{len(refused):,} of {len(orders):,} orders were refused.",
+        f"{number:,} of them by {code} ({reason(first.refusal_text or '')}). What was tested is not what was meant.",
+    )
+
+
 def _unfinished(study: Study) -> Doubt | None:
     outcome = study.record.outcome
     return None if outcome == "completed" else Doubt(f"The run was {outcome}.", "It did not come to its end.")
@@ -246,6 +265,7 @@ _ALL: tuple[Callable[[Study], Doubt | None], ...] = (
     _trials,
     _unchecked,
     _hangs_on_fills,
+    _refused,
     _fills,
     _feed,
     _raw,

@@ -122,10 +122,17 @@ def _told(rows: list[DataRow]) -> str:
         f"{sum(row.bars for row in rows):,} in all",
         adjusted,
         f"feed {each('feed')}" if each("feed") else "feed not known",
-        each("source"),
+        listed(_sources(rows)),
     ]
     text = ", ".join(word for word in words if word)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _sources(rows: list[DataRow]) -> list[str]:
+    """Where they come from; feed and adjustment are told already."""
+    known = {word for row in rows for word in (row.feed, row.adjustment)}
+    told = {", ".join(word for word in row.source.split(", ") if word not in known) for row in rows}
+    return sorted(told - {""})
 
 
 _ADJUSTED = {
