@@ -22,10 +22,12 @@ from puna.engine.record import (
     DataRow,
     EquityPoint,
     FillRow,
+    NoteRow,
     OrderRow,
     PricePoint,
     RunRecord,
 )
+from puna.research.formats import share
 from puna.research.report import Report, html, json, report, reread
 
 DAYS = sessions.trading_days(date(2010, 1, 4), date(2011, 12, 30))
@@ -289,6 +291,42 @@ def test_many_orders_do_not_make_a_page_that_cannot_be_read() -> None:
     assert page.count(b"<tr id=") == 400
     assert b"of 3,000 orders; all stand in report.json" in page
     assert len(stdlib_json.loads(json(made))["record"]["orders"]) == 3000
+
+
+def test_a_run_whose_orders_were_refused_is_doubted() -> None:
+    """Twelve of 42: the code that did it most, its words, and that something else was tested than was meant."""
+    refused = [
+        replace(
+            RUN.orders[0],
+            client_order_id=f"r{n}",
+            status="refused",
+            filled_qty=Decimal(0),
+            refusal_code="R106",
+            refusal_text="worth too much: 66222.14 against 50000.00",
+        )
+        for n in range(12)
+    ]
+    (doubt,) = [each for each in report(replace(RUN, orders=RUN.orders + refused)).distrust if "refused" in each.short]
+    assert doubt.short == "12 of 42 orders were refused."
+    assert "12 of them by R106 (worth too much: 66,222.14 against 50,000.00)" in doubt.text
+    few = report(replace(RUN, orders=RUN.orders + refused[:3]))
+    assert not [each for each in few.distrust if "refused" in each.short]
+
+
+def test_a_strategy_that_was_stopped_is_doubted() -> None:
+    """When, and by what."""
+    note = NoteRow(ts=DAYS[5].close, code="E910", text="strategy swing failed in on_bar: KeyError")
+    (doubt,) = [each for each in report(replace(RUN, notes=[note])).distrust if "stopped" in each.short]
+    assert "From 11 Jan 2010 16:00 on: strategy swing failed" in doubt.text
+
+
+def test_nearly_all_is_not_all() -> None:
+    """Parts of a whole keep their distance from nothing and from everything."""
+    space = "\N{NO-BREAK SPACE}%"
+    assert [share(part) for part in (0.0, 0.001, 0.5, 0.999, 1.0)] == [
+        f"0{space}", f"under 1{space}", f"50{space}", f"over 99{space}", f"100{space}"
+    ]  # fmt: skip
+    assert share(0.9999, 1) == f"over 99.9{space}"
 
 
 def test_refusals_are_counted_by_code() -> None:
