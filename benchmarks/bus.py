@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.processes import fresh
+from benchmarks.processes import fresh, resident
 from benchmarks.table import Goal, Row, interleaved
 
 __all__ = ["rows"]
@@ -39,16 +39,20 @@ def rows(*, quick: bool) -> list[Row]:
     curve = {name: passed[name] for name in ("Puna, batches, CURVE", "raw pyzmq")}
     batched = {name: passed[name] for name in ("Puna, batches", "raw pyzmq")}
     slow = interleaved(rounds, {"Puna": partial(latency, "puna", 500), "raw pyzmq": partial(latency, "raw", 500)})
-    fast = {"Puna": latency("puna", 20_000)}
-    sent, received, reported = stopped()
+    fast = latency("puna", 20_000)
+    p99 = {"Puna, p99": [sorted(fast)[len(fast) * 99 // 100]], "1 ms": [1_000_000]}
+    slowest = {"Puna, one by one": passed["Puna, one by one"], "100,000 a second": [10_000]}
+    sent, received, reported, grown = stopped()
     return [
         Row("bus, a message of 200 bytes, batched, no loss", batched, (Goal("raw pyzmq", 1 / 3),)),
         Row("the same with CURVE", curve, (Goal("raw pyzmq", 1 / 1.5),)),
         Row("the same, one by one", single, (Goal("raw pyzmq", 1 / 0.8),)),
+        Row("the slowest of these", slowest, (Goal("100,000 a second", 1),)),
         Row("bus, one way, 500 a second", slow, (Goal("raw pyzmq", 1.1),)),
-        Row("bus, one way, 20,000 a second", fast),
+        Row("bus, one way, 20,000 a second", {"Puna": fast}),
+        Row("its p99", p99, (Goal("1 ms", 1),)),
         Row(
-            f"a stopped subscriber: {sent:,} sent, {received:,} received",
+            f"a stopped subscriber: {sent:,} sent, {received:,} received; its publisher grew by {grown / 1e6:.1f} MB",
             {f"{reported:,} reported lost: {'exact' if sent == received + reported else 'WRONG'}": [1]},
         ),
     ]
@@ -82,8 +86,8 @@ def latency(kind: str, rate: int) -> list[int]:
     return samples[len(samples) // 10 :]
 
 
-def stopped() -> tuple[int, int, int]:
-    """A subscriber stops for two seconds; what was sent, what came, what it reports as lost."""
+def stopped() -> tuple[int, int, int, int]:
+    """A subscriber stops and is flooded: what was sent, came, is reported lost; its publisher's growth in bytes."""
     ours, theirs = SPAWN.Pipe()
     process = SPAWN.Process(target=_burst, args=(theirs,), daemon=True)
     process.start()
@@ -96,7 +100,7 @@ def stopped() -> tuple[int, int, int]:
         assert reader.pid is not None
         os.kill(reader.pid, signal.SIGSTOP)
         ours.send("go")
-        sent = ours.recv()
+        sent, grown = ours.recv()
         os.kill(reader.pid, signal.SIGCONT)
         reader_ours.send(sent)
         received, lost = reader_ours.recv()
@@ -104,7 +108,7 @@ def stopped() -> tuple[int, int, int]:
         for each in (process, reader):
             each.kill()
             each.join()
-    return sent, received, lost
+    return sent, received, lost, grown
 
 
 def _keys(folder: Path) -> str:
@@ -279,9 +283,10 @@ def _burst(pipe: Connection) -> None:
     pipe.send("joined")
     publisher.pulse()
     pipe.recv()
+    before = resident()
     for number in range(MESSAGES // 2):
         publisher.publish(TOPIC, _message(number))
-    pipe.send(MESSAGES // 2)
+    pipe.send((MESSAGES // 2, resident() - before))
     while True:
         publisher.pulse()
         time.sleep(0.1)

@@ -2,7 +2,6 @@
 
 import asyncio
 import multiprocessing
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from benchmarks.processes import fresh
+from benchmarks.processes import fresh, resident
 from benchmarks.table import Goal, Row, interleaved
 
 __all__ = ["rows"]
@@ -93,11 +92,6 @@ def _started(task: Callable[..., None], *arguments: object) -> tuple[Any, Connec
     return process, ours
 
 
-def _resident() -> int:
-    """Bytes of this process in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 class _Memory:
     """Growth of this process since the middle of a run."""
 
@@ -106,10 +100,10 @@ class _Memory:
 
     def note(self, half: bool) -> None:  # noqa: FBT001 - whether it is the middle
         if half and not self._half:
-            self._half = _resident()
+            self._half = resident()
 
     def growth(self) -> float:
-        return _resident() / self._half - 1 if self._half else 0.0
+        return resident() / self._half - 1 if self._half else 0.0
 
 
 async def _until_told(pipe: Connection) -> None:

@@ -26,6 +26,7 @@ HEARTBEAT = "system.heartbeat"
 NANOS = 1_000_000_000
 NOBLOCK = int(zmq.NOBLOCK)
 BURST = 32  # frames read in one go: beyond it others have their turn first
+LULL = 200_000  # ns without a frame, after which one that comes is handed on before anybody looks for more
 CONFLATED_BURST = 4096  # the same where only the newest counts
 
 
@@ -152,9 +153,13 @@ class Subscriber:
             self._wait = wait
         while not self._ready:
             try:
-                self._pull([self._socket.recv()])
+                frame = self._socket.recv()
             except zmq.Again:
                 return None
+            if self._conflated or self._clock.monotonic() - self.status.last_at < LULL:
+                self._pull([frame])
+            else:
+                self._take([frame])
         return self._ready.popleft()
 
     def __aiter__(self) -> Self:
