@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Union, get_args
 import msgspec
 
 from puna import native
+from puna.errors import ProtocolError
 from puna.wire.codec import UNREADABLE, Nanos, decode, decoder, parse_time, unreadable
 from puna.wire.stream import (
     ActionError,
@@ -35,6 +36,8 @@ from puna.wire.stream import (
 __all__ = ["pack", "read_crypto", "read_data", "read_packed_crypto", "read_packed_data", "read_trading"]
 
 M = TypeVar("M")
+E = TypeVar("E")
+ELEMENTS_CAP = 50_000
 Known: TypeAlias = DataMessage | UnknownMessage
 KnownCrypto: TypeAlias = CryptoMessage | UnknownMessage
 
@@ -71,7 +74,7 @@ def _read(
     try:
         return whole.decode(frame)
     except (msgspec.ValidationError, UnicodeDecodeError):
-        return [_element(bytes(raw), one) for raw in decode(_elements, frame)]
+        return [_element(bytes(raw), one) for raw in _few(decode(_elements, frame))]
     except UNREADABLE as error:
         raise unreadable(error) from error
 
@@ -92,6 +95,21 @@ def read_trading(frame: bytes | str) -> TradingMessage | ActionError | UnknownMe
             return UnknownMessage(raw=raw, why=str(error)[:200])
     except UNREADABLE as error:
         raise unreadable(error) from error
+
+
+def _few(elements: list[E]) -> list[E]:
+    """The same, unless it would take seconds to look at each of them, which nobody else would get (SEC-06).
+
+    Raises:
+        ProtocolError: more than any frame of the broker can hold.
+    """
+    if len(elements) > ELEMENTS_CAP:
+        raise ProtocolError(
+            "A frame that cannot be read has too many elements to be taken apart.",
+            why=f"{len(elements)}, and at most {ELEMENTS_CAP} are looked at one by one",
+            state="None of it was used.",
+        )
+    return elements
 
 
 def _element(raw: bytes, one: msgspec.json.Decoder[Any]) -> Any:
@@ -182,7 +200,7 @@ class _Packed:
             raws = _packed_elements.decode(frame)
         except UNREADABLE as error:
             raise unreadable(error) from error
-        return [self._element(bytes(raw)) for raw in raws]
+        return [self._element(bytes(raw)) for raw in _few(raws)]
 
     def _element(self, raw: bytes) -> Any:
         try:
