@@ -107,7 +107,7 @@ def main(job_file: str) -> None:
     history = latest(history, job.bars)
     if job.end is not None:
         history = ended_at(history, job.end)
-    case = Case(lambda: team, history, config.sim.cash, job.seed, config.risk)
+    case = Case(lambda: team, history, config.sim.cash, job.seed, config.risk, config.sleeves.netting)
     ears.listening = True
     choices = choices_of(case.whole.entries)
     ears.listening = False

@@ -64,7 +64,7 @@ def run(wish: Wish) -> int:
     )  # fmt: skip
     if not wish.as_json:
         _greet(history, team)
-    case = Case(lambda: team_from(wish.path)[1], history, config.sim.cash, seed, config.risk)
+    case = Case(lambda: team_from(wish.path)[1], history, config.sim.cash, seed, config.risk, config.sleeves.netting)
     with _steps(shown=sys.stderr.isatty() and not wish.as_json) as tell:
         verdicts = check(case, Processes(_job(wish, seed)), tell)
     marks = keep_marks(code, verdicts, _bars(history))

@@ -79,6 +79,7 @@ class Case:
         cash: what the account begins with.
         seed: of ids and chance at the venue.
         limits: risk limits.
+        netting: whether opposite orders of two strategies are crossed inside the account.
     """
 
     make: Callable[[], Sequence[Strategy]]
@@ -86,6 +87,7 @@ class Case:
     cash: Decimal = Decimal(100_000)
     seed: int = 7
     limits: RiskLimits | None = None
+    netting: bool = True
 
     @cached_property
     def whole(self) -> BacktestResult:
@@ -111,6 +113,7 @@ class Case:
             cash=self.cash if cash is None else cash,
             seed=self.seed,
             limits=self.limits,
+            netting=self.netting,
             fees=None,
             holding=holding or {},
         )
