@@ -104,7 +104,8 @@ def _show(chain: "Chain") -> None:
         beside = f", middle {fill.mid:f}" if fill.mid is not None else ""
         cost = "" if fill.cost_bp is None else f", {fill.cost_bp:f} bp beyond the middle of the decision"
         inside = ", crossed inside" if fill.internal else ""
-        click.echo(f"fill       {_at(fill.ts)}  {fill.qty:f} at {fill.price:f}{inside}{beside}{cost}")
+        what = f"{fill.qty:f} at {fill.price:f}" if fill.qty else f"its price corrected to {fill.price:f}"
+        click.echo(f"fill       {_at(fill.ts)}  {what}{inside}{beside}{cost}")
     if chain.cost is not None:
         click.echo(f"cost       {money(chain.cost)} against the middle when it was decided")
     refused = next((row for row in chain.checks if not row.passed), None)

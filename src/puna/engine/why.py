@@ -181,7 +181,7 @@ def _ordered(story: Story, key: str, own: Sequence[tuple[int, Entry]]) -> Chain:
     order = story.blotter.orders[key]
     decision = next(((seq, entry) for seq, entry in own if isinstance(entry, Decision)), None)
     begun = next((entry for _, entry in own if isinstance(entry, Intent)), None)
-    arrival = exact(begun.mid) if begun is not None and begun.mid is not None else None
+    arrival = _middle(begun.mid) if begun is not None else None
     fills = [_cost(each, arrival) for each in story.blotter.booked if each.fill.client_order_id == key]
     costs = [each.cost for each in fills if each.cost is not None]
     seen = decision[1] if decision else None
@@ -295,9 +295,14 @@ def _steps(entry: Entry, key: str = "") -> list[Step]:
     return [Step(ts=entry.ts, what=text)]
 
 
+def _middle(mid: float | None) -> Decimal | None:
+    """Half the sum of two prices, without the tail that binary halves leave."""
+    return None if mid is None else exact(round(mid, 9))
+
+
 def _cost(each: Booked, arrival: Decimal | None) -> FillCost:
     """What a fill cost beyond the middle of the market when the order was decided, in dollars and basis points."""
-    fill, mid = each.fill, None if each.mid is None else exact(each.mid)
+    fill, mid = each.fill, _middle(each.mid)
     if arrival is None:
         return FillCost(
             ts=each.ts,
