@@ -274,6 +274,17 @@ def test_a_configuration_that_runs_is_found_without_being_named(
     assert verb("halt", "puna.toml")[0] == 0  # by name: it stays halted when it starts again
 
 
+def test_flatten_without_run_halts_what_is_configured_here(desk: Desk) -> None:
+    """Nothing trades: puna.toml's run stays halted when it starts; without a puna.toml there is nothing to halt."""
+    code, proof = desk.said("flatten", "--timeout", "30")
+    assert (code, proof["flat"]) == (0, True), proof
+    kept = desk.folder / "kept.sqlite"
+    SqliteStorage(kept).close()
+    (desk.folder / "puna.toml").write_text('[account]\nmode = "sim"\n[journal]\npath = "kept.sqlite"\n')
+    assert desk.said("flatten", "--timeout", "30")[0] == 0
+    assert Latch(kept).down("")
+
+
 def test_one_scope_at_a_time(journal: Path) -> None:
     """--strategy and --symbol together are a mistake of use."""
     code, says = verb("halt", str(journal), "--strategy", "a", "--symbol", "B")

@@ -65,12 +65,19 @@ def config_of(run: Path | None) -> "Config":
 def _halted(run: Path | None, reason: str, *, as_json: bool) -> None:
     """The run's process must not open again what is closed here. An account without a run is made flat all the same."""
     from puna.cli.halting import press
+    from puna.cli.output import DEFAULT_CONFIG
     from puna.cli.target import NothingRunsError, NothingThereError, find_running, find_target
     from puna.core.risk import TradingState
 
     try:
         target, others = (find_target(run), []) if run is not None else find_running()
-    except (NothingThereError, NothingRunsError) as error:
+    except NothingRunsError as error:
+        if DEFAULT_CONFIG.exists():  # what is configured here stays halted when it starts
+            _halted(DEFAULT_CONFIG, reason, as_json=as_json)
+        else:
+            _say(f"nothing to be halted: {error.what}", as_json=as_json)
+        return
+    except NothingThereError as error:
         _say(f"nothing to be halted: {error.what}", as_json=as_json)
         return
     answer = asyncio.run(press(target, TradingState.HALTED, reason, ""))
