@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from puna.cli import puna
 from puna.cli.backtest import backtest
 from puna.cli.check import check
+from puna.cli.strategy_code import code_hash
 from puna.exchange.data import tape
 
 HEAD = "from pathlib import Path\nfrom datetime import datetime\nfrom puna import Strategy\n"
@@ -127,6 +128,33 @@ def test_a_person_reads_what_where_why_and_what_to_do() -> None:
         assert words in made.stdout
     explained = CliRunner().invoke(puna, ["explain", "E692"])
     assert "deterministic" in explained.output
+
+
+def test_what_lies_beside_a_strategy_is_found_in_the_copy_too() -> None:
+    """A module, parameters, a table: all there where the future is cut away; what could not be cut is named."""
+    for name, text in {
+        "helper.py": "from pathlib import Path\nHERE = Path(__file__).parent\n"
+        "NAMES = (HERE / 'data/names.txt').read_text().split()\n",
+        "data/names.txt": "AAPL IBM",
+        "signals.csv": "date,x\n2012-01-03,1\n2013-01-03,1\n",
+        "bot.toml": '[[strategy]]\nname = "s"\nuse = "planted.py:Planted"\n',
+    }.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text)
+    plant(MEAN + "    def on_start(self):\n        self.rows = Path('signals.csv').read_text()\n")
+    code = "import sys\nsys.path.insert(0, str(Path(__file__).parent))\nfrom helper import NAMES\n"
+    text = Path("planted.py").read_text().replace("\nclass", f"\n{code}\nclass").replace('["AAPL", "IBM"]', "NAMES")
+    Path("planted.py").write_text(text)
+    made = ask("bot.toml", "--json")
+    assert made.return_value == 0, made.output
+    told = json.loads(made.stdout)
+    ahead = told["checks"][0]
+    assert "signals.csv" in ahead["text"]
+    assert "data/names.txt" in ahead["notes"][1]
+    before = told["code"]
+    assert before == code_hash(Path("bot.toml"))
+    Path("helper.py").write_text("NAMES = ['AAPL', 'IBM']\n")
+    assert before != code_hash(Path("bot.toml"))
 
 
 def test_without_a_file_it_says_what_is_missing() -> None:

@@ -15,12 +15,12 @@ import msgspec
 from puna.cli.check_child import Job
 from puna.errors import PunaError
 from puna.research.check_elsewhere import Place, There
-from puna.research.check_tables import DATA, TABLES, cut_table
+from puna.research.check_tables import TABLES, cut_table
 
 __all__ = ["Processes"]
 
 _SKIPPED = frozenset({"runs", "node_modules", "__pycache__", "venv", "build", "dist"})
-_MOST_FILES, _MOST_BYTES = 300, 50_000_000
+_MOST_FILES, _MOST_BYTES = 5_000, 50_000_000
 _SEEDS = range(1, 12)
 _SET = "import sys; print(list(set(sys.argv[1:])))"
 _LAST_WORDS = 300
@@ -63,10 +63,10 @@ class Processes:
             if place.tables and place.end is not None:
                 folder = self._copied(Path(scratch) / "copy", place.end)
             there = self._answer(place, folder, Path(scratch))
-            known = {str(folder.path), str(self._base)}
-            files = sorted({_beside(name, known) for name in there.files})
-            read = [name for name in folder.uncut if name in files]
-            return There(there.choices, files, there.hosts, folder.cut, read)
+            files = sorted({_beside(name, folder.path) for name in there.files})
+            return There(
+                there.choices, files, there.hosts, folder.cut, [each for each in files if each in folder.uncut]
+            )
 
     def _answer(self, place: Place, folder: _Folder, scratch: Path) -> There:
         path = Path(self._job.path).resolve()
@@ -95,45 +95,61 @@ class Processes:
         return msgspec.json.decode((scratch / "out.json").read_bytes(), type=There)
 
     def _copied(self, target: Path, end: int) -> _Folder:
-        """The folder without what its tables hold of later moments."""
+        """The folder without what its tables hold of later moments; what is no table is the same file."""
         folder = _Folder(target, [], [])
-        for file in self._files():
+        target.mkdir()
+        left = _MOST_BYTES
+        for file in self._walk():
             name = file.relative_to(self._base)
+            if file.is_dir():
+                (target / name).symlink_to(file)
+                continue
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            cut = cut_table(file.read_bytes(), file.suffix, end) if file.suffix in TABLES else None
-            if cut is None:
-                shutil.copy2(file, target / name)
-                folder.uncut.extend([str(name)] if file.suffix in DATA else [])
-            else:
+            size = file.stat().st_size
+            cut = cut_table(file.read_bytes(), file.suffix, end) if file.suffix in TABLES and size < left else None
+            if cut is not None:
+                left -= size
                 (target / name).write_bytes(cut)
                 folder.cut.append(str(name))
+            elif file.suffix == ".py":
+                shutil.copy2(file, target / name)  # so that what lies beside __file__ is the copy
+            else:
+                (target / name).symlink_to(file)
+                folder.uncut.append(str(name))
         return folder
 
-    def _files(self) -> Iterator[Path]:
-        """Code and data of the folder, not those of runs, caches and environments; so many at most."""
-        count = size = 0
+    def _walk(self) -> Iterator[Path]:
+        """Every file, and folders as a whole where nobody keeps data.
+
+        Raises:
+            PunaError: E677, there are too many.
+        """
+        count = 0
         for root, folders, names in os.walk(self._base):
-            folders[:] = sorted(name for name in folders if name not in _SKIPPED and not name.startswith("."))
-            for name in sorted(names):
-                file = Path(root) / name
-                if file.suffix not in DATA | {".py", ".toml"} or not file.is_file():
-                    continue
-                count, size = count + 1, size + file.stat().st_size
-                if count > _MOST_FILES or size > _MOST_BYTES:
-                    return
-                yield file
+            here = Path(root)
+            skipped = [name for name in folders if name in _SKIPPED or name.startswith(".")]
+            folders[:] = sorted(set(folders) - set(skipped))
+            for each in (*skipped, *sorted(names)):
+                if (here / each).exists():
+                    count += 1
+                    yield here / each
+            if count > _MOST_FILES:
+                raise PunaError(
+                    f"{self._base} holds too many files to try it without the future.",
+                    why=f"there are more than {_MOST_FILES:,}",
+                    state="Nothing was changed.",
+                    remedy="Put the strategy and its tables into a folder of their own, and call puna check there.",
+                    code="E677",
+                )
 
 
 def _environment(seed: int) -> dict[str, str]:
     return {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
 
 
-def _beside(name: str, folders: set[str]) -> str:
-    """A file's name within the folder; its whole path where it lies elsewhere."""
-    for folder in folders:
-        if Path(name).is_relative_to(folder):
-            return str(Path(name).relative_to(folder))
-    return name
+def _beside(name: str, folder: Path) -> str:
+    """A file's name within the folder; its whole path where it lies elsewhere, the folder that was copied included."""
+    return str(Path(name).relative_to(folder)) if Path(name).is_relative_to(folder) else name
 
 
 def _imports(folder: Path) -> list[str]:

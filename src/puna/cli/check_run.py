@@ -135,7 +135,7 @@ def _show(verdict: Verdict) -> None:
         for each in verdict.findings:
             _show_finding(each)
     else:
-        click.echo(_wrapped(f" {verdict.text}", 24).lstrip())
+        click.echo(_wrapped(verdict.text, 24, " " * 24).lstrip())
     for note in verdict.notes:
         click.echo(_wrapped(f"note  {note}", 22, "                "))
 

@@ -44,7 +44,7 @@ def look_ahead(
         cut = choices_of(case.run(ended_at(case.history, end)).entries)
         if (differs := first_difference(case.choices, cut, until=end)) is not None:
             found.append((end, differs))
-    text = f"The same decisions with bars that end at {len(ends)} moments, the future cut away."
+    text = f"The same decisions with the future cut away, at {len(ends)} moments."
     notes = [BLIND]
     if not found and elsewhere is not None:
         text, notes = _with_files(case, elsewhere, ends, found, tell, text)
@@ -52,7 +52,7 @@ def look_ahead(
         return Verdict("look-ahead", "passed", text, (), tuple(notes))
     end, first = min(found, key=lambda each: each[1].ts)
     finding = _finding(case, end, first, len(found), len(ends))
-    return Verdict("look-ahead", "found", finding.what, (finding,), tuple(notes))
+    return Verdict("look-ahead", "found", finding.what, (finding,))
 
 
 def _with_files(
@@ -72,12 +72,14 @@ def _with_files(
     elif (differs := first_difference(case.choices, there.choices, until=middle)) is not None:
         found.append((middle, differs))
     notes = [BLIND]
-    if uncut := sorted(set(there.uncut) | (set(there.files) - set(there.cut))):
-        notes.append(f"Not checked: it reads {', '.join(uncut[:5])}, whose rows cannot be cut off at a time.")
+    if uncut := sorted(set(there.files) - set(there.cut)):
+        notes.append(f"It reads {', '.join(uncut[:5])}: nothing there could be cut off by time, so it was left whole.")
     if there.hosts:
-        notes.append(f"Not checked: it asks {', '.join(there.hosts[:5])} over the network, which may know the future.")
+        notes.append(
+            f"It asks {', '.join(there.hosts[:5])} over the network: what comes from there may know the future."
+        )
     if there.cut:
-        text = f"{text[:-1]}; {len(there.cut)} tables beside it ended there too ({', '.join(there.cut[:3])})."
+        text = f"{text[:-1]}; so did {', '.join(there.cut[:3])}{' and others' if len(there.cut) > 3 else ''}."
     return text, notes
 
 

@@ -13,12 +13,9 @@ from typing import Any
 
 from puna.core.sessions import new_york
 
-__all__ = ["DATA", "TABLES", "cut_table"]
+__all__ = ["TABLES", "cut_table"]
 
 TABLES = frozenset({".csv", ".tsv", ".jsonl", ".json", ".parquet"})
-DATA = TABLES | frozenset(
-    {".npy", ".npz", ".pkl", ".pickle", ".feather", ".arrow", ".h5", ".hdf5", ".db", ".sqlite", ".xlsx"}
-)
 _NAMES = ("t", "ts", "time", "timestamp", "date", "datetime", "day", "index", "")
 
 
