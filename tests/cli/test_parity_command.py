@@ -98,6 +98,19 @@ def test_a_person_reads_a_score_and_reasons() -> None:
     assert "over sockets and on bars, recorded" in made.stdout
 
 
+def test_what_a_lost_connection_did_is_explained(here: Path) -> None:
+    """The data stream is cut for an hour: orders come later, and it is said why; nothing is a fault."""
+    fault = 'on = "socket:data"\nat = 2012-07-03T10:00:30\naction = "drop_socket"\nseconds = 3600\n'
+    (here / "faults.toml").write_text(f"[[fault]]\n{fault}")
+    (here / "broken.toml").write_text(CONFIG + 'faults = "faults.toml"\n')
+    made = ask("broken.toml", "--json")
+    assert made.return_value == 0
+    told = json.loads(made.stdout)["in_process"]
+    assert told["score"] < 1
+    assert told["unexplained"] == 0
+    assert any("the data stream was down at 10:0" in each["why"] for each in told["differences"])
+
+
 def test_a_run_without_bars_is_told(here: Path) -> None:
     """E676, and nothing is run: a folder without bars, a folder that is no run, a configuration that was changed."""
     bare = here / "runs/bot-8"

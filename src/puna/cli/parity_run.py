@@ -52,7 +52,9 @@ def compare(wish: Wish) -> int:
         replay = run_replay(
             strategies(loaded), exchange_config(loaded, None), limits=loaded.risk, netting=loaded.sleeves.netting
         )
-        strict = compared(record, replay, ("over sockets", "in one process"), same_market=True)
+        # Connections that are cut on purpose have nothing to befall in one process: what follows from them may differ.
+        sure = not loaded.sim.faults
+        strict = compared(record, replay, ("over sockets", "in one process"), same_market=sure)
     _tell_step("the same day on the bars that it heard", wish)
     loose = _on_bars(wish, record, loaded, folder)
     if wish.as_json:
@@ -62,8 +64,7 @@ def compare(wish: Wish) -> int:
             _show(strict, every=wish.every)
             click.echo()
         _show(loose, every=wish.every)
-    differs = strict is not None and not (strict.same_decisions and strict.same_fills)
-    return 1 if differs or loose.unexplained else 0
+    return 1 if loose.unexplained or (strict is not None and strict.unexplained) else 0
 
 
 def _on_bars(wish: Wish, record: RunRecord, loaded: Config, folder: Path) -> Parity:
