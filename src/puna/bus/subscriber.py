@@ -17,7 +17,7 @@ import zmq
 
 from puna.bus.frames import NUL, Envelope, UnknownVersionError, matches, opened, prefixes, read_run, start_of
 from puna.bus.messages import BusError, Heartbeat, Message
-from puna.bus.sockets import Bell, Curve, Limits, attach, opened_socket
+from puna.bus.sockets import Bell, Curve, Limits, attach, opened_socket, readable
 from puna.seams import Clock, SystemClock
 
 __all__ = ["Gap", "Received", "Subscriber", "SubscriberStatus"]
@@ -26,7 +26,7 @@ HEARTBEAT = "system.heartbeat"
 NANOS = 1_000_000_000
 NOBLOCK = int(zmq.NOBLOCK)
 BURST = 32  # frames read in one go: beyond it others have their turn first
-LULL = 200_000  # ns without a frame, after which one that comes is handed on before anybody looks for more
+ALONE = 7  # so many frames are handed on at once, after one behind which nothing waited, before anybody looks again
 CONFLATED_BURST = 4096  # the same where only the newest counts
 
 
@@ -132,6 +132,8 @@ class Subscriber:
         self._complete = False  # a heartbeat came: what it did not list begins at 1
         self._ready: deque[Received] = deque()
         self._wait = -1
+        self._alone = 0
+        self._unbroken = 0
         self._socket = opened_socket(context, zmq.SUB, limits or Limits(), curve)
         for topic in (*self._topics, HEARTBEAT):
             for prefix in prefixes(topic):
@@ -156,10 +158,7 @@ class Subscriber:
                 frame = self._socket.recv()
             except zmq.Again:
                 return None
-            if self._conflated or self._clock.monotonic() - self.status.last_at < LULL:
-                self._pull([frame])
-            else:
-                self._take([frame])
+            self._came(frame)
         return self._ready.popleft()
 
     def __aiter__(self) -> Self:
@@ -169,10 +168,14 @@ class Subscriber:
         while not self._ready:
             if self._socket.closed:
                 raise StopAsyncIteration
-            if not (came := self._pull([])):
+            if not readable(self._socket):
                 await self._bell.wait()
-            elif came >= BURST:
-                await self._clock.sleep(0)  # more waits than one go takes: others have their turn
+                self._unbroken = 0
+                continue
+            self._unbroken += self._came(self._socket.recv(zmq.NOBLOCK))
+            if self._unbroken >= BURST:
+                self._unbroken = 0
+                await self._clock.sleep(0)  # more comes than is read in one go: others have their turn
         return self._ready.popleft()
 
     async def __aenter__(self) -> Self:
@@ -192,18 +195,31 @@ class Subscriber:
             self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
         self._bell.ring()
 
-    def _pull(self, frames: list[bytes]) -> int:
-        """Takes these frames and what else has come, as far as one go reaches; gives how many they were."""
+    def _came(self, frame: bytes) -> int:
+        """Takes a frame, and what waits behind it unless nothing did a moment ago; gives how many frames they were.
+
+        To find that nothing waits takes pyzmq as long as to receive ten frames.
+        """
+        if self._alone and not self._conflated:
+            self._alone -= 1
+            self._take([frame])
+            return 1
+        count = self._pull(frame)
+        self._alone = ALONE if count == 1 else 0
+        return count
+
+    def _pull(self, frame: bytes) -> int:
+        """Takes a frame and what else has come, as far as one go reaches; gives how many they were."""
+        frames = [frame]
         receive, more = self._socket.recv, frames.append
         try:
             for _ in range(CONFLATED_BURST if self._conflated else BURST):
                 more(receive(NOBLOCK))
         except zmq.Again:
             pass
-        if frames:
-            self._take(frames)
-            if self._conflated:
-                self._conflate()
+        self._take(frames)
+        if self._conflated:
+            self._conflate()
         return len(frames)
 
     def _conflate(self) -> None:
