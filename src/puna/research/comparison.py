@@ -9,7 +9,7 @@ import numpy as np
 
 from puna.engine.record import RunRecord
 from puna.research.bootstrap import Interval, interval
-from puna.research.formats import count, dollars, listed, percent, share, wall
+from puna.research.formats import count, day_of, dollars, listed, percent, share, wall
 from puna.research.markup import Html, join, tag
 from puna.research.metrics import pnl_after_costs, return_after_costs
 from puna.research.page import page
@@ -132,6 +132,8 @@ def _verdict(names: Sequence[str], records: Sequence[RunRecord], differences: Se
     ends = {round(float(pnl_after_costs(record)), 2) for record in records}
     words = ["All came to the same." if len(ends) == 1 else f"{names[best]} made the most, "
              f"{dollars(pnl_after_costs(records[best]))} USD after costs."]  # fmt: skip
+    if len({(day_of(record.started_ts), day_of(record.ended_ts)) for record in records if record.started_ts}) > 1:
+        words.append("They do not cover the same days, so that only the days that both have can be compared.")
     digests = {tuple(sorted((row.symbol, row.digest) for row in record.data)) for record in records}
     if len(digests) > 1:
         words.append("They did not see the same data, so that more than the strategy differs.")

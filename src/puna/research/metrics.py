@@ -7,9 +7,10 @@ terminal. Money is Decimal; ratios are floats.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from itertools import accumulate
 from operator import itemgetter
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -51,6 +52,7 @@ __all__ = [
     "worth",
 ]
 
+_Row = TypeVar("_Row")
 ONE = Decimal(1)
 _FINE = Decimal("0.0001")  # finer than any price here; what is below comes of averages
 Unit = Literal["USD", "fraction", "bp", "times", "count", "number", "part", "days", "ns"]
@@ -195,29 +197,28 @@ def is_continued(record: RunRecord) -> bool:
 def by_strategy(record: RunRecord) -> list[Result]:
     """Each strategy's part, from its own fills, marked at the same prices as the account."""
     names = dict.fromkeys([*record.strategies, *(order.strategy for order in record.orders)])
-    return [
-        _result(
-            record,
-            name,
-            [order for order in record.orders if order.strategy == name],
-            [fill for fill in record.fills if fill.strategy == name],
-        )
-        for name in names
-    ]
+    orders, fills = _grouped(record.orders, _strategy_of), _grouped(record.fills, _strategy_of)
+    return [_result(record, name, orders[name], fills[name]) for name in names]
 
 
 def by_symbol(record: RunRecord) -> list[Result]:
     """Each symbol's part; the options on it are a row of their own."""
     names = dict.fromkeys([*record.symbols, *(_row_of(fill.symbol) for fill in record.fills)])
-    return [
-        _result(
-            record,
-            name,
-            [order for order in record.orders if _row_of_order(order) == name],
-            [fill for fill in record.fills if _row_of(fill.symbol) == name],
-        )
-        for name in names
-    ]
+    orders = _grouped(record.orders, _row_of_order)
+    fills = _grouped(record.fills, lambda fill: _row_of(fill.symbol))
+    return [_result(record, name, orders[name], fills[name]) for name in names]
+
+
+def _grouped(rows: Iterable[_Row], key: Callable[[_Row], str]) -> defaultdict[str, list[_Row]]:
+    """Rows by a name, each in its order; one pass, however many names there are."""
+    found: defaultdict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        found[key(row)].append(row)
+    return found
+
+
+def _strategy_of(row: OrderRow | FillRow) -> str:
+    return row.strategy
 
 
 def _row_of_order(order: OrderRow) -> str:
@@ -251,7 +252,8 @@ def _filled(orders: Sequence[OrderRow]) -> int:
 
 def _pnl(record: RunRecord, fills: Sequence[FillRow]) -> Decimal:
     """Money in and out, and what is still held at its mark."""
-    marks = {fill.symbol: fill.price for fill in fills} | last_marks(record)
+    marks = {fill.symbol: fill.price for fill in fills}
+    marks |= last_marks(record, marks)
     parts = (
         sign(fill) * (_units(fill) * factor_after(record, fill.symbol, fill.ts) * marks[fill.symbol] - worth(fill))
         for fill in fills
@@ -268,10 +270,12 @@ def factor_after(record: RunRecord, symbol: str, ts: int) -> Decimal:
     return factor
 
 
-def last_marks(record: RunRecord) -> dict[str, Decimal]:
-    """The prices that the books are marked at in the end."""
-    last = {symbol: Decimal(repr(points[-1].close)) for symbol, points in record.prices.items() if points}
-    return last | {row.symbol: row.mark for row in record.positions if row.mark is not None}
+def last_marks(record: RunRecord, symbols: Iterable[str]) -> dict[str, Decimal]:
+    """The prices that the books mark these symbols at in the end, where there is one."""
+    asked = set(symbols)
+    priced = {symbol: record.prices[symbol][-1] for symbol in asked if record.prices.get(symbol)}
+    last = {symbol: Decimal(repr(point.close)) for symbol, point in priced.items()}
+    return last | {row.symbol: row.mark for row in record.positions if row.symbol in asked and row.mark is not None}
 
 
 def _sleeve_drawdown(record: RunRecord, fills: Sequence[FillRow]) -> float:
@@ -359,6 +363,7 @@ def _units(fill: FillRow) -> Decimal:
     return fill.qty * times(fill.symbol)
 
 
+@lru_cache(4096)
 def times(symbol: str) -> Decimal:
     """What a unit of the price is worth; a record may come from anywhere, and what is no symbol counts once."""
     return multiplier(symbol) if is_symbol(symbol) else ONE

@@ -128,6 +128,7 @@ def html(made: Report) -> bytes:
 
 def _body(made: Report) -> Html:
     study, record = Study(made.record, made.variants), made.record
+    study.symbols = made.symbols  # worked out already
     parts = (
         *(_by_day(study) if study.many_days else _within_a_day(record)),
         ("Fill models", "models", variant_sections.under_fill_models(study.variants, float(record.start_equity))),

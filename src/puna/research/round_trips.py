@@ -72,7 +72,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 def round_trips(record: RunRecord) -> list[RoundTrip]:
     """All trips of a run, in the order in which they were opened."""
     orders = {order.client_order_id: order for order in record.orders}
-    marks = last_marks(record)
+    marks = last_marks(record, {fill.symbol for fill in record.fills})
     packaged: defaultdict[tuple[str, str], list[FillRow]] = defaultdict(list)
     single: defaultdict[tuple[str, str], list[FillRow]] = defaultdict(list)
     for fill in record.fills:

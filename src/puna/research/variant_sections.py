@@ -41,7 +41,7 @@ def side_by_side(given: Sequence[Variant]) -> Html:
         for name, title in SHOWN.items()
         if any(name in each and each[name].value is not None for each in by_name)
     ]
-    return table(("", *(each.name.capitalize() for each in given)), rows, numbers=range(1, len(given) + 1))
+    return table(("", *(each.name for each in given)), rows, numbers=range(1, len(given) + 1))
 
 
 def pictured(given: Sequence[Variant], start: float) -> Html | None:
