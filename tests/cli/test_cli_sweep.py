@@ -76,6 +76,8 @@ params = { weight = 0.08 }
 DAYS = len(trading_days(date(2006, 1, 1), date(2006, 4, 30)))
 SPAN = ("--from", "2006-01-01", "--to", "2006-04-30")
 
+pytestmark = pytest.mark.timeout(180)  # processes take their time to start on a busy machine
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

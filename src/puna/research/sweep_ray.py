@@ -20,6 +20,7 @@ from puna.seams import SystemClock
 
 __all__ = ["Cluster"]
 
+_OBJECTS = 128 << 20  # bytes for what is under way; Ray itself would take a third of the memory
 _PATIENCE = 5.0  # seconds for a connection
 _AHEAD = 4  # cells under way for each processor
 
@@ -66,7 +67,12 @@ class Cluster:
             return {}
         places = os.pathsep.join(place for place in sys.path if place)
         environment = {"env_vars": {"PYTHONPATH": places}}
-        return {"num_cpus": self._jobs, "include_dashboard": False, "runtime_env": environment}
+        return {
+            "num_cpus": self._jobs,
+            "include_dashboard": False,
+            "object_store_memory": _OBJECTS,
+            "runtime_env": environment,
+        }
 
     def run(self, cells: Iterable[Cell]) -> Iterator[Row]:
         """Rows in the order in which the cluster is done with them."""
