@@ -3,11 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.record import FillRow, ParentRow, RunRecord
-from puna.research.quality import of, parents
+from puna.engine.record import FillRow, OrderRow, ParentRow, RunRecord
+from puna.research.quality import by_type, execution, of, parents
 
 
 def parent(**changes: Any) -> ParentRow:
@@ -72,3 +73,35 @@ def test_the_section_is_there_only_when_there_were_parents() -> None:
     shown = str(parents(RunRecord(mode="sim", parents=[parent()])))
     assert "BUY 100 AAPL" in shown
     assert "+20.0" in shown
+
+
+def test_orders_by_type_by_hand() -> None:
+    """Market orders of 100 and 300 dollars, 10 and 30 bp worse than at the decision: 25 bp by value."""
+
+    def sent(cid: str, kind: str, price: str | None, qty: int, lasted: int | None) -> OrderRow:
+        return OrderRow(
+            client_order_id=cid, strategy="s", symbol="AAPL", side="buy", qty=Decimal(qty), type=kind, tif="day",
+            status="filled" if price else "new", ts_decision=0, ts_final=lasted, arrival_mid=100.0,
+            filled_qty=Decimal(qty if price else 0), avg_price=None if price is None else Decimal(price),
+        )  # fmt: skip
+
+    record = RunRecord(
+        mode="sim",
+        orders=[
+            sent("a", "market", "100.10", 1, 4),
+            sent("b", "market", "100.30", 3, 6),
+            sent("c", "trailing_stop", None, 5, None),
+            sent("d", "market", None, 5, 9),
+        ],
+        fills=[
+            FillRow(ts=1, symbol="AAPL", side="buy", qty=Decimal(1), price=Decimal("100.10"), cid="a", mid=100.0),
+            FillRow(ts=2, symbol="AAPL", side="buy", qty=Decimal(3), price=Decimal("100.30"), cid="b", mid=100.3),
+        ],
+    )
+    market, trailing = by_type(record)
+    assert (market.name, market.orders, market.filled, market.lasted) == ("market", 3, 2, 6)
+    assert market.arrival_bp == pytest.approx(25.0)
+    assert market.mid_bp == pytest.approx(0.10 / (100 + 3 * 100.3) * 1e4)
+    assert (trailing.name, trailing.filled, trailing.arrival_bp) == ("trailing stop", 0, None)
+    assert "67" in str(execution(record))
+    assert execution(RunRecord(mode="sim")) is None

@@ -16,11 +16,12 @@ from decimal import Decimal
 import msgspec
 
 from puna.core.types import ZERO, Side, exact
-from puna.engine.record import FillRow, ParentRow, RunRecord
-from puna.research.formats import DASH, bp, count, duration, plain, price, quantity, signed, wall
+from puna.engine.record import FillRow, OrderRow, ParentRow, RunRecord
+from puna.research.formats import DASH, bp, count, duration, plain, price, quantity, share, signed, wall
 from puna.research.markup import Child, Html, tag
+from puna.research.metrics import is_refused
 
-__all__ = ["Quality", "of", "parents", "qualities"]
+__all__ = ["Quality", "Working", "by_type", "execution", "of", "parents", "qualities"]
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +84,85 @@ def _shortfall(parent: ParentRow) -> Decimal | None:
     done = (parent.avg_price - arrival) * parent.filled if parent.avg_price is not None else ZERO
     missed = (exact(parent.end_mid) - arrival) * undone if parent.end_mid is not None else ZERO
     return ((done + missed) * _sign(parent.side) * parent.multiplier).quantize(Decimal("0.01"))
+
+
+class Working(msgspec.Struct, frozen=True, kw_only=True):
+    """How orders of one type were filled.
+
+    `arrival_bp` is the average price against the middle at the decision, `mid_bp` against that at each fill, both
+    weighted by value; `lasted` is the median time from decision to the end of those that were filled, ns.
+    """
+
+    name: str
+    orders: int
+    filled: int
+    arrival_bp: float | None = None
+    mid_bp: float | None = None
+    lasted: int | None = None
+
+
+def by_type(record: RunRecord) -> list[Working]:
+    """Orders by type, the most frequent first; legs of packages and refused orders are left out."""
+    names: dict[str, list[OrderRow]] = {}
+    for order in record.orders:
+        if order.leg_of is None and not is_refused(order):
+            names.setdefault("package" if order.legs else plain(order.type), []).append(order)
+    types = {order.client_order_id: name for name, orders in names.items() for order in orders}
+    fills: dict[str, list[FillRow]] = {name: [] for name in names}
+    for fill in record.fills:
+        if (name := types.get(fill.cid.partition("/")[0])) is not None and not fill.internal:
+            fills[name].append(fill)
+    made = [_working(name, orders, fills[name]) for name, orders in names.items()]
+    return sorted(made, key=lambda each: (-each.orders, each.name))
+
+
+def _working(name: str, orders: list[OrderRow], fills: list[FillRow]) -> Working:
+    filled = [order for order in orders if order.filled_qty]
+    lasted = sorted(order.ts_final - order.ts_decision for order in filled if order.ts_final is not None)
+    return Working(
+        name=name,
+        orders=len(orders),
+        filled=len(filled),
+        arrival_bp=None if name == "package" else _arrival(filled),  # a package's arrival is its underlying's
+        mid_bp=_mid(fills),
+        lasted=lasted[len(lasted) // 2] if lasted else None,
+    )
+
+
+def _arrival(orders: Iterable[OrderRow]) -> float | None:
+    cost = value = 0.0
+    for order in orders:
+        if order.avg_price is not None and order.arrival_mid:
+            cost += _sign(order.side) * (float(order.avg_price) - order.arrival_mid) * float(order.filled_qty)
+            value += abs(order.arrival_mid) * float(order.filled_qty)
+    return cost / value * 1e4 if value else None
+
+
+def execution(record: RunRecord) -> Html | None:
+    """A table of what orders of each type cost; None when nothing was filled."""
+    rows = by_type(record)
+    if not any(row.filled for row in rows):
+        return None
+    names = ("Type", "Orders", "Filled", "Arrival", "Mid", "Took")
+    heads = (tag("th", name, class_=None if name == "Type" else "n") for name in names)
+    body = (
+        tag(
+            "tr",
+            tag("td", row.name),
+            tag("td", f"{row.orders:,}", class_="n"),
+            tag("td", share(row.filled / row.orders), class_="n"),
+            tag("td", bp(row.arrival_bp), class_="n"),
+            tag("td", bp(row.mid_bp), class_="n"),
+            tag("td", DASH if row.lasted is None else duration(row.lasted), class_="n"),
+        )
+        for row in rows
+    )
+    note = (
+        "Arrival: the average price against the middle of the quote at the decision; mid: against that at each fill, "
+        "both weighted by value, a minus is better. Took: the median time from decision to the end."
+    )
+    table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *body))
+    return tag("div", tag("p", note, class_="note"), tag("div", table, class_="scroll"))
 
 
 _NOTE = (

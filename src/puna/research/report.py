@@ -25,6 +25,7 @@ from puna.research.doubts import Doubt, doubts
 from puna.research.markup import Html, join, tag
 from puna.research.metrics import Metric, Result, by_strategy
 from puna.research.page import page
+from puna.research.quality import Working
 from puna.research.round_trips import Group, bridge, group_by
 from puna.research.study import Study
 from puna.research.variants import Variant, variant
@@ -54,6 +55,7 @@ class Report(msgspec.Struct, frozen=True):
     reasons_in: list[Group] = []
     reasons_out: list[Group] = []
     kinds: list[Group] = []
+    execution: list[Working] = []
     gaps: list[Gap] = []
     jumps: list[Jump] = []
     variants: list[Variant] = []
@@ -110,6 +112,7 @@ def _report(study: Study) -> Report:
         reasons_in=group_by(study.trips, "why_in"),
         reasons_out=group_by(study.trips, "why_out"),
         kinds=group_by(study.trips, "kind"),
+        execution=quality.by_type(study.record),
         gaps=study.gaps,
         jumps=study.jumps,
         variants=study.variants,
@@ -137,6 +140,7 @@ def _body(made: Report) -> Html:
         ("Options", "options", result_sections.packages(study)),
         ("Prices and fills", "prices", sections.prices(record)),
         ("Held at the end", "held", holding_sections.held(record)),
+        ("Execution", "execution", quality.execution(record)),
         ("Orders", "orders", order_tables.orders(record)),
         ("Parent orders", "parents", quality.parents(record)),
         ("Refused orders", "refused", order_tables.refused(record)),

@@ -46,6 +46,7 @@ _MODES = {
 }
 _BARS = {"1Min": "minute bars", "1Hour": "hourly bars", "1Day": "daily bars", "1Week": "weekly bars"}
 _MOST_NAMES = 8
+_SMALL = 0.00005  # what two decimals of a percent would tell as nothing
 _DATE = "%-d %B %Y"
 
 
@@ -62,7 +63,7 @@ def headline(record: RunRecord) -> str:
     amount = f" {dollars(abs(pnl))} USD" if pnl else ""
     part = metrics.return_after_costs(record)
     return f"{_who(record)[:1].upper()}{_who(record)[1:]} {word}{amount}" + (
-        f", {percent(part)}" if pnl and part is not None else ""
+        f", {percent(part, 2 if abs(part) >= _SMALL else 4)}" if pnl and part is not None else ""
     )
 
 
