@@ -137,7 +137,10 @@ class Venue:
 
     def next_due(self) -> int | None:
         """When `advance` has something to do; None when nothing will ever happen by itself."""
-        return min((ts for ts in (self._desk.next_due(), self._market.next_due()) if ts is not None), default=None)
+        planned, told = self._desk.next_due(), self._market.next_due()
+        if planned is None or told is None:
+            return told if planned is None else planned
+        return min(planned, told)
 
     def advance(self, now: int) -> list[Event]:
         """Does everything that is due up to `now`."""

@@ -36,6 +36,7 @@ class HistoryView(MarketView):
         self.quotes = _Quotes(self)
         self.live: dict[str, Quote] = {}
         self._told: dict[str, int] = {}
+        self._kept: dict[str, tuple[tuple[int, int], Quote]] = {}
         self.timeframe = market.history.timeframe
 
     def look(self, symbol: str) -> Quote | None:
@@ -46,11 +47,16 @@ class HistoryView(MarketView):
         if glass is None or found is None:
             return None
         columns, at = found
-        now, known = self._clock.time, int(columns.known[at])
+        now, place = self._clock.time, (id(columns), at)
+        if (kept := self._kept.get(symbol)) is not None and kept[0] == place and kept[1].ts_init == now:
+            return kept[1]
+        known = int(columns.known[at])
         close, size = float(columns.close[at]), float(columns.volume[at])
         bid, ask = self._market.history.stood(symbol, known) or glass.sides(close, glass.shape(columns, at))
         ts = now if now - known <= STANDS else known
-        return Quote(symbol, bid, size, ask, size, ts, ts)
+        quote = Quote(symbol, bid, size, ask, size, ts, ts)
+        self._kept[symbol] = place, quote
+        return quote
 
     def take_quote(self, quote: Quote) -> bool:
         """The columns know better."""
