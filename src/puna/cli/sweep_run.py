@@ -31,6 +31,7 @@ from puna.research.sweep_search import Grid, Random, Search
 from puna.research.sweep_store import FILE, Plan, Store, stored
 from puna.research.sweep_table import parquet
 from puna.research.workers import Here, Processes, Workers
+from puna.seams import SystemClock
 
 __all__ = ["Judging", "Wish", "resumed", "run"]
 
@@ -130,7 +131,8 @@ def run(wish: Wish) -> int:
     search = _search(made)
     _greet(made, search)
     made.folder.mkdir(parents=True, exist_ok=True)
-    progress = Progress()
+    progress, clock = Progress(), SystemClock()
+    began = clock.monotonic()
     with stored(made.folder) as store, _bar(progress, shown=sys.stderr.isatty() and not wish.as_json):
         store.begin(made.plan)
         try:
@@ -138,12 +140,13 @@ def run(wish: Wish) -> int:
         except KeyboardInterrupt:
             _interrupted(made, len(store), search.total)
             raise
+    took = clock.monotonic() - began
     if sys.stderr.isatty() and not wish.as_json and len(rows) > _MANY:
         click.echo(f"judging {len(rows):,} cells ...", err=True)
     judged = judge(made.axes, rows, by=wish.judging.by, seed=made.seed, folding=_folding(wish.judging))
     page = _page(made, rows, judged)
     _write(made.folder, page)
-    _tell(made, page, progress)
+    _tell(made, page, progress, took)
     return 0
 
 
@@ -315,18 +318,16 @@ def _write(folder: Path, page: Page) -> None:
         click.echo(f"no cells.parquet: {error.what} {error.remedy}", err=True)
 
 
-def _tell(made: _Made, page: Page, progress: Progress) -> None:
+def _tell(made: _Made, page: Page, progress: Progress, took: int) -> None:
     if made.wish.as_json:
         import msgspec
 
         print_json(msgspec.json.decode(json(page)))
         return
     show(page.judged, page.maps, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
-    seconds = sum(row.nanos for row in page.rows) / 1e9
     click.echo()
-    click.echo(
-        f"{progress.done - progress.present:,} cells run, {progress.present:,} were there, {seconds:.1f} s of work"
-    )
+    run, work = progress.done - progress.present, f"{progress.work / 1e9:.1f} s of work in {took / 1e9:.1f} s"
+    click.echo(f"{run:,} cells run, {progress.present:,} were there, {work}")
     click.echo(f"report    {made.folder / 'sweep.html'}")
     print_next(f"open {made.folder / 'sweep.html'}")
 

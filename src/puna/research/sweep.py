@@ -17,18 +17,20 @@ __all__ = ["Progress", "sweep"]
 
 @dataclass(slots=True)
 class Progress:
-    """How far a sweep has come; `told` is called whenever that changes."""
+    """How far a sweep has come; `told` is called whenever that changes. `work` is what its cells took, ns."""
 
     total: int = 0
     done: int = 0
     present: int = 0
     failed: int = 0
+    work: int = 0
     told: Callable[["Progress"], None] = field(default=lambda _: None)
 
     def count(self, row: Row, *, present: bool = False) -> None:
         """One more row."""
         self.done += 1
         self.present += present
+        self.work += 0 if present else row.nanos
         self.failed += isinstance(row.result, Failure)
         self.told(self)
 
