@@ -205,7 +205,7 @@ def test_nautilus_decides_fills_and_earns_the_same() -> None:
     What cannot be made alike: NautilusTrader fills a market order at the close that caused it, Puna at the next open.
     So each bar opens here where the one before closed.
     """
-    pytest.importorskip("nautilus_trader")
+    pytest.importorskip("nautilus_trader", reason="the extra nautilus needs Python 3.12 or newer")
     from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig  # noqa: PLC0415 - an extra
     from nautilus_trader.config import LoggingConfig  # noqa: PLC0415
     from nautilus_trader.model.currencies import USD  # noqa: PLC0415
@@ -258,8 +258,6 @@ def test_nautilus_decides_fills_and_earns_the_same() -> None:
     cash = float(engine.portfolio.account(Venue("XNAS")).balance_total(USD))
     engine.dispose()
     mine = [(row.side, float(row.qty), float(row.price)) for row in ours.record.fills]
-    # An order of the very last close has no next open here.
-    assert mine == fills[: len(mine)]
-    assert len(fills) - len(mine) <= 1
+    assert mine == fills
     assert len(mine) > 20
-    assert cash == pytest.approx(float(ours.record.cash), abs=0.005) or len(fills) != len(mine)
+    assert cash == pytest.approx(float(ours.record.cash), abs=0.005)

@@ -113,6 +113,31 @@ def test_what_a_run_held_before_is_found_from_its_end(both: Any) -> None:
     later = msgspec.structs.replace(live, positions=[*others, msgspec.structs.replace(kept, qty=traded + 50)])
     _, holding = books_at_start(later)
     assert {symbol: qty for symbol, (qty, _) in holding.items()} == {"MSFT": Decimal(50)}
+    cash, none = books_at_start(later, ["IBM"])
+    assert (cash > live.start_cash + 50 * 20, none) == (True, {})
+
+
+def test_a_backtest_begins_with_what_the_account_held() -> None:
+    """Shares that were held before count in equity and position, can be sold, and the books are equal at the end."""
+
+    class Sells(Strategy):
+        symbols = ("MSFT",)
+
+        def on_start(self) -> None:
+            self.began: list[Decimal | None] = [self.position("MSFT"), self.equity]
+
+        def on_bar(self, bar: Bar) -> None:
+            if self.position("MSFT") and not self.orders():
+                self.sell("MSFT", 50)
+
+    team = Sells()
+    history = replace(bundled_minutes(["MSFT"], DAY, 1), past={}, daily={})
+    holding = {"MSFT": (Decimal(50), Decimal(31))}
+    result = run_backtest([team], history, cash=1000, fees=None, holding=holding)
+    assert team.began == [Decimal(50), None]  # nothing was quoted yet
+    assert [(row.side, row.filled_qty) for row in result.record.orders] == [("sell", Decimal(50))]
+    assert result.record.books is not None
+    assert result.record.books.equal
 
 
 def test_a_fault_is_found(both: Any) -> None:

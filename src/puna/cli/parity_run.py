@@ -73,7 +73,7 @@ def _on_bars(wish: Wish, record: RunRecord, loaded: Config, folder: Path) -> Par
     if not file.is_file():
         raise _unfit(f"{folder} holds no {HEARD}.", "the run was recorded by an earlier version, or ended too soon")
     history = history_heard(read_heard(file.read_bytes(), str(file)), str(file))
-    cash, holding = books_at_start(record)
+    cash, holding = books_at_start(record, history.columns)
     result = run_backtest(
         strategies(loaded),
         history,

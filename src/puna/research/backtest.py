@@ -198,6 +198,11 @@ def run_backtest(
         check=lambda timeframe: _check_timeframe(timeframe, history),
     )
     loop = BarLoop(house, market, view, glasses, progress)
+    for symbol, (_, cost) in holding.items():
+        if view.look(symbol) is None:  # until its first bar it is worth what it cost
+            price = float(cost)
+            market.put(glasses[symbol].step(clock.time, price, price, price, 0.0))
+            house.advance(clock.time)
     house.bring(holding)
     house.begin()
     loop.play()

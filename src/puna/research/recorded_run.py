@@ -6,11 +6,12 @@ guessed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from puna.core.symbols import multiplier
 from puna.core.types import ZERO, Bar
 from puna.engine.record import RunRecord
 from puna.engine.recorder import HeardBar
@@ -62,8 +63,13 @@ def history_heard(heard: Iterable[HeardBar], source: str) -> History:
     return replace(made, past=_apart("1Min", past), daily=_apart("1Day", daily), quotes=quotes)
 
 
-def books_at_start(record: RunRecord) -> tuple[Decimal, dict[str, tuple[Decimal, Decimal]]]:
-    """Cash, and what was held with its price, when the run began: what it held at the end, less what it traded."""
+def books_at_start(
+    record: RunRecord, symbols: Collection[str] | None = None
+) -> tuple[Decimal, dict[str, tuple[Decimal, Decimal]]]:
+    """Cash, and what was held with its price, when the run began: what it held at the end, less what it traded.
+
+    What is not among `symbols` has no bars, and counts as cash.
+    """
     held: dict[str, Decimal] = defaultdict(lambda: ZERO)
     for position in record.positions:
         held[position.symbol] += position.qty
@@ -73,9 +79,10 @@ def books_at_start(record: RunRecord) -> tuple[Decimal, dict[str, tuple[Decimal,
             held[fill.symbol] -= fill.qty if fill.side == "buy" else -fill.qty
         first.setdefault(fill.symbol, fill.price)
     marks = {each.symbol: each.mark for each in record.positions if each.mark is not None}
-    return record.start_cash, {
-        symbol: (qty, first.get(symbol) or marks.get(symbol) or Decimal(1)) for symbol, qty in held.items() if qty
-    }
+    books = {symbol: (qty, first.get(symbol) or marks.get(symbol) or ZERO) for symbol, qty in held.items() if qty}
+    kept = {symbol: each for symbol, each in books.items() if symbols is None or symbol in symbols}
+    rest = sum((qty * price * multiplier(name) for name, (qty, price) in books.items() if name not in kept), ZERO)
+    return record.start_cash + rest, kept
 
 
 def _apart(timeframe: str, bars: Mapping[str, list[Bar]]) -> dict[str, Columns]:
