@@ -13,7 +13,10 @@ from puna.core import sessions
 from puna.engine.record import EquityPoint, FillRow, OrderRow, PricePoint, RunRecord
 from puna.research.report import html, report
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (CHROMIUM names one)")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (CHROMIUM names one)"),
+    pytest.mark.timeout(180),
+]
 DAYS = sessions.trading_days(date(2010, 1, 4), date(2011, 12, 30))
 SCREENS = [(1280, 900), (390, 844)]
 
