@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import socket
 import time
+from array import array
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
@@ -181,7 +182,7 @@ async def _telling(pipe: Connection, folder: str, market: str, seconds: float) -
     from puna.bus.sockets import Limits  # noqa: PLC0415
     from puna.bus.subscriber import Subscriber  # noqa: PLC0415
 
-    context, memory, waits = zmq.Context(), _Memory(), list[int]()
+    context, memory, waits = zmq.Context(), _Memory(), array("q", bytes(8 * round(2 * ORDERS * seconds)))
     outbox = Outbox(Path(folder) / "outbox", time.time_ns())
     bus = Subscriber(context, market, ["market.quote"], limits=Limits(queue=100_000))
     client = ControlClient(context, f"ipc://{folder}/bus/control", outbox, name="model")
@@ -189,7 +190,7 @@ async def _telling(pipe: Connection, folder: str, market: str, seconds: float) -
     async def tell(number: int) -> None:
         began = time.perf_counter_ns()
         await client.tell(_intent(number))
-        waits.append(time.perf_counter_ns() - began)
+        waits[number] = time.perf_counter_ns() - began
 
     async def read() -> None:
         async for _ in bus:
@@ -197,15 +198,18 @@ async def _telling(pipe: Connection, folder: str, market: str, seconds: float) -
 
     async with bus, client:
         reading = asyncio.create_task(read())
-        orders, began = list[asyncio.Task[None]](), time.perf_counter()
+        under_way, told, began = set[asyncio.Task[None]](), 0, time.perf_counter()
         while (elapsed := time.perf_counter() - began) < seconds:
-            orders += [asyncio.create_task(tell(number)) for number in range(len(orders), int(elapsed * ORDERS))]
+            for number in range(told, int(elapsed * ORDERS)):
+                under_way.add(task := asyncio.create_task(tell(number)))
+                task.add_done_callback(under_way.discard)
+            told = max(told, int(elapsed * ORDERS))
             memory.note(elapsed > seconds / 2)
             await asyncio.sleep(TURN)
-        await asyncio.gather(*orders)
+        await asyncio.gather(*under_way)
         growth = memory.growth()
         reading.cancel()
-        pipe.send((waits, len(orders), bus.status.received, bus.status.lost, growth))
+        pipe.send((list(waits[:told]), told, bus.status.received, bus.status.lost, growth))
         await asyncio.sleep(60)
 
 
