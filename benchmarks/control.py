@@ -53,8 +53,8 @@ def rows(*, quick: bool = False) -> list[Row]:
         ),
         Row(
             f"its memory after half of the time: {memory}",
-            {"growth, % as us": [round(max(grown, 0) * 100_000)], "5 %": [5_000]},
-            (Goal("5 %", 1),),
+            {"the largest, in percent": [round(max(grown, 0) * 100_000)], "5 percent": [5_000]},
+            (Goal("5 percent", 1),),
         ),
         Row(
             f"an order told and answered, CURVE, beside {ATTACKS} attacks a second",
