@@ -38,7 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "parity": (
         "puna.cli.parity",
-        "Compare a simulated run with the same day in one process and on bars: each difference explained.",
+        "Put a recorded day through the backtest and compare: each difference explained, one score.",
     ),
     "up": ("puna.cli.up", "Start market-data, signals, execution and risk as processes, and watch over them."),
     "serve": ("puna.cli.serve", "Run one component of the services: market-data, signals, execution or risk."),
