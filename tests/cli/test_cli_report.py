@@ -190,6 +190,11 @@ def test_what_is_not_there_and_what_is_damaged() -> None:
     assert isinstance(going.exception, PunaError)
     assert "a run writes it when it ends" in going.exception.why
     assert isinstance(ask("nowhere").exception, PunaError)
+    Path("runs/sweep").mkdir()
+    Path("runs/sweep/sweep.html").touch()
+    swept = ask("runs/sweep").exception
+    assert isinstance(swept, PunaError)
+    assert "its report is runs/sweep/sweep.html" in swept.why
     for body in (b"", b"{}", b"\xff\xfe", b'{"record": {"mode": 3}}'):
         Path("runs/going/report.json").write_bytes(body)
         damaged = ask("runs/going")

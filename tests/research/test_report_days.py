@@ -253,6 +253,17 @@ def test_fill_models_stand_side_by_side() -> None:
     assert "It hangs on the fills." not in doubts(report(RUN, [replace(RUN, fill_model="optimistic")]))
 
 
+def test_of_a_few_days_every_point_is_drawn() -> None:
+    """Three days of minutes are a curve of 1,170 points with dates, not one of three."""
+    minutes = [PricePoint(day.open + n * 60 * 10**9, 100 + n / 100) for day in DAYS[:3] for n in range(1, 391)]
+    made = report(in_and_out(minutes, every=200))
+    page = html(made).decode()
+    curve = next(found for found in re.findall(r'd="(M[^"]*)" class="line"', page))
+    assert curve.count("L") > 1000
+    assert "04 Jan" in page[: page.index('id="drawdown"')]
+    assert "Windows need 60 days; this run has 3." in page
+
+
 def test_nothing_traded_is_a_report_too() -> None:
     """No order in 300 days: said in words, nothing divided by zero, sections without content say so."""
     idle = replace(

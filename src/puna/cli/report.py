@@ -156,12 +156,18 @@ def _source(named: Path) -> Path:
         return found
     raise NothingThereError(
         f"There is no report of {named}.",
-        why=f"{named} has no report.json; a run writes it when it ends"
-        if named.is_dir()
-        else f"{named} does not exist",
+        why=_why(named),
         state="Nothing was written.",
         remedy="Name the folder of a run that has ended, such as runs/demo-7.",
     )
+
+
+def _why(named: Path) -> str:
+    if not named.exists():
+        return f"{named} does not exist"
+    if (named / "sweep.html").exists():
+        return f"{named} is a sweep: its report is {named / 'sweep.html'}"
+    return f"{named} has no report.json; a run writes it when it ends"
 
 
 def _read(source: Path) -> "Report":

@@ -169,6 +169,7 @@ def _body(made: Report) -> Html:
 
 
 _Part = tuple[str, str, Html | None]
+_MANY_DAYS = 10
 
 
 def _within_a_day(record: RunRecord) -> tuple[_Part, ...]:
@@ -177,9 +178,13 @@ def _within_a_day(record: RunRecord) -> tuple[_Part, ...]:
 
 def _by_day(study: Study) -> tuple[_Part, ...]:
     days = study.track
-    return (
+    whole = len(days.days) >= _MANY_DAYS or len(study.record.equity) <= len(days.days)
+    drawn = (
         ("Equity", "equity", performance_sections.equity(study.record, days)),
         ("Drawdown", "drawdown", performance_sections.underwater(days)),
+    )
+    return (
+        *(drawn if whole else _within_a_day(study.record)),  # of a few days every point is shown
         ("Deepest drawdowns", "falls", performance_sections.falls(days)),
         ("Months", "months", performance_sections.monthly(days)),
         ("Rolling figures", "rolling", performance_sections.rolling(days)),

@@ -91,7 +91,7 @@ def equity(record: RunRecord) -> Html:
             height=270,
             gutter=_GUTTER,
         ),
-        "Cash and positions at their last price, in USD, once a minute. The dashed line is where the account started.",
+        "Cash and positions at their last price, in USD. The dashed line is where the account started.",
     )
 
 
