@@ -126,7 +126,7 @@ SCENES: Mapping[str, Scene] = {
     "BRK-11 lost": _on(PATCH, "drop_reply"),
     "BRK-16": _each(POST, "error_before", status=403, body=HELD, nth=3),
     "BRK-18": _each(POST, "error_before", status=403, body=POOR),
-    "BRK-19": _on(POST, "error_before", status=403, nth=3, body=BLOCKED),
+    "BRK-19": replace(_on(POST, "error_before", status=403, nth=3, body=BLOCKED), halted=True),
     "BRK-20": Scene(halts=(Halt("MSFT", AT, 90.0, "LUDP"),)),
     "BRK-36": Scene(account={"positions_lag_ns": 5 * SECOND}),
 }
