@@ -12,6 +12,7 @@ import numpy as np
 from puna.research.check_case import Case, Finding, Verdict, ended_at, known_times, when
 from puna.research.check_decisions import Choice, Difference, choices_of, first_difference
 from puna.research.check_elsewhere import Elsewhere, Place
+from puna.research.check_models import trained_on_these_days
 
 __all__ = ["BLIND", "CUTS", "look_ahead"]
 
@@ -48,11 +49,14 @@ def look_ahead(
     notes = [BLIND]
     if not found and elsewhere is not None:
         text, notes = _with_files(case, elsewhere, ends, found, tell, text)
+    trained = trained_on_these_days(case)
+    if not found and trained is not None:
+        return Verdict("look-ahead", "found", trained.what, (trained,))
     if not found:
         return Verdict("look-ahead", "passed", text, (), tuple(notes))
     end, first = min(found, key=lambda each: each[1].ts)
     finding = _finding(case, end, first, len(found), len(ends))
-    return Verdict("look-ahead", "found", finding.what, (finding,))
+    return Verdict("look-ahead", "found", finding.what, (finding,) if trained is None else (finding, trained))
 
 
 def _with_files(

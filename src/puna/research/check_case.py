@@ -90,9 +90,14 @@ class Case:
     netting: bool = True
 
     @cached_property
+    def team(self) -> Sequence[Strategy]:
+        """The strategies of the run as it is; look at them after it."""
+        return self.make()
+
+    @cached_property
     def whole(self) -> BacktestResult:
         """The run as it is, over all bars."""
-        return self.run(self.history)
+        return self._run(self.team, self.history)
 
     @cached_property
     def choices(self) -> list[Choice]:
@@ -107,8 +112,17 @@ class Case:
         holding: dict[str, tuple[Decimal, Decimal]] | None = None,
     ) -> BacktestResult:
         """Fresh strategies over these bars, from other books where they are given."""
+        return self._run(self.make(), history, cash, holding)
+
+    def _run(
+        self,
+        team: Sequence[Strategy],
+        history: History,
+        cash: Decimal | None = None,
+        holding: dict[str, tuple[Decimal, Decimal]] | None = None,
+    ) -> BacktestResult:
         return run_backtest(
-            self.make(),
+            team,
             history,
             cash=self.cash if cash is None else cash,
             seed=self.seed,
