@@ -17,6 +17,7 @@ _FEW_TRADES = 30
 _MOST = 0.8
 _FEW_DAYS = 5
 _SURE = 0.95
+_INVENTED = "invented"  # in the source of bars that ship with Puna and were cut into minutes
 _FEW_REFUSED, _MANY_REFUSED = 10, 0.1
 _DAY = 86_400e9
 _FOR_EVER = 100.0
@@ -176,6 +177,16 @@ def _feed(study: Study) -> Doubt | None:
     )
 
 
+def _invented(study: Study) -> Doubt | None:
+    """Minutes between the bundled days are drawn."""
+    if not any(_INVENTED in row.source for row in study.record.data):
+        return None
+    return Doubt(
+        "The path within each day is invented.",
+        "Only the open, high, low and close of a day happened: what trades within a day is tested against chance.",
+    )
+
+
 def _raw(study: Study) -> Doubt | None:
     """Raw prices over a long time, and no action was carried out."""
     raw = sorted(
@@ -268,6 +279,7 @@ _ALL: tuple[Callable[[Study], Doubt | None], ...] = (
     _refused,
     _fills,
     _feed,
+    _invented,
     _raw,
     _few,
     _one_symbol,
