@@ -208,7 +208,7 @@ def run_backtest(
     loop.play()
     house.end(over=False)
     ended = clock.time
-    house.pass_to(market.sessions[-1].open_ns, loop.mark)  # the night after: fees, expiries, what was cancelled
+    house.pass_to(_last_books(market), loop.mark)  # fees, expiries, what was cancelled
     house.close()
     house.check_conservation()
     times, equity = _equity(history, house.moments)
@@ -346,6 +346,13 @@ def _unfit(what: str, why: str) -> ConfigError:
         remedy="Name other symbols or days, or get their bars: puna data get.",
         code="E674",
     )
+
+
+def _last_books(market: BarMarket) -> int:
+    """When the venue closes its books for the last time: on the trading day after the bars."""
+    day = sessions.day(market.sessions[-1].date)
+    assert day is not None  # noqa: S101 - a session is of a trading day
+    return day.post_close
 
 
 def _limits(limits: RiskLimits, history: History) -> RiskLimits:

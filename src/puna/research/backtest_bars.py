@@ -7,6 +7,7 @@ that stops wherever one of its orders has a price, so a stop fills at its stop, 
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = ["BarLoop", "Progress"]
 CHUNK = 8192
 """Bars that are made at a time: objects for all of them would cost memory and nothing else."""
 PHASES = 4
+MILLION = 1_000_000
 
 Progress = Callable[[int, int], None]
 """Hears how many bars are done, of how many."""
@@ -387,7 +389,8 @@ class Walk:
         """How much of this bar's volume is still ours."""
         if self._room >= ANY_SIZE:
             return ANY_SIZE
-        return max(0.0, self._room - (self._loop.filled(self.symbol) - self._before))
+        left = self._room - (self._loop.filled(self.symbol) - self._before)
+        return max(0.0, floor(left * MILLION) / MILLION)  # what floats leave over is nothing to trade
 
     def _show(self, price: float, bid: float, ask: float, phase: int) -> None:
         ts = self.opens + phase * ((self._known - self.opens) // PHASES) + 2 * self._ticks

@@ -8,7 +8,7 @@ watches for what a wire can lose.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from puna.core.decimals import plain
+from puna.core.decimals import NANO, plain
 from puna.core.portfolio import Portfolio
 from puna.core.risk import RiskLimits, TradingState
 from puna.core.types import Position
@@ -184,7 +184,9 @@ class House:
         """Cash and positions, ours beside those of the venue's ledger."""
         ours, ledger = self.gateway.blotter.portfolio, self.venue.ledger
         symbols = sorted({*ours.positions, *ledger.holdings})
-        rows = [BookRow(item=each, ours=ours.qty(each), broker=plain(ledger.quantity(each))) for each in symbols]
+        # A coin's fee leaves dust below the ninth decimal, which no position shows.
+        held = {each: plain(ledger.quantity(each).quantize(NANO)) for each in symbols}
+        rows = [BookRow(item=each, ours=ours.qty(each), broker=held[each]) for each in symbols]
         close = abs(ledger.cash - ours.cash) < HALF_A_CENT  # averages are told rounded
         rows.insert(0, BookRow(item="cash", ours=ours.cash, broker=ours.cash if close else plain(ledger.cash)))
         self.recorder.books = Books(equal=all(row.equal for row in rows), rows=rows)
