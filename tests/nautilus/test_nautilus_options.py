@@ -121,14 +121,14 @@ async def test_expiry() -> None:
     """What expires is gone from the framework's positions as well: exercised into shares, or worthless."""
     hand = ByHand()
     engine: dict[str, Any] = {"position_check_interval_secs": 0.5, "position_check_threshold_ms": 100}
-    with exchange_at(speed=20_000, day=date(2012, 9, 19), days=4, symbols=("AAPL",)) as exchange:
+    with exchange_at(speed=4_000, day=date(2012, 9, 20), days=3, symbols=("AAPL",)) as exchange:
         async with running(exchange.url, hand, execution=QUICK, provider=CHAIN, engine=engine) as run:
             put = near(run, OptionKind.PUT, 650)
             hand.subscribe_quote_ticks(here("AAPL"))
             hand.subscribe_quote_ticks(put.id)
             bought = hand.limit(put.id, "1", "100.00")
             await run.until(lambda: run.status(bought) == "FILLED")
-            await run.until(lambda: not exchange.books().positions, 40)
+            await run.until(lambda: not exchange.books().positions, 60)
             await run.until(lambda: run.position(put.id) == 0)
 
 
