@@ -12,8 +12,8 @@ from benchmarks.table import Goal, Row, interleaved
 from puna.core import sessions
 from puna.core.types import Bar
 from puna.engine.strategy import Strategy
-from puna.research.backtest import run_backtest
-from puna.research.backtest_data import History, history_of
+from puna.research.backtest.data import History, history_of
+from puna.research.backtest.run import run_backtest
 
 __all__ = ["rows"]
 

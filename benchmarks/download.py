@@ -68,9 +68,9 @@ def _downloaded(port: int, first: date) -> _Done:
 async def _download(port: int, first: date) -> _Done:
     from puna.alpaca.http import AsyncAlpaca, Credentials, Endpoints  # noqa: PLC0415 - in the fresh process only
     from puna.research.extra import library  # noqa: PLC0415
-    from puna.research.history_download import Progress, download  # noqa: PLC0415
-    from puna.research.history_store import Store  # noqa: PLC0415
-    from puna.research.series import Series  # noqa: PLC0415
+    from puna.research.history.download import Progress, download  # noqa: PLC0415
+    from puna.research.history.series import Series  # noqa: PLC0415
+    from puna.research.history.store import Store  # noqa: PLC0415
 
     library("polars")
     resident: list[int] = []

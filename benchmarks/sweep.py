@@ -15,12 +15,12 @@ from pathlib import Path
 from benchmarks.table import Goal, Row, interleaved
 from puna.cli.sweep_keys import axes_of, targets
 from puna.cli.sweep_trial import BacktestTrial, Bars
-from puna.research.sweep import sweep
-from puna.research.sweep_axes import Value, read_axes, typed
-from puna.research.sweep_cells import Failure, Outcome, Trial
-from puna.research.sweep_search import Grid
-from puna.research.sweep_store import stored
-from puna.research.workers import Here, Processes, Workers
+from puna.research.sweep.axes import Value, read_axes, typed
+from puna.research.sweep.cells import Failure, Outcome, Trial
+from puna.research.sweep.run import sweep
+from puna.research.sweep.search import Grid
+from puna.research.sweep.store import stored
+from puna.research.sweep.workers import Here, Processes, Workers
 
 __all__ = ["rows"]
 

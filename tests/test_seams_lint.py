@@ -59,9 +59,9 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/streams/sockets.py": {"network"},
     "exchange/web/requests.py": {"network"},
     "exchange/server.py": {"network", "disk"},  # disk: the event log
-    "research/backtest_broker.py": {"network"},  # the exchange's routes, without a socket
-    "research/sweep_ray.py": {"network"},  # whether a cluster answers
-    "research/history_store.py": {"disk"},  # the Parquet files of history
+    "research/backtest/broker.py": {"network"},  # the exchange's routes, without a socket
+    "research/sweep/ray_cluster.py": {"network"},  # whether a cluster answers
+    "research/history/store.py": {"disk"},  # the Parquet files of history
     "services/doors.py": {"network"},  # health and metrics over HTTP
     "services/execution.py": {"disk"},  # the record of a session
     "services/market_data.py": {"network"},  # a door of its own

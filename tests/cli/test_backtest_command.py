@@ -10,8 +10,8 @@ from puna.cli import puna
 from puna.cli.backtest import backtest
 from puna.engine.journal import open_journal
 from puna.errors import PunaError
-from puna.research.history_import import import_file
-from puna.research.history_store import Store
+from puna.research.history.importing import import_file
+from puna.research.history.store import Store
 from puna.seams import SystemClock
 
 FILE = """

@@ -17,9 +17,9 @@ from puna.cli.report import report
 from puna.core import sessions
 from puna.engine.record import EquityPoint, FillRow, OrderRow, PricePoint, RunRecord, write_record
 from puna.errors import DataError, PunaError
-from puna.research.comparison import compare, comparison_html
-from puna.research.report import json as written
-from puna.research.report import report as made_of
+from puna.research.report.comparison import compare, comparison_html
+from puna.research.report.run_report import json as written
+from puna.research.report.run_report import report as made_of
 
 DAYS = sessions.trading_days(date(2010, 1, 4), date(2010, 12, 31))
 

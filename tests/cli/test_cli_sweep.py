@@ -21,7 +21,7 @@ from puna.cli.sweep_keys import axes_of, targets, team_of
 from puna.core.sessions import trading_days
 from puna.engine.storage import records
 from puna.errors import PunaError
-from puna.research.sweep_axes import read_axes
+from puna.research.sweep.axes import read_axes
 
 STRATEGY = '''"""Strategies for a sweep: one that crosses, one that tosses coins, one that fails."""
 

@@ -27,9 +27,9 @@ from puna.engine.record import RunRecord
 from puna.errors import BooksDifferError
 from puna.exchange.server import Books as Ledger
 from puna.exchange.server import ExchangeThread
-from puna.research import metrics
-from puna.research.quality import of
-from puna.research.report import report
+from puna.research.report.quality import of
+from puna.research.report.run_report import report
+from puna.research.statistics import metrics
 from puna.seams import SystemClock
 
 HALF_DAY = date(2012, 7, 3)

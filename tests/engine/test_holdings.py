@@ -11,7 +11,7 @@ from puna.core.risk import RiskLimits
 from puna.core.types import Quote
 from puna.engine.holdings import holdings
 from puna.engine.record import RunRecord, read_record, write_record
-from puna.research.report import html, json, report, reread
+from puna.research.report.run_report import html, json, report, reread
 
 
 def put_of(strategy: Any) -> str:

@@ -20,8 +20,8 @@ from puna.engine.entries import Crossed, Decision, Evidence, Intent, Opening, fr
 from puna.engine.storage import records
 from puna.engine.why import Story, around, why
 from puna.errors import JournalError
-from puna.research.metrics import turnover
-from puna.research.report import html, report
+from puna.research.report.run_report import html, report
+from puna.research.statistics.metrics import turnover
 
 HALF = Decimal("0.5")
 

@@ -12,8 +12,8 @@ from puna.core.symbols import Option
 from puna.core.types import Bar, Fill
 from puna.engine.strategy import Strategy
 from puna.exchange.options import ExchangeConfig
-from puna.research.backtest import BacktestResult
-from puna.research.backtest_exchange import run_exchange, run_exchanges
+from puna.research.backtest.exchange_days import run_exchange, run_exchanges
+from puna.research.backtest.run import BacktestResult
 
 PATIENT = RiskLimits(max_quote_age_seconds=120)
 """Quotes of options and coins are asked for once a minute, so they are a minute old when the next bar comes."""

@@ -14,8 +14,8 @@ import pytest
 from puna.core.risk import RiskLimits
 from puna.core.types import Bar
 from puna.engine.strategy import Strategy
-from puna.research.backtest import BacktestResult, run_backtest
-from puna.research.backtest_data import History, bundled_days, history_of
+from puna.research.backtest.data import History, bundled_days, history_of
+from puna.research.backtest.run import BacktestResult, run_backtest
 
 CASH = 100_000
 SHARES = 100

@@ -15,8 +15,8 @@ from puna.core.risk import RiskLimits
 from puna.core.types import Bar, Fill
 from puna.engine.strategy import Strategy
 from puna.errors import ConfigError, DataError
-from puna.research.backtest import BacktestResult, run_backtest, run_backtests
-from puna.research.backtest_data import History, bundled_days, bundled_minutes, history_of
+from puna.research.backtest.data import History, bundled_days, bundled_minutes, history_of
+from puna.research.backtest.run import BacktestResult, run_backtest, run_backtests
 
 DAY = date(2024, 3, 5)
 OPEN = sessions.trading_days(DAY, DAY)[0].open

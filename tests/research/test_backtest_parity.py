@@ -17,11 +17,11 @@ from puna.engine.heard import HEARD, read_heard
 from puna.engine.record import PositionRow
 from puna.engine.strategy import Strategy
 from puna.exchange.options import ExchangeConfig
-from puna.research.backtest import run_backtest
-from puna.research.backtest_data import bundled_minutes
-from puna.research.backtest_replay import run_replay
-from puna.research.parity import compared
-from puna.research.recorded_run import RECORDED, books_at_start, history_heard
+from puna.research.backtest.data import bundled_minutes
+from puna.research.backtest.recorded_run import RECORDED, books_at_start, history_heard
+from puna.research.backtest.replay import run_replay
+from puna.research.backtest.run import run_backtest
+from puna.research.checks.parity import compared
 
 DAY = date(2012, 7, 3)  # closes at 13:00
 

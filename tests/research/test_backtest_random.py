@@ -15,9 +15,9 @@ from puna.core.risk import RiskLimits
 from puna.core.types import Bar, Fill
 from puna.engine.strategy import Strategy
 from puna.exchange.data import Split
-from puna.research.backtest import BacktestResult, run_backtest
-from puna.research.backtest_data import History, history_of
-from puna.research.backtest_fills import FILLS
+from puna.research.backtest.data import History, history_of
+from puna.research.backtest.fills import FILLS
+from puna.research.backtest.run import BacktestResult, run_backtest
 
 MINUTE = 60_000_000_000
 _MUCH = Decimal(10_000_000)

@@ -11,11 +11,11 @@ import pytest
 
 from puna import Strategy
 from puna.core.types import Bar
-from puna.research.backtest import run_backtest
-from puna.research.backtest_data import History, bundled_days, bundled_minutes
-from puna.research.check import check
-from puna.research.check_case import Case, Verdict, ended_at, known_times, latest, started_at
-from puna.research.check_tables import cut_table
+from puna.research.backtest.data import History, bundled_days, bundled_minutes
+from puna.research.backtest.run import run_backtest
+from puna.research.checks.case import Case, Verdict, ended_at, known_times, latest, started_at
+from puna.research.checks.run import check
+from puna.research.checks.tables import cut_table
 
 WHOLE = bundled_days(["AAPL", "IBM"], date(2011, 1, 3), date(2012, 6, 29))
 DAYS = latest(WHOLE, 60)

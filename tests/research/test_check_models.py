@@ -7,9 +7,9 @@ import pytest
 from puna import Strategy
 from puna.core.features import FeatureSchema
 from puna.core.types import Bar
-from puna.research.backtest_data import History, bundled_minutes
-from puna.research.check_ahead import look_ahead
-from puna.research.check_case import Case, latest
+from puna.research.backtest.data import History, bundled_minutes
+from puna.research.checks.ahead import look_ahead
+from puna.research.checks.case import Case, latest
 
 pytest.importorskip("skl2onnx", reason="the extra models is not installed")
 from sklearn.linear_model import Ridge

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from puna.errors import ConfigError
-from puna.research.folds import Fold, k_fold, walk_forward
+from puna.research.statistics.folds import Fold, k_fold, walk_forward
 
 PERIODS = st.integers(2, 200)
 COUNT = st.integers(1, 8)

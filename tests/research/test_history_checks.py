@@ -16,13 +16,13 @@ from puna.core import sessions
 from puna.errors import DataError
 from puna.exchange.prices.halts import Halt
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
-from puna.research.history_actions import actions_of, outdated
-from puna.research.history_download import download, plan
-from puna.research.history_gaps import explain_gap, holes
-from puna.research.history_import import import_file
-from puna.research.history_store import Store, about
-from puna.research.history_verify import verify
-from puna.research.series import Row, Series
+from puna.research.history.actions import actions_of, outdated
+from puna.research.history.download import download, plan
+from puna.research.history.gaps import explain_gap, holes
+from puna.research.history.importing import import_file
+from puna.research.history.series import Row, Series
+from puna.research.history.store import Store, about
+from puna.research.history.verify import verify
 
 MINUTE = 60_000_000_000
 FIRST, LAST = date(2005, 2, 22), date(2005, 3, 2)

@@ -23,9 +23,9 @@ from puna.cli.data import _bar, data
 from puna.errors import ConfigError, DataError, NetworkError
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
 from puna.research.extra import library
-from puna.research.history_download import Progress, download, rows_of
-from puna.research.history_store import Store, about
-from puna.research.series import Series, row_of
+from puna.research.history.download import Progress, download, rows_of
+from puna.research.history.series import Series, row_of
+from puna.research.history.store import Store, about
 
 FIRST, LAST = date(2012, 9, 13), date(2012, 9, 14)
 MINUTES = Series("bars", "AAPL", "1Min", "iex")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.research.bootstrap import block_length, interval, resampled
-from puna.research.significance import sharpe
+from puna.research.statistics.bootstrap import block_length, interval, resampled
+from puna.research.statistics.significance import sharpe
 from puna.seams import seeded_rng
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from puna.research.overfitting import overfitting
+from puna.research.statistics.overfitting import overfitting
 
 
 def by_definition(returns: np.ndarray, blocks: int) -> tuple[float, float]:

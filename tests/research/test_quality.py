@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.engine.record import FillRow, OrderRow, ParentRow, RunRecord
-from puna.research.quality import by_type, execution, of, parents
+from puna.research.report.quality import by_type, execution, of, parents
 
 
 def parent(**changes: Any) -> ParentRow:

@@ -15,8 +15,8 @@ from quantstats import stats as untyped
 
 from puna.core import sessions
 from puna.engine.record import EquityPoint, PricePoint, RunRecord
-from puna.research import ratios
-from puna.research.returns import Track, day_ends, deepest, held, months, track
+from puna.research.statistics import ratios
+from puna.research.statistics.returns import Track, day_ends, deepest, held, months, track
 
 qs: Any = untyped
 DAYS = sessions.trading_days(date(2010, 1, 4), date(2011, 12, 30))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from puna.core import sessions
 from puna.engine.record import EquityPoint, FillRow, OrderRow, PricePoint, RunRecord
-from puna.research.report import html, report
+from puna.research.report.run_report import html, report
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (CHROMIUM names one)"),

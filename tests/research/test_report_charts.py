@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.core.sessions import at, new_york
-from puna.research.axes import LogScale, log_ticks, time_ticks, value_ticks
-from puna.research.charts import NARROW, WIDE, Bar, Chart, Line, Mark, Point, bars, draw, life_line
-from puna.research.formats import dollars
+from puna.research.report.axes import LogScale, log_ticks, time_ticks, value_ticks
+from puna.research.report.charts import NARROW, WIDE, Bar, Chart, Line, Mark, Point, bars, draw, life_line
+from puna.research.report.formats import dollars
 
 OPEN, CLOSE = at(date(2012, 10, 18), time(9, 30)), at(date(2012, 10, 18), time(16))
 MINUTE = 60_000_000_000

@@ -27,8 +27,8 @@ from puna.engine.record import (
     PricePoint,
     RunRecord,
 )
-from puna.research.formats import share
-from puna.research.report import Report, html, json, report, reread
+from puna.research.report.formats import share
+from puna.research.report.run_report import Report, html, json, report, reread
 
 DAYS = sessions.trading_days(date(2010, 1, 4), date(2011, 12, 30))
 CENT = Decimal("0.01")

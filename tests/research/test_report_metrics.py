@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from puna.engine.record import EquityPoint, FillRow, PositionRow, RunRecord
-from puna.research import metrics
+from puna.research.statistics import metrics
 
 
 def test_profit_is_what_equity_gained(run: RunRecord) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from puna.engine.record import BookRow, Books, EquityPoint, NoteRow, RunRecord
-from puna.research.report import html, json, report
+from puna.research.report.run_report import html, json, report
 
 
 class Page(HTMLParser):

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.engine.record import ActionRow, FillRow, OrderRow, PositionRow, PricePoint, RunRecord
-from puna.research.metrics import by_symbol, exposures
-from puna.research.returns import held
-from puna.research.round_trips import bridge, group_by, package_kind, round_trips
-from puna.research.trip_figures import measure_trips
+from puna.research.statistics.metrics import by_symbol, exposures
+from puna.research.statistics.returns import held
+from puna.research.statistics.round_trips import bridge, group_by, package_kind, round_trips
+from puna.research.statistics.trip_figures import measure_trips
 
 CONDOR = ["+1 AAPL120803P00550000", "-1 AAPL120803P00560000", "-1 AAPL120803C00600000", "+1 AAPL120803C00610000"]
 

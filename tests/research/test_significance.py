@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pandas import Series, date_range
 from scipy import stats
 
-from puna.research.significance import (
+from puna.research.statistics.significance import (
     Moments,
     deflated_sharpe,
     effective_trials,

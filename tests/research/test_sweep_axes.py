@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.errors import ConfigError
-from puna.research.sweep_axes import Axis, Kind, Span, Value, read_axes, size, typed
-from puna.research.sweep_search import Grid, Random
+from puna.research.sweep.axes import Axis, Kind, Span, Value, read_axes, size, typed
+from puna.research.sweep.search import Grid, Random
 
 
 def axis(word: str, kind: Kind = "whole") -> Axis:

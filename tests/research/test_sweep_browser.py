@@ -7,13 +7,13 @@ import pytest
 from browser import CHROMIUM, browser
 from sweep_trials import outcome
 
-from puna.research.heat import heats
-from puna.research.sweep_axes import read_axes, typed
-from puna.research.sweep_cells import Failure, Outcome, Row
-from puna.research.sweep_judgement import Folding, judge
-from puna.research.sweep_page import Page, html
-from puna.research.sweep_search import Grid
-from puna.research.sweep_store import Plan
+from puna.research.sweep.axes import read_axes, typed
+from puna.research.sweep.cells import Failure, Outcome, Row
+from puna.research.sweep.heat import heats
+from puna.research.sweep.judgement import Folding, judge
+from puna.research.sweep.page import Page, html
+from puna.research.sweep.search import Grid
+from puna.research.sweep.store import Plan
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (CHROMIUM names one)")
 SCREENS = [(1280, 900), (390, 844)]

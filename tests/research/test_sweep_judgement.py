@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from sweep_trials import Crossing, Noise, outcome
 
 from puna.errors import ConfigError, PunaError
-from puna.research.heat import heats
-from puna.research.sweep import sweep
-from puna.research.sweep_axes import Axis, Value, read_axes, typed
-from puna.research.sweep_cells import Cell, Failure, Outcome, Row, Trial
-from puna.research.sweep_judgement import Folding, Judgement, judge
-from puna.research.sweep_neighbours import Neighbours, at_edge
-from puna.research.sweep_page import Page, html, json
-from puna.research.sweep_search import Grid, Random
-from puna.research.sweep_store import Plan, stored
-from puna.research.sweep_words import doubts, headline, verdict
-from puna.research.workers import Here
+from puna.research.sweep.axes import Axis, Value, read_axes, typed
+from puna.research.sweep.cells import Cell, Failure, Outcome, Row, Trial
+from puna.research.sweep.heat import heats
+from puna.research.sweep.judgement import Folding, Judgement, judge
+from puna.research.sweep.neighbours import Neighbours, at_edge
+from puna.research.sweep.page import Page, html, json
+from puna.research.sweep.run import sweep
+from puna.research.sweep.search import Grid, Random
+from puna.research.sweep.store import Plan, stored
+from puna.research.sweep.words import doubts, headline, verdict
+from puna.research.sweep.workers import Here
 
 
 def axes(*words: str) -> list[Axis]:

@@ -15,14 +15,14 @@ import pytest
 from sweep_trials import Crossing, Perilous, Stubborn
 
 from puna.errors import ConfigError, JournalError, PunaError
-from puna.research.sweep import Progress, sweep
-from puna.research.sweep_axes import Axis, read_axes, typed
-from puna.research.sweep_cells import Failure, Outcome, Result, Row, Trial
-from puna.research.sweep_optuna import Optuna
-from puna.research.sweep_ray import Cluster
-from puna.research.sweep_search import Grid
-from puna.research.sweep_store import Plan, stored
-from puna.research.workers import DEATHS, Here, Processes
+from puna.research.sweep.axes import Axis, read_axes, typed
+from puna.research.sweep.cells import Failure, Outcome, Result, Row, Trial
+from puna.research.sweep.optuna_search import Optuna
+from puna.research.sweep.ray_cluster import Cluster
+from puna.research.sweep.run import Progress, sweep
+from puna.research.sweep.search import Grid
+from puna.research.sweep.store import Plan, stored
+from puna.research.sweep.workers import DEATHS, Here, Processes
 
 pytestmark = pytest.mark.timeout(180)  # processes take their time to start on a busy machine
 
@@ -311,9 +311,9 @@ ORPHANS = """
 import sys
 from pathlib import Path
 
-from puna.research.sweep_axes import read_axes, typed
-from puna.research.sweep_search import Grid
-from puna.research.workers import Processes
+from puna.research.sweep.axes import read_axes, typed
+from puna.research.sweep.search import Grid
+from puna.research.sweep.workers import Processes
 from sweep_trials import Perilous
 
 if __name__ == "__main__":

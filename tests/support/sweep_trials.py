@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from puna.exchange.data import tape
-from puna.research.sweep_axes import Value
-from puna.research.sweep_cells import Outcome
+from puna.research.sweep.axes import Value
+from puna.research.sweep.cells import Outcome
 
 __all__ = ["Crossing", "Noise", "Perilous", "Stubborn", "outcome"]
 

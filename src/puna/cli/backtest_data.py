@@ -11,9 +11,9 @@ from puna.core.types import AssetClass
 from puna.engine.strategy import Strategy
 from puna.errors import DataError
 from puna.exchange.data import SYMBOLS, tape
-from puna.research.backtest_data import History, bundled_days, bundled_minutes, stored
-from puna.research.history_store import Store
-from puna.research.series import Series
+from puna.research.backtest.data import History, bundled_days, bundled_minutes, stored
+from puna.research.history.series import Series
+from puna.research.history.store import Store
 
 __all__ = ["history_for"]
 

@@ -23,13 +23,13 @@ from puna.engine.storage import SqliteStorage
 from puna.engine.strategy import Strategy
 from puna.errors import DataError
 from puna.exchange.options import ExchangeConfig
-from puna.research.backtest import BacktestResult, run_backtests
-from puna.research.backtest_bars import Progress
-from puna.research.backtest_data import History
-from puna.research.backtest_exchange import run_exchanges
-from puna.research.formats import dollars, percent, signed
-from puna.research.report import Report, html, json, report
-from puna.research.tables import tables
+from puna.research.backtest.bars import Progress
+from puna.research.backtest.data import History
+from puna.research.backtest.exchange_days import run_exchanges
+from puna.research.backtest.run import BacktestResult, run_backtests
+from puna.research.report.formats import dollars, percent, signed
+from puna.research.report.run_report import Report, html, json, report
+from puna.research.report.tables import tables
 
 __all__ = ["Wish", "run"]
 

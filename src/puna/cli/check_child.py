@@ -20,9 +20,9 @@ import msgspec
 from puna.cli.backtest_data import history_for
 from puna.cli.strategy_code import team_from
 from puna.errors import ConfigError
-from puna.research.check_case import Case, ended_at, latest
-from puna.research.check_decisions import Choice, choices_of
-from puna.research.check_elsewhere import There
+from puna.research.checks.case import Case, ended_at, latest
+from puna.research.checks.decisions import Choice, choices_of
+from puna.research.checks.elsewhere import There
 
 __all__ = ["Job", "main"]
 

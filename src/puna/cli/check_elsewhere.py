@@ -14,8 +14,8 @@ import msgspec
 
 from puna.cli.check_child import Job
 from puna.errors import PunaError
-from puna.research.check_elsewhere import Place, There
-from puna.research.check_tables import TABLES, cut_table
+from puna.research.checks.elsewhere import Place, There
+from puna.research.checks.tables import TABLES, cut_table
 
 __all__ = ["Processes"]
 
@@ -35,7 +35,7 @@ class _Folder(NamedTuple):
 
 
 class Processes:
-    """Runs of one case in fresh processes. See `puna.research.check_elsewhere`.
+    """Runs of one case in fresh processes. See `puna.research.checks.elsewhere`.
 
     Args:
         job: what is run; where its bars end and how far its clock is off is set for each run.

@@ -8,7 +8,7 @@ import msgspec
 import puna
 from puna.cli.run_folder import put
 from puna.engine.record import CheckRow
-from puna.research.check_case import CHECKS, Verdict
+from puna.research.checks.case import CHECKS, Verdict
 
 __all__ = ["MARKS", "keep_marks", "marks_of"]
 

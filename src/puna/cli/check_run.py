@@ -19,9 +19,9 @@ from puna.cli.output import print_json, print_next
 from puna.cli.strategy_code import code_hash, team_from
 from puna.core.sessions import date_of, new_york
 from puna.engine.strategy import Strategy
-from puna.research.backtest_data import History
-from puna.research.check import check
-from puna.research.check_case import Case, Finding, Verdict, latest
+from puna.research.backtest.data import History
+from puna.research.checks.case import Case, Finding, Verdict, latest
+from puna.research.checks.run import check
 
 __all__ = ["Wish", "run"]
 

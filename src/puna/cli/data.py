@@ -15,10 +15,10 @@ from puna.cli.output import config_option, json_option, print_json, print_next, 
 
 if TYPE_CHECKING:
     from puna.alpaca.http import AsyncAlpaca
-    from puna.research.history_download import Outcome, Progress
-    from puna.research.history_gaps import Gap
-    from puna.research.history_store import Piece
-    from puna.research.series import Kind, Series
+    from puna.research.history.download import Outcome, Progress
+    from puna.research.history.gaps import Gap
+    from puna.research.history.series import Kind, Series
+    from puna.research.history.store import Piece
 
 __all__ = ["data"]
 
@@ -80,8 +80,8 @@ def get(
 ) -> None:
     """Download bars, quotes or trades: only what is missing, so a download that was killed goes on where it was."""
     from puna.research.extra import library
-    from puna.research.history_download import Progress, download
-    from puna.research.history_store import Store
+    from puna.research.history.download import Progress, download
+    from puna.research.history.store import Store
 
     library("polars")
     settings = load_config(config, follow_address=True)
@@ -109,7 +109,7 @@ def _series(
     """The series that the words of the command line mean for one symbol."""
     from puna.core import symbols
     from puna.core.types import AssetClass
-    from puna.research.series import Series
+    from puna.research.history.series import Series
 
     name = symbols.canonical(symbol)
     asset = symbols.asset_class(name)
@@ -169,7 +169,7 @@ def list_(*, store: Path, as_json: bool) -> None:
     """What is there: symbol, kind, timeframe, feed, adjustment, days, rows, size."""
     from itertools import groupby
 
-    from puna.research.history_store import Store
+    from puna.research.history.store import Store
 
     found = [
         _line(series, list(pieces)) for series, pieces in groupby(Store(store).pieces(), key=lambda piece: piece.series)
@@ -223,8 +223,8 @@ def gaps(symbols: tuple[str, ...], *, limit: int, closed: bool, store: Path, con
     With --limit 0 nobody is asked. Exit code 1 when the broker has bars that the store lacks.
     """
     from puna.core.symbols import canonical
-    from puna.research.history_gaps import explain_gap, holes
-    from puna.research.history_store import Store
+    from puna.research.history.gaps import explain_gap, holes
+    from puna.research.history.store import Store
 
     place, names = Store(store), {canonical(symbol) for symbol in symbols}
     chosen = [
@@ -279,8 +279,8 @@ def verify(*, store: Path, as_json: bool) -> int:
 
     Exit code 1 when something is wrong.
     """
-    from puna.research.history_store import Store
-    from puna.research.history_verify import verify as check
+    from puna.research.history.store import Store
+    from puna.research.history.verify import verify as check
 
     place = Store(store)
     found = [
@@ -330,8 +330,8 @@ def import_(
     time, bid, ask, bid_size, ask_size; of trades: time, price, size, id, exchange. Alpaca's letters do as well. A time
     is ISO 8601, UTC without an offset, a date, or nanoseconds since the epoch.
     """
-    from puna.research.history_import import import_file
-    from puna.research.history_store import Store
+    from puna.research.history.importing import import_file
+    from puna.research.history.store import Store
     from puna.seams import SystemClock
 
     done = import_file(

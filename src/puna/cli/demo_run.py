@@ -35,7 +35,7 @@ from puna.exchange.orders.book import Honest
 from puna.exchange.server import Books as Ledger
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Lockstep
 from puna.exchange.venue import VenueOptions
-from puna.research.report import Report, html, json, report
+from puna.research.report.run_report import Report, html, json, report
 from puna.seams import DrivenClock, SystemClock, seeded_rng
 
 __all__ = ["run_demo"]

@@ -21,7 +21,7 @@ from puna.cli.run_folder import put
 from puna.cli.up import run_up
 from puna.engine.record import RunRecord
 from puna.errors import BooksDifferError, PunaError
-from puna.research.report import html, json, report
+from puna.research.report.run_report import html, json, report
 
 __all__ = ["run_services"]
 

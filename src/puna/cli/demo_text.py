@@ -6,10 +6,10 @@ from textwrap import wrap
 from typing import Any
 
 from puna.engine.record import BookRow, DropRow, OrderRow, RunRecord
-from puna.research import metrics
-from puna.research.formats import bp, count, dollars, percent, quantity, reason, signed, wall
-from puna.research.report import Report
-from puna.research.verdict import span
+from puna.research.report.formats import bp, count, dollars, percent, quantity, reason, signed, wall
+from puna.research.report.run_report import Report
+from puna.research.report.verdict import span
+from puna.research.statistics import metrics
 
 __all__ = ["books_line", "closing", "document", "drop_line", "refusal_line"]
 

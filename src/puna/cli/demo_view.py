@@ -21,7 +21,7 @@ from puna.core.risk import TradingState
 from puna.core.types import ZERO, OrderClass
 from puna.engine.progress import Progress
 from puna.engine.trader import Trader
-from puna.research.formats import count, dollars, percent, plain, price, quantity, signed, wall
+from puna.research.report.formats import count, dollars, percent, plain, price, quantity, signed, wall
 
 __all__ = ["Lines", "Nothing", "Screen", "View", "choose"]
 

@@ -17,11 +17,11 @@ from puna.config import Config, Mode
 from puna.engine.heard import HEARD, read_heard
 from puna.engine.record import RunRecord
 from puna.errors import ConfigError
-from puna.research.backtest import run_backtest
-from puna.research.backtest_replay import run_replay
-from puna.research.parity import Parity, by_kind, compared
-from puna.research.recorded_run import RECORDED, books_at_start, history_heard
-from puna.research.report import html, json, report
+from puna.research.backtest.recorded_run import RECORDED, books_at_start, history_heard
+from puna.research.backtest.replay import run_replay
+from puna.research.backtest.run import run_backtest
+from puna.research.checks.parity import Parity, by_kind, compared
+from puna.research.report.run_report import html, json, report
 
 __all__ = ["Wish", "compare"]
 

@@ -217,7 +217,7 @@ def carry_out(
 
 
 def _parent(row: "ParentRow") -> dict[str, str]:
-    from puna.research.quality import of
+    from puna.research.report.quality import of
 
     cost = of(row, ()).shortfall
     return {

@@ -9,7 +9,7 @@ import click
 from puna.cli.output import json_option, print_json, print_next, print_words, verbose_option
 
 if TYPE_CHECKING:
-    from puna.research.report import Report
+    from puna.research.report.run_report import Report
 
 __all__ = ["report"]
 
@@ -42,7 +42,7 @@ def report(*, runs: tuple[Path, ...], out: Path | None, show: bool, as_json: boo
 def _one(made: "Report", source: Path, out: Path | None, *, show: bool, as_json: bool) -> None:
     """The files beside the run, and what they say."""
     from puna.cli.run_folder import put
-    from puna.research.report import html, json
+    from puna.research.report.run_report import html, json
 
     target = out or source.with_name("report.html")
     put(target, html(made))
@@ -64,7 +64,7 @@ def _tables(made: "Report", folder: Path) -> list[Path]:
     from importlib.util import find_spec
 
     from puna.cli.run_folder import put
-    from puna.research.tables import tables
+    from puna.research.report.tables import tables
 
     if find_spec("polars") is None:
         return []
@@ -109,7 +109,7 @@ def _several(made: "Sequence[Report]", sources: Sequence[Path], out: Path | None
     import json
 
     from puna.cli.run_folder import put
-    from puna.research.comparison import compare, comparison_html, comparison_json
+    from puna.research.report.comparison import compare, comparison_html, comparison_json
 
     found = compare(made)
     target = out or sources[0].parent.parent / f"{'-against-'.join(source.parent.name for source in sources)}.html"
@@ -180,8 +180,8 @@ def _read(source: Path) -> "Report":
 
     from puna.engine.record import read_record
     from puna.errors import DataError
-    from puna.research.report import report as report_of
-    from puna.research.report import reread
+    from puna.research.report.run_report import report as report_of
+    from puna.research.report.run_report import reread
 
     try:
         body = source.read_bytes()

@@ -32,7 +32,7 @@ from puna.engine.trader import Trader, assemble
 from puna.errors import BooksDifferError, ConfigError
 from puna.exchange.faults import load_faults
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Lockstep, Speed
-from puna.research.report import html, json, report
+from puna.research.report.run_report import html, json, report
 from puna.seams import Clock, DrivenClock, SystemClock, seeded_rng, system_rng
 
 __all__ = ["exchange_config", "run_config", "run_team"]

@@ -16,7 +16,7 @@ from puna.cli.strategies import strategies, strategies_of
 from puna.config import Config
 from puna.config.amounts import read_amount
 from puna.errors import ConfigError
-from puna.research.sweep_axes import Axis, Kind, Value, Words, typed
+from puna.research.sweep.axes import Axis, Kind, Value, Words, typed
 
 if TYPE_CHECKING:
     from puna.config.fields import Field

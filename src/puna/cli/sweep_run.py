@@ -18,19 +18,19 @@ from puna.cli.sweep_keys import axes_of, targets, team_of
 from puna.cli.sweep_trial import BacktestTrial, Bars
 from puna.cli.sweep_view import show
 from puna.errors import ConfigError
-from puna.research.backtest_data import History
-from puna.research.formats import count
-from puna.research.heat import heats
-from puna.research.sweep import Progress, sweep
-from puna.research.sweep_axes import Axis, read_axes
-from puna.research.sweep_backtest import METRICS
-from puna.research.sweep_cells import Row
-from puna.research.sweep_judgement import Folding, Judgement, judge, no_metric, score
-from puna.research.sweep_page import Page, html, json
-from puna.research.sweep_search import Grid, Random, Search
-from puna.research.sweep_store import FILE, Plan, Store, stored
-from puna.research.sweep_table import parquet
-from puna.research.workers import Here, Processes, Workers
+from puna.research.backtest.data import History
+from puna.research.report.formats import count
+from puna.research.sweep.axes import Axis, read_axes
+from puna.research.sweep.backtests import METRICS
+from puna.research.sweep.cells import Row
+from puna.research.sweep.heat import heats
+from puna.research.sweep.judgement import Folding, Judgement, judge, no_metric, score
+from puna.research.sweep.page import Page, html, json
+from puna.research.sweep.run import Progress, sweep
+from puna.research.sweep.search import Grid, Random, Search
+from puna.research.sweep.store import FILE, Plan, Store, stored
+from puna.research.sweep.table import parquet
+from puna.research.sweep.workers import Here, Processes, Workers
 from puna.seams import SystemClock
 
 __all__ = ["Judging", "Wish", "resumed", "run"]
@@ -197,7 +197,7 @@ def _search(made: _Made) -> Search:
         return Grid(made.axes)
     if made.wish.search == "random":
         return Random(made.axes, made.wish.cells, made.seed)
-    from puna.research.sweep_optuna import Optuna
+    from puna.research.sweep.optuna_search import Optuna
 
     by = made.wish.judging.by
     return Optuna(made.axes, made.wish.cells, made.seed, lambda row: score(row, by))
@@ -210,7 +210,7 @@ def _rows(made: _Made, search: Search, store: Store, progress: Progress) -> list
 
 def _workers(made: _Made, search: Search) -> Workers:
     if made.wish.ray:
-        from puna.research.sweep_ray import Cluster
+        from puna.research.sweep.ray_cluster import Cluster
 
         return Cluster(made.trial, None if made.wish.ray == "local" else made.wish.ray, made.wish.jobs)
     jobs = min(made.wish.jobs or _cores(), search.total)

@@ -11,11 +11,11 @@ from puna.cli.backtest_data import history_for
 from puna.cli.sweep_keys import Target, team_of
 from puna.config import Config
 from puna.engine.strategy import Strategy
-from puna.research.backtest import run_backtest
-from puna.research.backtest_data import History
-from puna.research.sweep_axes import Value
-from puna.research.sweep_backtest import outcome_of
-from puna.research.sweep_cells import Outcome
+from puna.research.backtest.data import History
+from puna.research.backtest.run import run_backtest
+from puna.research.sweep.axes import Value
+from puna.research.sweep.backtests import outcome_of
+from puna.research.sweep.cells import Outcome
 
 __all__ = ["BacktestTrial", "Bars"]
 

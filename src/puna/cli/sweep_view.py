@@ -6,9 +6,9 @@ from shutil import get_terminal_size
 import click
 
 from puna.cli.output import print_rows
-from puna.research.heat import Heat
-from puna.research.sweep_judgement import Judgement, Standing
-from puna.research.sweep_words import doubts, headline, probability, ratio, verdict
+from puna.research.sweep.heat import Heat
+from puna.research.sweep.judgement import Judgement, Standing
+from puna.research.sweep.words import doubts, headline, probability, ratio, verdict
 
 __all__ = ["show"]
 

@@ -1,0 +1,138 @@
+"""What the gateway and the strategies of a backtest see of the market: columns and a place in them.
+
+No quote, mark or bar is made that nobody asks for; a bar that goes by moves a number.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from puna.core.types import Bar, Quote, exact
+from puna.engine.market import MarketView
+from puna.research.backtest.data import Columns
+from puna.research.backtest.market import BarMarket, Glass
+from puna.research.backtest.stage import VirtualClock
+
+__all__ = ["HistoryView"]
+
+STANDS = 7_200_000_000_000
+"""So long after its bar a quote counts as standing: minutes without a trade are no minutes without a quote."""
+
+
+class HistoryView(MarketView):
+    """A `MarketView` over bars.
+
+    Args:
+        market: the bars, and where in them we are.
+        glasses: how prices become quotes, by symbol.
+        clock: market time.
+    """
+
+    def __init__(self, market: BarMarket, glasses: Mapping[str, Glass], clock: VirtualClock) -> None:
+        super().__init__()
+        self._market = market
+        self._glasses = glasses
+        self._clock = clock
+        self.quotes = _Quotes(self)
+        self.live: dict[str, Quote] = {}
+        self._told: dict[str, int] = {}
+        self._kept: dict[str, tuple[tuple[int, int], Quote]] = {}
+        self.timeframe = market.history.timeframe
+
+    def look(self, symbol: str) -> Quote | None:
+        """The quote around the last close; within a bar that is being walked through, the one of that moment."""
+        if (live := self.live.get(symbol)) is not None:
+            return live
+        glass, found = self._glasses.get(symbol), self._place(symbol)
+        if glass is None or found is None:
+            return None
+        columns, at = found
+        now, place = self._clock.time, (id(columns), at)
+        if (kept := self._kept.get(symbol)) is not None and kept[0] == place and kept[1].ts_init == now:
+            return kept[1]
+        known = int(columns.known[at])
+        close, size = float(columns.close[at]), float(columns.volume[at])
+        bid, ask = self._market.history.stood(symbol, known) or glass.sides(close, glass.shape(columns, at))
+        ts = now if now - known <= STANDS else known
+        quote = Quote(symbol, bid, size, ask, size, ts, ts)
+        self._kept[symbol] = place, quote
+        return quote
+
+    def take_quote(self, quote: Quote) -> bool:
+        """The columns know better."""
+        return quote.usable
+
+    def mark(self, symbol: str) -> Decimal | None:
+        if (live := self.live.get(symbol)) is not None:
+            return (exact(live.bid) + exact(live.ask)) / 2
+        if symbol not in self._market.at:
+            return None
+        if self._market.history.quotes and (quote := self.look(symbol)) is not None:
+            return (exact(quote.bid) + exact(quote.ask)) / 2
+        price = self._market.last(symbol)
+        return None if price is None else exact(price)
+
+    def marks(self, symbols: Iterable[str]) -> Mapping[str, Decimal]:
+        return {symbol: mark for symbol in symbols if (mark := self.mark(symbol)) is not None}
+
+    def bars(self, symbol: str, timeframe: str) -> tuple[Bar, ...]:
+        """Oldest first; made, when asked for, of the rows since the last question."""
+        if timeframe == self.timeframe and symbol in self._market.at:
+            self._catch_up(symbol)
+        return super().bars(symbol, timeframe)
+
+    def last_bar(self, symbol: str, timeframe: str) -> Bar | None:
+        """The newest bar of the history's own timeframe stands for that of a minute."""
+        at = self._market.at.get(symbol, -1)
+        if timeframe not in ("1Min", self.timeframe) or at < 0:
+            return super().last_bar(symbol, timeframe)
+        return _bar(self._market.history.columns[symbol], at)
+
+    def take_bar(self, timeframe: str, bar: Bar) -> bool:
+        """Those of the history's own timeframe are in the columns already."""
+        if timeframe == self.timeframe and self._market.at.get(bar.symbol, -1) >= 0:
+            return True
+        return super().take_bar(timeframe, bar)
+
+    def _catch_up(self, symbol: str) -> None:
+        kept, columns = self._bars[symbol, self.timeframe], self._market.history.columns[symbol]
+        at = self._market.at[symbol]
+        for row in range(max(self._told.get(symbol, -1) + 1, at + 1 - (kept.maxlen or 0)), at + 1):
+            kept.append(_bar(columns, row))
+        self._told[symbol] = at
+
+    def _place(self, symbol: str) -> tuple[Columns, int] | None:
+        at = self._market.at.get(symbol)
+        if at is None:
+            return None
+        if at >= 0:
+            return self._market.history.columns[symbol], at
+        past = self._market.history.past.get(symbol)
+        return None if past is None else (past, len(past) - 1)
+
+
+def _bar(columns: Columns, row: int) -> Bar:
+    return Bar(
+        columns.symbol,
+        float(columns.open[row]),
+        float(columns.high[row]),
+        float(columns.low[row]),
+        float(columns.close[row]),
+        float(columns.volume[row]),
+        int(columns.begin[row]),
+        int(columns.known[row]),
+        int(columns.trades[row]),
+        float(columns.vwap[row]),
+    )
+
+
+class _Quotes(dict[str, Quote]):
+    """Quotes that are made when somebody asks."""
+
+    def __init__(self, view: HistoryView) -> None:
+        super().__init__()
+        self._view = view
+
+    def get(self, symbol: str, default: Any = None) -> Any:
+        found = self._view.look(symbol)
+        return default if found is None else found

@@ -1,0 +1,1 @@
+"""The past on disk: downloaded, stored, verified, and what is missing of it."""

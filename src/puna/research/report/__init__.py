@@ -1,0 +1,1 @@
+"""What people read of a run: verdict, figures, charts and tables, in one page without a network."""
