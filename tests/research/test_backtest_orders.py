@@ -1,7 +1,7 @@
 """What orders meet in a backtest: the market after their cause, at prices that the bars allow, and no others."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,7 @@ from puna.core.risk import RiskLimits
 from puna.core.types import Bar, Fill
 from puna.engine.strategy import Strategy
 from puna.errors import ConfigError, DataError
-from puna.research.backtest.data import History, bundled_days, bundled_minutes, history_of
+from puna.research.backtest.data import Dividend, History, bundled_days, bundled_minutes, history_of
 from puna.research.backtest.run import BacktestResult, run_backtest, run_backtests
 
 DAY = date(2024, 3, 5)
@@ -221,6 +221,47 @@ def test_daily_bars_are_told_at_the_close_and_filled_at_the_next_open() -> None:
     assert once.when == [day.close for day in days]
     assert paid(result) == [("buy", 10, float(history.columns["MSFT"].open[1]))]
     assert result.record.fills[0].ts // MINUTE == days[1].open // MINUTE
+
+
+def days_of(count: int, **wanted: Any) -> History:
+    """Flat days at 100 dollars."""
+    days = sessions.trading_days(date(2024, 3, 4), date(2024, 4, 30))[:count]
+    times = [sessions.at(day.date, time()) for day in days]
+    flat = {name: [100.0] * count for name in ("open", "high", "low", "close")}
+    return history_of("1Day", {"AAPL": {"time": times, "volume": [1e6] * count, **flat}}, **wanted)
+
+
+class Days(Script):
+    """The same on days."""
+
+    timeframe = "1Day"
+
+
+def test_a_dividend_is_paid_to_who_holds_on_the_ex_date() -> None:
+    """A hundred shares bought two days before receive 0.75 a share; bought on the ex-date they receive nothing."""
+    paid_out = [Dividend("AAPL", date(2024, 3, 7), 0.75)]
+    history = days_of(8, dividends=paid_out)
+    early = run_backtest([Days({0: lambda s: s.buy("AAPL", 100)})], history, **FREE, fills="optimistic")
+    late = run_backtest([Days({2: lambda s: s.buy("AAPL", 100)})], history, **FREE, fills="optimistic")
+    assert early.equity[-1] - early.equity[0] == pytest.approx(75.0)
+    assert late.equity[-1] == late.equity[0]
+    assert [(row.kind, row.cash) for row in early.record.actions] == [("dividend", Decimal(75))]
+
+
+def test_a_debit_costs_interest() -> None:
+    """Three days' margin on twice the account: what is owed is charged nightly, a 360th part of 6.25 % a day."""
+    history = days_of(4)
+    wide = RiskLimits(
+        max_order_value=Decimal(10**7), max_order_percent=Decimal(1000), max_position_value=Decimal(10**7),
+        max_position_percent=Decimal(1000), max_gross_percent=Decimal(1000), max_net_value=Decimal(10**7),
+        max_net_percent=Decimal(1000), max_open_percent=Decimal(1000),
+    )  # fmt: skip
+    result = run_backtest([Days({0: lambda s: s.buy("AAPL", 1500)})], history, limits=wide, fills="optimistic")
+    owed = 50_000 * 0.0625 / 360
+    interest = [float(row.cash) for row in result.record.actions if row.kind == "interest"]
+    assert interest[0] == pytest.approx(-owed, abs=0.01)
+    assert result.record.books is not None
+    assert result.record.books.equal
 
 
 def test_coins_trade_at_all_hours() -> None:
