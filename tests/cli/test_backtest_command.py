@@ -96,6 +96,8 @@ def test_stored_bars_go_before_bundled_ones() -> None:
         (("bot.toml", "--from", "2030-01-02"), "E670", 1),
         (("other.py",), "E675", 1),
         (("empty.py",), "E007", 3),
+        (("text.py",), "E007", 3),
+        (("nothing.py",), "E675", 1),
         (("none.toml",), "E007", 3),
     ],
 )
@@ -103,6 +105,8 @@ def test_what_cannot_be_run_says_why(words: tuple[str, ...], code: str, status: 
     """Each has a code and an exit code, and leaves no folder behind."""
     Path("other.py").write_text(FILE.replace("AAPL", "TSLA"))
     Path("empty.py").write_text("x = 1\n")
+    Path("text.py").write_text(FILE.replace('["AAPL"]', '"AAPL"'))
+    Path("nothing.py").write_text(FILE.replace('["AAPL"]', "[]"))
     made = CliRunner().invoke(puna, ["backtest", *words])
     assert isinstance(made.exception, PunaError), made.output
     assert (made.exception.code, made.exception.exit_code) == (code, status)
@@ -110,12 +114,14 @@ def test_what_cannot_be_run_says_why(words: tuple[str, ...], code: str, status: 
 
 
 def test_a_strategy_that_fails_ends_with_one() -> None:
-    """The failure is named on the last screen, the report is written, and the exit code is 1."""
+    """The failure and its line are named on the last screen, the report is written, and the exit code is 1."""
     Path("bad.py").write_text(FILE.replace('self.bought or self.buy("AAPL", 50, because="hold it")', "1 / 0"))
     made = ask("bad.py", "--from", "2012-01-03", "--to", "2012-01-31", "--fills", "realistic")
     assert made.exit_code == 0 or made.return_value == 1
     assert "E910" in made.stdout
-    assert "ZeroDivisionError" in made.stdout
+    line = next(number for number, text in enumerate(Path("bad.py").read_text().splitlines(), 1) if "1 / 0" in text)
+    assert f"ZeroDivisionError: division by zero (bad.py, line {line})" in made.stdout
+    assert "traded AAPL with 100,000.00 USD: no orders." in " ".join(made.stdout.split())
 
 
 def test_days_of_the_exchange_instead_of_bars() -> None:

@@ -180,7 +180,7 @@ def test_a_run_without_trades_is_a_report() -> None:
 
 
 def test_what_is_not_there_and_what_is_damaged() -> None:
-    """E041 with exit 4 for no run, for a run that has not ended and for no folder; E680 with exit 1 for other bytes."""
+    """E041 with exit 4 for no run, for a run that has not ended and for no folder; E654 with exit 1 for other bytes."""
     missing = ask()
     assert isinstance(missing.exception, PunaError)
     assert (missing.exception.code, missing.exception.exit_code) == ("E041", 4)
@@ -199,5 +199,5 @@ def test_what_is_not_there_and_what_is_damaged() -> None:
         Path("runs/going/report.json").write_bytes(body)
         damaged = ask("runs/going")
         assert isinstance(damaged.exception, DataError)
-        assert (damaged.exception.code, damaged.exception.exit_code) == ("E680", 1)
+        assert (damaged.exception.code, damaged.exception.exit_code) == ("E654", 1)
     assert [path.name for path in Path("runs/going").iterdir() if path.suffix == ".html"] == []

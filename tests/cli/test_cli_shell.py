@@ -190,6 +190,12 @@ def test_every_code_is_explained() -> None:
     raised = {each.code for each in classes if issubclass(each, PunaError)} | {check.code for check in CHECKS}
     assert raised <= set(CODES)
     assert _codes_in_source() == set(CODES)
+    texts = re.findall(
+        r'^    "([ER]\d{3})": Text',
+        "".join(each.read_text() for each in (SOURCE / "cli").glob("codes*.py")),
+        re.MULTILINE,
+    )
+    assert len(texts) == len(set(texts)), "one code has two texts"
 
 
 def test_explanations_are_whole() -> None:

@@ -82,10 +82,17 @@ def _bundled(
     symbols: Sequence[str], frame: str, days: tuple[date | None, date | None], seed: int, store: Path
 ) -> History:
     """The prices that ship with Puna: real days, or invented minutes of them."""
-    unknown = [symbol for symbol in symbols if symbol not in SYMBOLS]
-    if unknown or not symbols:
+    if not symbols:
         raise DataError(
-            f"There are no bars of {', '.join(unknown) or 'anything'}.",
+            "The strategies name no symbols.",
+            why="without a symbol there are no bars to hear",
+            state="Nothing was run.",
+            remedy='symbols = ["AAPL"], in the class or under [[strategy]]',
+            code="E675",
+        )
+    if unknown := [symbol for symbol in symbols if symbol not in SYMBOLS]:
+        raise DataError(
+            f"There are no bars of {', '.join(unknown)}.",
             why=f"{store} holds none of that feed and timeframe, and with Puna come {', '.join(SYMBOLS)} only",
             state="Nothing was run.",
             remedy="puna data get SYMBOL --from DATE downloads; puna data import takes files; then --feed own-NAME",

@@ -129,13 +129,14 @@ def _steps(*, shown: bool) -> Iterator[Callable[[str], None]]:
 def _show(verdict: Verdict) -> None:
     word, colour = _WORDS[verdict.outcome]
     click.echo(f"{verdict.name:<16}", nl=False)
-    click.secho(f"{word:<7}", fg=colour, bold=verdict.outcome == "found", nl=False)
+    told = f"{word:<6} "
+    click.secho(told, fg=colour, bold=verdict.outcome == "found", nl=False)
     if verdict.outcome == "found":
         click.echo()
         for each in verdict.findings:
             _show_finding(each)
     else:
-        click.echo(_wrapped(verdict.text, 24, " " * 24).lstrip())
+        click.echo(_wrapped(verdict.text, 16 + len(told), " " * (16 + len(told))).lstrip())
     for note in verdict.notes:
         click.echo(_wrapped(f"note  {note}", 22, "                "))
 

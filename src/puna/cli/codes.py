@@ -359,7 +359,7 @@ CODES: dict[str, Text] = {
         "pip install 'puna[models]', or from a clone: make test installs them into .venv.",
     ),
     **RESEARCH_CODES,
-    "E680": Text(
+    "E654": Text(
         "The report of a run cannot be read",
         "`puna report` works from report.json in the folder of a run, or from record.json of the services. The file is "
         "damaged, unreadable, or something else. Nothing was written.",

@@ -174,7 +174,7 @@ def _read(source: Path) -> "Report":
     """The report that a file holds, worked out anew.
 
     Raises:
-        DataError: E680, it is no report of a run.
+        DataError: E654, it is no report of a run.
     """
     import msgspec
 
@@ -192,5 +192,5 @@ def _read(source: Path) -> "Report":
             why=str(error)[:200],
             state="Nothing was written.",
             remedy="Name the folder of a run; run it again if its report is damaged.",
-            code="E680",
+            code="E654",
         ) from error

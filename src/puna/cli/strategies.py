@@ -108,9 +108,16 @@ def _from_package(name: str, section: StrategySection) -> ModuleType:
 
 def _made(found: type[Strategy], section: StrategySection) -> Strategy:
     try:
-        return found()
+        made = found()
     except Exception as error:
         raise _broken(section, error) from error
+    if isinstance(made.symbols, str):  # or each of its letters would be a symbol
+        raise _unusable(
+            f"Strategy {found.__name__}: symbols is a text, and must be a list.",
+            f"symbols = {made.symbols!r}",
+            f'symbols = ["{made.symbols}"]',
+        )
+    return made
 
 
 def _broken(section: StrategySection, error: Exception) -> ConfigError:

@@ -6,6 +6,8 @@ left, as it says itself, and the others go on.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from puna.core.orders import Order, Status
@@ -28,6 +30,7 @@ from puna.errors import ConfigError, DataError
 __all__ = ["StrategyDesk"]
 
 LONGEST_NAME = 24
+PACKAGE = Path(__file__).parents[1]
 
 
 class StrategyDesk:
@@ -321,7 +324,7 @@ class StrategyDesk:
 
     def fail(self, strategy: Strategy, where: str, error: Exception) -> None:
         """A strategy has raised: it is stopped, its orders are cancelled or left, and the others go on."""
-        what = f"{type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {error}{_line(error)}"
         self.stopped[strategy.name] = what
         fate = "cancelled" if strategy.when_stopped == "cancel" else "left"
         text = f"strategy {strategy.name} failed in {where} and was stopped; its open orders are {fate}: {what}"
@@ -334,6 +337,13 @@ class StrategyDesk:
         for order in self.orders(strategy.name) if strategy.when_stopped == "cancel" else ():
             if not (over and order.intent.time_in_force is TimeInForce.DAY):
                 self._gateway.cancel(order.client_order_id, "its strategy has ended")
+
+
+def _line(error: Exception) -> str:
+    """Where an error was raised: the innermost line of the strategy's file, which is the first that is not Puna's."""
+    frames = [each for each in extract_tb(error.__traceback__) if not Path(each.filename).is_relative_to(PACKAGE)]
+    mine = [each for each in frames if each.filename == frames[0].filename]
+    return f" ({Path(mine[-1].filename).name}, line {mine[-1].lineno})" if mine else ""
 
 
 def _lines(change: Change) -> Iterable[str]:

@@ -70,7 +70,7 @@ def _failures(case: Case) -> list[Finding]:
             code="E910",
             what=note.text,
             why="Its own code raised it, so it decided nothing more, and the other checks saw no further than that.",
-            remedy="Correct it; puna check -v and puna backtest show where.",
+            remedy="Correct it; the message names the line.",
             ts=note.ts,
             after=note.text,
         )

@@ -180,10 +180,11 @@ def _who(record: RunRecord) -> str:
 def _what(record: RunRecord) -> str:
     names = f" ({listed(record.strategies)})" if len(record.strategies) > 1 else ""
     sent = metrics.orders_sent(record)
+    filled = count(metrics.trades(record), "of them filled", "of them filled")
+    outcome = f", {filled} in {count(len(record.fills), 'step')}" if sent else ""
     return (
         f"{_who(record)[:1].upper()}{_who(record)[1:]}{names} traded {_names(record.symbols) or 'nothing'} "
-        f"with {dollars(record.start_equity)} USD: {count(sent, 'order')}, "
-        f"{count(metrics.trades(record), 'of them filled', 'of them filled')} in {count(len(record.fills), 'step')}."
+        f"with {dollars(record.start_equity)} USD: {count(sent, 'order')}{outcome}."
     )
 
 
