@@ -104,16 +104,22 @@ def at_night(rows: Sequence[Row]) -> list[Row]:
     return sorted([*rows, (rows[0][0], saturday, *rows[0][2:])], key=lambda row: row[1])
 
 
+def after_the_calendar(rows: Sequence[Row]) -> list[Row]:
+    later = sessions.at(date(2031, 1, 2), sessions.new_york(rows[0][1]).time())
+    return [*rows, (rows[0][0], later, *rows[0][2:])]
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
         (swapped, "unsorted"),
         (lambda rows: [rows[0], *rows], "double"),
         (at_night, "outside sessions"),
+        (after_the_calendar, "outside the calendar"),
         (lambda rows: [*rows, (*rows[0][:1], rows[-1][1] + 30 * 86_400 * 10**9, *rows[0][2:])], "outside its days"),
         (lambda rows: [(*rows[0][:3], 1.0, *rows[0][4:]), *rows[1:]], "prices"),
     ],
-    ids=["unsorted", "double", "closed", "days", "prices"],
+    ids=["unsorted", "double", "closed", "calendar", "days", "prices"],
 )
 async def test_planted_faults_are_found(store: Store, change: Any, what: str) -> None:
     """Each by its name."""

@@ -114,6 +114,11 @@ def _look(piece: Piece, frame: Any, times: Any, before: int) -> Iterator[tuple[s
 
 
 def _sessions(series: Series, times: Any) -> Iterator[tuple[str, str]]:
+    first, last = (sessions.date_of(int(each)) for each in (times.min(), times.max()))
+    if first < sessions.FIRST_DATE or last > sessions.LAST_DATE:
+        days = f"{sessions.FIRST_DATE} to {sessions.LAST_DATE}"
+        yield "outside the calendar", f"rows from {first} to {last}, and the calendar holds {days}"
+        return
     for minute in (times // MINUTE).unique(maintain_order=True).to_list():
         ts = minute * MINUTE
         closed = sessions.day(sessions.date_of(ts)) is None
