@@ -15,6 +15,7 @@ from puna.core.risk import RiskLimits
 from puna.core.types import Bar, Fill
 from puna.engine.strategy import Strategy
 from puna.errors import ConfigError, DataError
+from puna.exchange.fees import FeeSchedule
 from puna.research.backtest.data import Dividend, History, bundled_days, bundled_minutes, history_of
 from puna.research.backtest.run import BacktestResult, run_backtest, run_backtests
 
@@ -367,7 +368,7 @@ def test_cash_and_positions_are_conserved(wishes: list[tuple[int, str, bool]], m
         return order
 
     deeds = {at: deed(kind, buys) for at, kind, buys in wishes}
-    _, result = play(history, deeds, fills=model, fees=None)
+    _, result = play(history, deeds, fills=model, fees=FeeSchedule())
     record = result.record
     assert record.books is not None
     assert record.books.equal
