@@ -90,6 +90,14 @@ def test_stored_bars_go_before_bundled_ones() -> None:
     assert json.loads(ask("hold.py", "--bundled", "--to", "2000-04-03", "--json").stdout)["history"]["rows"] > 5
 
 
+def test_a_first_day_after_the_last_is_told() -> None:
+    """E670 says so, and which days there are."""
+    made = CliRunner().invoke(puna, ["backtest", "bot.toml", "--bundled", "--from", "2012-02-01", "--to", "2012-01-03"])
+    assert isinstance(made.exception, PunaError), made.output
+    assert made.exception.code == "E670"
+    assert "the first day is after the last" in made.exception.why
+
+
 @pytest.mark.parametrize(
     ("words", "code", "status"),
     [

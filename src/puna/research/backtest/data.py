@@ -141,7 +141,8 @@ class History:
         kept = {symbol: each.between(int(first), int(last)) for symbol, each in self.columns.items()}
         kept = {symbol: each for symbol, each in kept.items() if len(each)}
         if not kept:
-            raise _nothing(f"from {start or 'the first day'} to {end or 'the last day'}", self)
+            backwards = start is not None and end is not None and start > end
+            raise _nothing(f"from {start or 'the first day'} to {end or 'the last day'}", self, backwards=backwards)
         past = {symbol: each.between(0, int(first)) for symbol, each in self.columns.items()}
         return replace(self, columns=kept, past={symbol: each for symbol, each in past.items() if len(each)})
 
@@ -327,11 +328,12 @@ def _bad(symbol: str, why: str) -> DataError:
     )
 
 
-def _nothing(what: str, history: History) -> DataError:
+def _nothing(what: str, history: History, *, backwards: bool) -> DataError:
     first, last = (sessions.date_of(ts) for ts in history.span)
+    held = f"{history.source} holds {first} to {last}"
     return DataError(
         f"There are no bars {what}.",
-        why=f"{history.source} holds {first} to {last}",
+        why=f"the first day is after the last; {held}" if backwards else held,
         state="Nothing was run.",
         remedy="Choose days inside of that, or download more: puna data get.",
         code="E670",
