@@ -368,12 +368,11 @@ def _start(history: History) -> int:
 def _equity(
     history: History, moments: Sequence[tuple[int, Portfolio]]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Cash and positions at the last closes, at the beginning, after each bar, and once the books are closed."""
+    """Cash and positions at the last closes, at the beginning and after each bar; the last with closed books."""
     times = _times(history)
     changed = np.array([ts for ts, _ in moments], dtype=np.int64)
-    if len(changed) and changed[-1] > times[-1]:  # the last day's fees, after its last bar
-        times = np.append(times, changed[-1])
     place = np.searchsorted(changed, times, side="right") - 1
+    place[-1] = len(moments) - 1  # with the last day's fees, which are charged after its last bar
     cash = np.array([float(portfolio.cash) for _, portfolio in moments])
     equity: NDArray[np.float64] = cash[np.maximum(place, 0)]
     for symbol, held in _quantities(moments).items():
