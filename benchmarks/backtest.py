@@ -15,7 +15,7 @@ from puna.engine.strategy import Strategy
 from puna.research.backtest.data import History, history_of
 from puna.research.backtest.run import run_backtest
 
-__all__ = ["rows"]
+__all__ = ["BARS", "QUICK", "Cross", "rows", "seeded_minutes", "timed"]
 
 BARS, QUICK = 200_000, 40_000
 FAST, SLOW = 2 / 13, 2 / 49
@@ -59,16 +59,16 @@ class Cross(Idle):
 def rows(*, quick: bool = False) -> list[Row]:
     """With orders and without, a bar; then a bar by the number of symbols, an order by the number of orders."""
     count = QUICK if quick else BARS
-    prices = _prices(count)
+    prices = seeded_minutes(count)
     history = history_of("1Min", {"AAPL": prices})
-    nautilus = _Nautilus(_prices(QUICK))  # a bar costs it the same however many there are
+    nautilus = _Nautilus(seeded_minutes(QUICK))  # a bar costs it the same however many there are
     trading: dict[str, Callable[[], list[int]]] = {
-        "puna": lambda: _timed(count, lambda: run_backtest([Cross()], history)),
+        "puna": lambda: timed(count, lambda: run_backtest([Cross()], history)),
         "backtesting.py": _backtesting(prices),
         "nautilus_trader": lambda: nautilus.timed(trades=True),
     }
     idle: dict[str, Callable[[], list[int]]] = {
-        "puna": lambda: _timed(count, lambda: run_backtest([Idle()], history)),
+        "puna": lambda: timed(count, lambda: run_backtest([Idle()], history)),
         "bare loop": lambda: _bare(prices),
         "nautilus_trader": lambda: nautilus.timed(trades=False),
     }
@@ -87,7 +87,7 @@ def rows(*, quick: bool = False) -> list[Row]:
     ]  # fmt: skip
 
 
-def _prices(count: int, seed: int = 1) -> dict[str, Any]:
+def seeded_minutes(count: int, seed: int = 1) -> dict[str, Any]:
     """Seeded minutes of core sessions; about one cross in 38 bars."""
     rng = np.random.default_rng(seed)
     days = sessions.trading_days(date(2018, 1, 2), date(2022, 12, 30))
@@ -100,7 +100,7 @@ def _prices(count: int, seed: int = 1) -> dict[str, Any]:
     return {"time": times, "open": open_, "high": high, "low": low, "close": close, "volume": volume}
 
 
-def _timed(count: int, work: Callable[[], object]) -> list[int]:
+def timed(count: int, work: Callable[[], object]) -> list[int]:
     """CPU time of the process, a bar: other work on the machine counts less."""
     began = time.process_time_ns()
     work()
@@ -117,14 +117,14 @@ def _bare(prices: dict[str, Any]) -> list[int]:
         for bar in bars:
             strategy.on_bar(bar)
 
-    return _timed(len(bars), loop)
+    return timed(len(bars), loop)
 
 
 def _of_symbols(symbols: int, count: int) -> list[int]:
     """The same number of bars, of so many symbols; what there is to do before the first bar is taken off."""
     each = count // symbols
     names = [f"{chr(65 + at // 676)}{chr(65 + at // 26 % 26)}{chr(65 + at % 26)}" for at in range(symbols)]
-    prices = _prices(each)
+    prices = seeded_minutes(each)
     first = {name: column[:1] for name, column in prices.items()}
     return [max(1, _whole(names, prices) - _whole(names, first) * symbols // count)]
 
@@ -141,15 +141,15 @@ def _whole(names: list[str], prices: dict[str, Any]) -> int:
             self.averages[bar.symbol] = before + (bar.close - before) * FAST
 
     history = history_of("1Min", dict.fromkeys(names, prices))
-    return _timed(history.rows, lambda: run_backtest([Many()], history))[0]
+    return timed(history.rows, lambda: run_backtest([Many()], history))[0]
 
 
 def _an_order(count: int) -> list[int]:
     """What a run with orders takes more than one without, an order."""
-    history: History = history_of("1Min", {"AAPL": _prices(count)})
+    history: History = history_of("1Min", {"AAPL": seeded_minutes(count)})
     orders = len(run_backtest([Cross()], history).intents)
-    alone = _timed(1, lambda: run_backtest([Idle()], history))[0]
-    return [(_timed(1, lambda: run_backtest([Cross()], history))[0] - alone) // orders]
+    alone = timed(1, lambda: run_backtest([Idle()], history))[0]
+    return [(timed(1, lambda: run_backtest([Cross()], history))[0] - alone) // orders]
 
 
 def _backtesting(prices: dict[str, Any]) -> Callable[[], list[int]]:
@@ -185,7 +185,7 @@ def _backtesting(prices: dict[str, Any]) -> Callable[[], list[int]]:
                     self.position.close()
 
     runner = Backtest(frame, Crossing, cash=100_000)
-    return lambda: _timed(len(frame), runner.run)
+    return lambda: timed(len(frame), runner.run)
 
 
 class _Nautilus:
@@ -246,6 +246,6 @@ class _Nautilus:
         engine.add_data(self.bars)
         engine.add_strategy(Crossing())
         try:
-            return _timed(len(self.bars), engine.run)
+            return timed(len(self.bars), engine.run)
         finally:
             engine.dispose()
