@@ -1,7 +1,7 @@
-"""Lumibot's backtest of the EMA cross, for benchmarks/lumibot.py: runs in Lumibot's own environment, knows nothing of Puna.
+"""Lumibot's backtest of the EMA cross, for benchmarks/lumibot.py: in Lumibot's own environment, without Puna.
 
-    python -P lumibot_cross.py BARS.npz    # prints one line of JSON: iterations, orders, CPU time in ns
-"""  # fmt: skip
+`python -P lumibot_cross.py BARS.npz` prints one line of JSON: iterations, orders, CPU time in ns.
+"""
 
 import json
 import os
