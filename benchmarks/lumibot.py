@@ -1,8 +1,8 @@
 """A backtest with orders against Lumibot's pandas backtest, on a small subset: Lumibot takes a millisecond a bar.
 
 Lumibot brings three hundred packages whose versions exclude Puna's, so it has an environment of its own,
-`.venv-lumibot` (`make bench-lumibot` makes it and runs this). Its figure is what ten days cost more than one, so that what it does once
-counts for nothing; network is not used.
+`.venv-lumibot` (`make bench-lumibot` makes it and runs this). Its figure is what ten days cost more than one, so that
+what it does once counts for nothing; network is not used.
 """
 
 import json
@@ -54,7 +54,7 @@ def _lumibot(prices: dict[str, Any]) -> list[int]:
 def _run(prices: dict[str, Any], count: int) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as folder:
         np.savez(bars := Path(folder) / "bars.npz", **{name: column[:count] for name, column in prices.items()})
-        command = [PYTHON, "-P", SCRIPT, bars]
+        command = [str(PYTHON), "-P", str(SCRIPT), str(bars)]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     told = [line for line in done.stdout.splitlines() if line.startswith('{"iterations"')]
     if done.returncode or not told:
