@@ -1,6 +1,7 @@
 """`puna backtest`: a config or a file, stored or bundled bars, one document, a folder, errors with codes."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,48 @@ def test_stored_bars_go_before_bundled_ones() -> None:
     assert told["history"]["rows"] == 5
     assert told["history"]["feed"] == "own-mine"
     assert json.loads(ask("hold.py", "--bundled", "--to", "2000-04-03", "--json").stdout)["history"]["rows"] > 5
+
+
+WRITER = """
+from puna import Strategy
+
+class Write(Strategy):
+    symbols = ["IBM"]
+    timeframe = "1Day"
+    option_days = {"IBM": 30}
+
+    def on_start(self):
+        self.call = ""
+
+    def on_bar(self, bar):
+        if not self.position("IBM"):
+            self.buy("IBM", 100)
+        elif not self.call:
+            self.call = str(self.contracts("IBM")[0])
+            self.sell(self.call, 1, limit="3.00")
+"""
+
+
+def test_stored_contracts_are_found_by_the_days_ahead() -> None:
+    """A call that the strategy does not name is read with the stock; written for 3.00 it is assigned at 105."""
+    Path("write.py").write_text(WRITER)
+    days = {"2024-03-11": 100, "2024-03-12": 100, "2024-03-13": 102, "2024-03-14": 104, "2024-03-15": 107}
+    known = {
+        "IBM": days,
+        "IBM240315C00105000": dict.fromkeys(days, 3),
+        "IBM240621C00105000": dict.fromkeys(days, 9),  # too far ahead
+    }
+    for symbol, prices in known.items():
+        rows = "".join(f"{on},{price},{price},{price},{price},100000\n" for on, price in prices.items())
+        Path("own.csv").write_text("date,open,high,low,close,volume\n" + rows)
+        import_file(Path("own.csv"), Store(Path("history")), name="mine", now=0, symbol=symbol, timeframe="1Day")
+    made = ask("write.py", "--feed", "own-mine", "--to", "2024-03-15", "--fills", "optimistic", "--json")
+    assert made.exit_code == 0, made.output
+    told = json.loads(made.stdout)
+    assert told["history"]["symbols"] == ["IBM", "IBM240315C00105000"]
+    fees = Decimal(json.loads((Path(told["folder"]) / "report.json").read_bytes())["record"]["fees"])
+    assert Decimal(told["fills"]["optimistic"]["profit"]) == 500 + 300 - fees
+    assert any("package" in each for each in told["differences"])
 
 
 def test_a_first_day_after_the_last_is_told() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from puna.config import Config
 from puna.core import sessions
-from puna.core.symbols import asset_class
+from puna.core.symbols import Option, asset_class, is_symbol, parse, underlying
 from puna.core.types import AssetClass
 from puna.engine.strategy import Strategy
 from puna.errors import DataError
@@ -18,6 +18,7 @@ from puna.research.history.store import Store
 __all__ = ["history_for"]
 
 MOST_INVENTED = 260
+_AN_OPTION = "AAPL240315C00170000"  # any will do where only the kind of a symbol matters
 
 
 def history_for(
@@ -32,7 +33,7 @@ def history_for(
     days: tuple[date | None, date | None],
     seed: int,
 ) -> History:
-    """Bars of every symbol that the strategies name.
+    """Bars of every symbol that the strategies name, of what options stand on, and of contracts within `option_days`.
 
     Of the timeframe that is asked for; else of days where all want days, of the one that all want where the store has
     it, of minutes otherwise.
@@ -40,13 +41,16 @@ def history_for(
     Raises:
         DataError: E675, there are none; E670, none of these days.
     """
-    symbols = sorted({symbol for each in team for symbol in each.symbols})
+    named = {symbol for each in team for symbol in each.symbols}
+    roots = {root for each in team for root in each.option_days}
+    symbols = sorted(named | {underlying(each) for each in named if is_symbol(each)} | roots)
     wanted = {each.timeframe for each in team}
     one = timeframe or (wanted.pop() if len(wanted) == 1 else "1Min")
     if not bundled:
         for frame in dict.fromkeys((one, "1Min")):
             if _has(Store(store), symbols, frame, config, feed, adjustment):
-                found = _stored(Store(store), symbols, frame, config, feed, adjustment)
+                chains = _contracts(Store(store), team, frame, _feed(_AN_OPTION, config, feed), days)
+                found = _stored(Store(store), sorted({*symbols, *chains}), frame, config, feed, adjustment)
                 return found.between(*days)
     return _bundled(symbols, one, days, seed, store)
 
@@ -70,6 +74,33 @@ def _has(store: Store, symbols: Sequence[str], frame: str, config: Config, feed:
         return False
     folders = (store.root / _series(each, frame, config, feed, adjustment).folder for each in symbols)
     return all(any(folder.glob("[!.]*.parquet")) for folder in folders)
+
+
+def _contracts(
+    store: Store, team: Sequence[Strategy], frame: str, feed: str, days: tuple[date | None, date | None]
+) -> list[str]:
+    """The stored contracts that strategies look for by `option_days`, as far as they end while anybody could look."""
+    reach: dict[str, int] = {}
+    for root, ahead in (each for one in team for each in one.option_days.items()):
+        reach[root] = max(ahead, reach.get(root, ahead))
+    first, last = (ordinal(day) for day, ordinal in zip(days, (_first, _last), strict=True))
+    folder = (store.root / Series("bars", _AN_OPTION, frame, feed).folder).parent
+    found = []
+    for name in sorted(each.name for each in folder.glob("*") if is_symbol(each.name)) if reach else ():
+        option = parse(name)
+        if isinstance(option, Option) and option.root in reach:
+            ends = option.expiration.toordinal()
+            if first <= ends <= last + reach[option.root]:
+                found.append(name)
+    return found
+
+
+def _first(day: date | None) -> int:
+    return 0 if day is None else day.toordinal()
+
+
+def _last(day: date | None) -> int:
+    return date.max.toordinal() if day is None else day.toordinal()
 
 
 def _stored(

@@ -64,6 +64,7 @@ class BarLoop:
         self._owners: dict[Callable[[Bar], None], Strategy] = {}
         self._armed = armed(house.gateway.limits)
         self._plain = True
+        self._packaged: dict[tuple[str, bool], float] = {}
         house.before = self._show_for
 
     def play(self) -> None:
@@ -101,7 +102,8 @@ class BarLoop:
             market.at[name] = row
             if (quote := view.look(name)) is not None:
                 desk.hear_quote(quote)
-            desk.hear_bar(market.history.timeframe, bar)
+            if name not in market.chain:
+                desk.hear_bar(market.history.timeframe, bar)
         return last
 
     def _tell_fast(self, first: int, last: int) -> int:
@@ -143,6 +145,8 @@ class BarLoop:
         self._owners = {each.on_bar: each for each in team}
         self._listeners = [
             [each.on_bar for each in team if name in each.symbols and each.timeframe == timeframe]
+            if name not in self._market.chain
+            else []
             for name in self._frames.names
         ]
 
@@ -154,18 +158,26 @@ class BarLoop:
         first, last = frames.bounds(index)
         opens, known = frames.opens_at(first, last), frames.known_at(index)
         house.pass_to(opens, self.mark)
-        if open_symbols := {each.symbol for each in house.venue.open_orders()}:
-            self._walk({name: row for name, row in frames.rows(first, last) if name in open_symbols})
+        if orders := house.venue.open_orders():
+            wanted = {part.symbol for each in orders for part in (each.legs or (each,))}
+            rows = {name: row for name, row in frames.rows(first, last) if name in wanted}
+            self._walk(rows, [each for each in orders if each.legs and {leg.symbol for leg in each.legs} <= {*rows}])
         house.pass_to(known - 1, self.mark)
         self._market.at.update(frames.rows(first, last))
         house.gateway.guard.look()
         house.pass_to(known, self.mark)
 
-    def _walk(self, rows: dict[str, int]) -> None:
-        """Through the bars of those who have orders, all symbols phase by phase."""
+    def _walk(self, rows: dict[str, int], packages: Sequence[LiveOrder] = ()) -> None:
+        """Through the bars of those who have orders, all symbols phase by phase.
+
+        Args:
+            rows: symbol -> its bar.
+            packages: multi-leg orders all of whose legs have a bar; they meet the opens of these, and nothing else.
+        """
         columns = self._market.history.columns
         walks = [Walk(self, columns[name], row, self._glasses[name]) for name, row in rows.items()]
-        self._open(walks)
+        self._packaged = packaged(packages)
+        self._open(walks, packages)
         for phase in range(1, PHASES):
             for walk in walks:
                 walk.go(phase)
@@ -173,17 +185,37 @@ class BarLoop:
             self._view.live.pop(walk.symbol, None)
             self._put_away(walk)
 
-    def _open(self, walks: "Sequence[Walk]") -> None:
+    def _open(self, walks: "Sequence[Walk]", packages: Sequence[LiveOrder]) -> None:
         """All opens at once: what was ordered for them meets them in the same instant."""
         if not walks:
             return
         house = self._house
         ts = max(house.clock.time, min(walk.opens for walk in walks))
-        for walk in walks:
-            self._put(ts, *walk.opening())
+        shown = {walk.symbol: walk for walk in walks}
+        for symbol in sorted(shown, key=self._market.chain.__contains__, reverse=True):  # underlyings after options
+            self._put(ts, *shown[symbol].opening())
+        for root in {each.underlying: None for each in packages if each.underlying not in shown}:
+            self._touch(root, ts)
         self._let_go(ts)
+        if self._packaged:
+            self._take_away(walks)
         for walk in walks:
             walk.serve(0)
+
+    def _touch(self, root: str, ts: int) -> None:
+        """The venue looks at packages when their underlying is quoted: after the legs, and with nothing to be had."""
+        quote, price = self._view.look(root), self._market.last(root) if root in self._glasses else None
+        if quote is not None and price is not None:
+            self._market.put(self._glasses[root].step(ts, price, quote.bid, quote.ask, 0.0, printed=False))
+
+    def _take_away(self, walks: "Sequence[Walk]") -> None:
+        """After the open, what legs showed is there for packages no more."""
+        legs, self._packaged = {symbol for symbol, _ in self._packaged}, {}
+        now = self._house.clock.time
+        for walk in walks:
+            if walk.symbol in legs and not self.open_orders(walk.symbol):
+                self._market.put(walk.last(now))
+        self._house.advance(now)
 
     def show(self, glass: Glass, ts: int, price: float, bid: float, ask: float, size: float) -> None:
         """A step of the market that orders may meet, and all that follows from it."""
@@ -220,14 +252,35 @@ class BarLoop:
 
     def _show_for(self, command: Command) -> None:
         """The last prices of what an order is about, and of all that is held; nothing fills at them."""
-        self.mark(self._house.clock.time)
-        if isinstance(command, Submit) and command.request.symbol in self._glasses:
-            self._look(str(command.request.symbol), self._house.clock.time)
+        now = self._house.clock.time
+        self._mark(now)
+        if isinstance(command, Submit):
+            for symbol in (command.request.symbol, *(leg.symbol for leg in command.request.legs or ())):
+                if symbol in self._glasses:
+                    self._look(str(symbol), now)
 
     def mark(self, now: int) -> None:
-        for symbol in list(self._house.venue.ledger.holdings):
-            if symbol in self._glasses:
-                self._look(symbol, now)
+        """Before something is due: what is held, and what options end at, at the prices of just before."""
+        for symbol in self._mark(now - 1):
+            if (settles := self._market.chain.settlement(symbol, now)) is not None:
+                self._settle(settles, now - 1)
+
+    def _mark(self, now: int) -> list[str]:
+        """Of all that is held the last price; what is held."""
+        held = list(self._house.venue.ledger.holdings)
+        for symbol in held:
+            for name in (symbol, self._market.chain.underlying(symbol)):
+                if name in self._glasses:
+                    self._look(str(name), now)
+        return held
+
+    def _settle(self, root: str, now: int) -> None:
+        """On the evening of their last day options end at the close of the session, whatever came after it."""
+        if root not in self._glasses or (price := self._market.close_of_day(root, now)) is None:
+            return
+        self._shown.pop(root, None)
+        self._market.put(self._glasses[root].step(now, price, price, price, 0.0))
+        self._house.take(self._house.venue.advance(now))
 
     def _look(self, symbol: str, now: int) -> None:
         at = self._market.at[symbol]
@@ -241,6 +294,10 @@ class BarLoop:
         glass = self._glasses[symbol]
         self._market.put(glass.step(now, price, quote.bid, quote.ask, 0.0))
         self._house.take(self._house.venue.advance(now))
+
+    def packaged(self, symbol: str, *, is_buy: bool) -> float:
+        """How many contracts packages want at this open."""
+        return self._packaged.get((symbol, is_buy), 0.0)
 
     def open_orders(self, symbol: str) -> list[LiveOrder]:
         """The open orders in a symbol at the venue, held ones among them."""
@@ -382,7 +439,7 @@ class Walk:
             if order.is_stop and not self._elected(order, price):
                 continue
             total += float(order.leaves(exact(price)))
-        return total
+        return total + self._loop.packaged(self.symbol, is_buy=is_buy)
 
     @property
     def _left(self) -> float:
@@ -397,6 +454,15 @@ class Walk:
         self._ticks += 1
         self._price = price
         self._loop.show(self._glass, ts, price, bid, ask, self._left)
+
+
+def packaged(packages: Sequence[LiveOrder]) -> dict[tuple[str, bool], float]:
+    """A leg and whether it is bought -> how many contracts."""
+    wanted: dict[tuple[str, bool], float] = {}
+    for leg in (leg for each in packages for leg in each.legs):
+        key = leg.symbol, leg.is_buy
+        wanted[key] = wanted.get(key, 0.0) + float(leg.leaves(exact(0)))
+    return wanted
 
 
 def _is_resting(order: LiveOrder) -> bool:

@@ -22,7 +22,7 @@ BASIS_POINT = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class BarShape:
-    """What a fill model sees of a bar; prices in dollars, `tick` the smallest step of price."""
+    """What a fill model sees of a bar; prices in dollars, `tick` the smallest step of price, `option`: it is one."""
 
     open: float
     high: float
@@ -30,6 +30,7 @@ class BarShape:
     close: float
     volume: float
     tick: float
+    option: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,11 @@ def usual_spread(bar: BarShape) -> float:
     """Half a tick, or a twentieth of the bar's own range where that is more, at most 10 basis points of the price.
 
     Quoted spreads of liquid stocks are a tick or two; ranges grow with spreads where they are not (Corwin and Schultz
-    2012 read the spread from high and low; this takes a fixed part of the range, which needs one bar only).
+    2012 read the spread from high and low; this takes a fixed part of the range, which needs one bar only). Options are
+    quoted wider, and a bar of one print has no range: a tick, or a hundredth of the price where that is more.
     """
+    if bar.option:
+        return max(bar.tick, (bar.high - bar.low) / 20, bar.open / 100)
     return min(max(bar.tick / 2, (bar.high - bar.low) / 20), max(bar.tick / 2, bar.open * 10 * BASIS_POINT))
 
 

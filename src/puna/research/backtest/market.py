@@ -7,6 +7,7 @@ an order never meets a price that was known when it was decided.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, time
 from itertools import groupby
 from math import ceil, floor
 from typing import Any
@@ -23,6 +24,7 @@ from puna.exchange.prices.coin_market import CoinMarket
 from puna.exchange.prices.coins import COINS
 from puna.exchange.prices.market import MarketStep, Session
 from puna.exchange.prices.replay_days import asset_of
+from puna.research.backtest.chain import Chain
 from puna.research.backtest.data import Columns, History
 from puna.research.backtest.fills import BarShape, Fills
 from puna.wire.codec import Amount, Nanos
@@ -49,9 +51,10 @@ class BarMarket:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.symbols = history.symbols
+        self.chain = Chain(history.symbols, self._close_before)
+        self.symbols = tuple(each for each in history.symbols if each not in self.chain)
         self.sessions = _sessions(history)
-        self.at = dict.fromkeys(self.symbols, -1)
+        self.at = dict.fromkeys(history.symbols, -1)
         self._steps: deque[MarketStep] = deque()
         self._quotes: dict[str, QuoteMessage] = {}
         self._trades: dict[str, TradeMessage] = {}
@@ -90,6 +93,23 @@ class BarMarket:
             return float(self.history.columns[symbol].close[at])
         past = self.history.past.get(symbol)
         return float(past.close[-1]) if past is not None else None
+
+    def close_of_day(self, symbol: str, now: int) -> float | None:
+        """The close of the last bar that began before the last core session ended; after-hours do not count."""
+        today = sessions.day(sessions.date_of(now))
+        columns, at = self.history.columns[symbol], self.at[symbol]
+        if today is not None and now >= today.close:
+            at = min(at, int(columns.begin.searchsorted(today.close)) - 1)
+        return float(columns.close[at]) if at >= 0 else self.last(symbol)
+
+    def _close_before(self, symbol: str, on: date) -> tuple[float, date] | None:
+        """The last close of an earlier day, and that day."""
+        morning = sessions.at(on, time())
+        for columns in (self.history.columns.get(symbol), self.history.past.get(symbol)):
+            at = -1 if columns is None else int(columns.known.searchsorted(morning)) - 1
+            if columns is not None and at >= 0:
+                return float(columns.close[at]), sessions.date_of(int(columns.begin[at]))
+        return None
 
     def bars(
         self, symbol: str, timeframe: str, start: int | None, end: int | None, now: int, adjustment: str = "raw"
@@ -141,15 +161,16 @@ class BarMarket:
         """Bars hold none."""
         return None
 
-    def contracts(self, underlying: str, now: int) -> list[OptionContract]:  # noqa: ARG002
-        """Bars of stocks and coins hold no chains."""
-        return []
+    def contracts(self, underlying: str, now: int) -> list[OptionContract]:
+        """Those whose bars the history holds."""
+        found = (self.chain.contract(each, now) for each in self.chain.listed(underlying, now))
+        return [each for each in found if each is not None]
 
-    def listed(self, underlying: str, now: int) -> tuple[str, ...]:  # noqa: ARG002
-        return ()
+    def listed(self, underlying: str, now: int) -> tuple[str, ...]:
+        return self.chain.listed(underlying, now)
 
-    def contract(self, name: str, now: int) -> OptionContract | None:  # noqa: ARG002
-        return None
+    def contract(self, name: str, now: int) -> OptionContract | None:
+        return self.chain.contract(name, now)
 
     def prints_at(self, underlying: str, ts: int) -> list[TradeMessage]:  # noqa: ARG002
         return []
@@ -171,6 +192,7 @@ class Glass:
         self.symbol = symbol
         self.fills = fills
         self._coin = asset_class(symbol) is AssetClass.CRYPTO
+        self._option = asset_class(symbol) is AssetClass.US_OPTION
         self._sized = sized and fills.share is not None
 
     def shape(self, columns: Columns, at: int) -> BarShape:
@@ -183,6 +205,7 @@ class Glass:
             float(columns.close[at]),
             float(columns.volume[at]),
             self.tick(open_),
+            self._option,
         )
 
     def tick(self, price: float) -> float:
@@ -193,8 +216,11 @@ class Glass:
         return coin.tick / 1e9 if coin is not None else float(f"{price * 1e-6:.0e}")
 
     def room(self, shape: BarShape) -> float:
-        """How much of a bar's volume is ours."""
-        return shape.volume * (self.fills.share or 0.0) if self._sized else ANY_SIZE
+        """How much of a bar's volume is ours; where a contract traded at all, one at least."""
+        if not self._sized:
+            return ANY_SIZE
+        room = shape.volume * (self.fills.share or 0.0)
+        return max(room, min(shape.volume, 1.0)) if self._option else room
 
     def sides(self, price: float, shape: BarShape) -> tuple[float, float]:
         """Bid and ask around a price."""

@@ -38,7 +38,9 @@ from puna.exchange.orders.book import Honest
 from puna.exchange.prices.bars import Timeframe
 from puna.exchange.terms import VenueOptions
 from puna.research.backtest.bars import BarLoop, Progress
+from puna.research.backtest.chain import option_of
 from puna.research.backtest.data import History
+from puna.research.backtest.differences import differences_of
 from puna.research.backtest.fills import FILLS, Fills
 from puna.research.backtest.house import BarHouse
 from puna.research.backtest.market import BarMarket, Glass
@@ -46,21 +48,11 @@ from puna.research.backtest.stage import VirtualClock
 from puna.research.backtest.view import HistoryView
 from puna.seams import SystemClock
 
-__all__ = ["DIFFERENCES", "BacktestResult", "run_backtest", "run_backtests", "venue_options"]
+__all__ = ["BacktestResult", "run_backtest", "run_backtests", "venue_options"]
 
 MOST_POINTS = 20_000
 INTEREST = Decimal("0.0625")
 BORROW = Decimal("0.03")
-
-DIFFERENCES = (
-    "Bars only: nothing is known of quotes, depth and the order of prints inside a bar; the fill model guesses.",
-    "A bar is known the moment it ends, and orders reach the venue then; live both take part of a second.",
-    "Quotes stand around the last close; on_quote hears of them once a bar, on_trade never.",
-    "Our own orders move their own price only, not the bars that follow.",
-    "No connection drops, no answer gets lost, no rate limit holds an order back.",
-    "Every stock can be sold short, and is easy to borrow.",
-)
-"""What differs from live, for the report."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +176,7 @@ def run_backtest(
     market = BarMarket(history)
     clock = VirtualClock(_start(history))
     glasses = {symbol: Glass(symbol, model, sized=bool(each.volume.any())) for symbol, each in history.columns.items()}
-    view = HistoryView(market, glasses, clock)
+    view = HistoryView(market, glasses, clock, _option_days(strategies))
     house = BarHouse(
         strategies,
         market,
@@ -212,6 +204,7 @@ def run_backtest(
     house.close()
     house.check_conservation()
     times, equity = _equity(history, house.moments)
+    differences = differences_of(history)
 
     def record() -> RunRecord:
         made = house.recorder.record(
@@ -221,7 +214,7 @@ def run_backtest(
         made.seed = seed
         made.day = sessions.date_of(history.span[0]).isoformat()
         made.fill_model, made.timeframe = model.name, history.timeframe
-        made.assumptions = {"fills": model.text, **{f"differs {at}": text for at, text in enumerate(DIFFERENCES, 1)}}
+        made.assumptions = {"fills": model.text, **{f"differs {at}": text for at, text in enumerate(differences, 1)}}
         made.data, made.actions = _data_rows(history), _action_rows(house, history)
         made.equity_end = exact(round(float(equity[-1]), 2))
         return made
@@ -237,7 +230,7 @@ def run_backtest(
         history,
         seed,
         house.journal.entries,
-        DIFFERENCES,
+        differences,
         house.moments,
         record,
     )
@@ -326,6 +319,23 @@ def _check_fit(strategies: Sequence[Strategy], history: History) -> None:
             f"The history has no bars of {', '.join(missing[:8])}.",
             f"{history.source} holds {', '.join(history.symbols[:8])}",
         )
+    options = {name: option for name in history.columns if (option := option_of(name)) is not None}
+    if alone := sorted(name for name, option in options.items() if option.root not in history.columns):
+        raise _unfit(
+            f"The history has no bars of what {', '.join(alone[:4])} stand on.",
+            "options settle at their underlying's bars, and strategies hear these",
+        )
+    for each in strategies:
+        if each.symbols and all(name in options for name in each.symbols):
+            raise _unfit(f"{each.name or type(each).__name__} names options only.", "strategies hear bars of stocks")
+
+
+def _option_days(strategies: Sequence[Strategy]) -> dict[str, int]:
+    """Underlying -> how many days ahead anybody looks."""
+    found: dict[str, int] = {}
+    for root, days in (each for one in strategies for each in one.option_days.items()):
+        found[root] = max(days, found.get(root, days))
+    return found
 
 
 def _check_timeframe(timeframe: str, history: History) -> None:

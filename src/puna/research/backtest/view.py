@@ -4,10 +4,14 @@ No quote, mark or bar is made that nobody asks for; a bar that goes by moves a n
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
-from puna.core.types import Bar, Quote, exact
+from puna.core import sessions
+from puna.core.risk import Listing
+from puna.core.types import AssetClass, Bar, Quote, exact
 from puna.engine.market import MarketView
 from puna.research.backtest.data import Columns
 from puna.research.backtest.market import BarMarket, Glass
@@ -17,6 +21,8 @@ __all__ = ["HistoryView"]
 
 STANDS = 7_200_000_000_000
 """So long after its bar a quote counts as standing: minutes without a trade are no minutes without a quote."""
+OPTION_STANDS = 900_000_000_000
+"""The same of an option: its price goes with another one, and what was paid for it a while ago says little."""
 
 
 class HistoryView(MarketView):
@@ -26,9 +32,16 @@ class HistoryView(MarketView):
         market: the bars, and where in them we are.
         glasses: how prices become quotes, by symbol.
         clock: market time.
+        option_days: underlying -> how many days ahead its contracts may end of which strategies want to know.
     """
 
-    def __init__(self, market: BarMarket, glasses: Mapping[str, Glass], clock: VirtualClock) -> None:
+    def __init__(
+        self,
+        market: BarMarket,
+        glasses: Mapping[str, Glass],
+        clock: VirtualClock,
+        option_days: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self._market = market
         self._glasses = glasses
@@ -37,6 +50,9 @@ class HistoryView(MarketView):
         self.live: dict[str, Quote] = {}
         self._told: dict[str, int] = {}
         self._kept: dict[str, tuple[tuple[int, int], Quote]] = {}
+        self.options = _Options(market, clock, option_days)
+        for symbol in market.chain:
+            self.list([Listing(symbol=symbol, asset_class=AssetClass.US_OPTION)])
         self.timeframe = market.history.timeframe
 
     def look(self, symbol: str) -> Quote | None:
@@ -53,7 +69,8 @@ class HistoryView(MarketView):
         known = int(columns.known[at])
         close, size = float(columns.close[at]), float(columns.volume[at])
         bid, ask = self._market.history.stood(symbol, known) or glass.sides(close, glass.shape(columns, at))
-        ts = now if now - known <= STANDS else known
+        stands = OPTION_STANDS if symbol in self._market.chain else STANDS
+        ts = now if now - known <= stands else known
         quote = Quote(symbol, bid, size, ask, size, ts, ts)
         self._kept[symbol] = place, quote
         return quote
@@ -136,3 +153,20 @@ class _Quotes(dict[str, Quote]):
     def get(self, symbol: str, default: Any = None) -> Any:
         found = self._view.look(symbol)
         return default if found is None else found
+
+
+class _Options(dict[str, tuple[str, ...]]):
+    """Contracts by underlying, as they are listed on the day on which somebody asks: a backtest has many days."""
+
+    def __init__(self, market: BarMarket, clock: VirtualClock, days: Mapping[str, int]) -> None:
+        super().__init__()
+        self._market = market
+        self._clock = clock
+        self._days = days
+
+    def get(self, root: str, default: Any = ()) -> Any:
+        """Those that end within the days that were asked for, and those that strategies name."""
+        now, named = self._clock.time, super().get(root, ())
+        last = sessions.date_of(now) + timedelta(days=self._days.get(root, -1))
+        listed = self._market.listed(root, now)
+        return tuple(each for each in listed if each in named or self._market.chain.ends(each) <= last) or default
