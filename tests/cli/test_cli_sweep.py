@@ -136,6 +136,9 @@ def test_a_grid_is_run_judged_and_written(folder: Path) -> None:
     assert all(len(each) == DAYS for each in table["returns"])
     assert document["best"]["deflated"] is not None
     assert document["overfit"]["probability"] is not None
+    assert document["forward"]["fresh"]
+    assert [each["failure"] for each in document["forward"]["stretches"]] == ["", ""]
+    assert "6 cells run, two tests of walk-forward, 0 were there" in said
 
 
 def test_a_folder_is_resumed_and_never_mixed(folder: Path) -> None:

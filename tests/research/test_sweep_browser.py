@@ -9,8 +9,9 @@ from sweep_trials import outcome
 
 from puna.research.sweep.axes import read_axes, typed
 from puna.research.sweep.cells import Failure, Outcome, Row
+from puna.research.sweep.forward import Folding
 from puna.research.sweep.heat import heats
-from puna.research.sweep.judgement import Folding, judge
+from puna.research.sweep.judgement import judge
 from puna.research.sweep.page import Page, html
 from puna.research.sweep.search import Grid
 from puna.research.sweep.store import Plan

@@ -13,8 +13,9 @@ from sweep_trials import Crossing, Noise, outcome
 from puna.errors import ConfigError, PunaError
 from puna.research.sweep.axes import Axis, Value, read_axes, typed
 from puna.research.sweep.cells import Cell, Failure, Outcome, Row, Trial
+from puna.research.sweep.forward import Folding
 from puna.research.sweep.heat import heats
-from puna.research.sweep.judgement import Folding, Judgement, judge
+from puna.research.sweep.judgement import Judgement, judge
 from puna.research.sweep.neighbours import Neighbours, at_edge
 from puna.research.sweep.page import Page, html, json
 from puna.research.sweep.run import sweep

@@ -25,7 +25,11 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
 @click.option("--fills", type=click.Choice(["optimistic", "realistic", "pessimistic"]), default="realistic",
               show_default=True, help="The fill model.")  # fmt: skip
 @click.option(
-    "--walk-forward", "folds", type=click.IntRange(1), metavar="FOLDS", help="Choose on the past, test after."
+    "--walk-forward",
+    "folds",
+    type=click.IntRange(1),
+    metavar="FOLDS",
+    help="Choose on the past, run what is chosen afresh on the time after; so often.",
 )
 @click.option(
     "--train", type=click.IntRange(2), metavar="PERIODS", help="The last periods to choose on; all by default."
@@ -34,6 +38,8 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
               help="How long a decision goes on to be felt; so many are not trained on before a test.")  # fmt: skip
 @click.option("--embargo", type=click.IntRange(0), default=0, show_default=True, metavar="PERIODS",
               help="So many more are left out.")  # fmt: skip
+@click.option("--warmup", type=click.IntRange(0), default=0, show_default=True, metavar="PERIODS",
+              help="Before a test its cell hears so many and orders nothing.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 512), help="Processes.  [default: the cores of this machine]")
 @click.option("--ray", is_flag=False, flag_value="local", metavar="[ADDRESS]",
               help="Run on a Ray cluster (extra sweep); without an address, on a Ray started here.")  # fmt: skip
@@ -64,6 +70,7 @@ def sweep(
     train: int | None,
     purge: int,
     embargo: int,
+    warmup: int,
     jobs: int | None,
     ray: str | None,
     store: Path,
@@ -82,7 +89,7 @@ def sweep(
     """
     from puna.cli.sweep_run import Judging, Wish, resumed, run  # what it needs takes a moment to import
 
-    judging = Judging(by, folds, train, purge, embargo)
+    judging = Judging(by, folds, train, purge, embargo, warmup)
     if resume is not None:
         if words or out:
             raise click.UsageError("--resume takes a folder and neither CONFIG, KEY=VALUES nor --out.")

@@ -23,10 +23,11 @@ from puna.research.report.formats import count
 from puna.research.sweep.axes import Axis, read_axes
 from puna.research.sweep.backtests import METRICS
 from puna.research.sweep.cells import Row
+from puna.research.sweep.forward import Folding
 from puna.research.sweep.heat import heats
-from puna.research.sweep.judgement import Folding, Judgement, judge, no_metric, score
+from puna.research.sweep.judgement import Judgement, judge, no_metric, score
 from puna.research.sweep.page import Page, html, json
-from puna.research.sweep.run import Progress, sweep
+from puna.research.sweep.run import Progress, run_cells, sweep
 from puna.research.sweep.search import Grid, Random, Search
 from puna.research.sweep.store import FILE, Plan, Store, stored
 from puna.research.sweep.table import parquet
@@ -46,6 +47,7 @@ class Judging(NamedTuple):
     train: int | None
     purge: int
     embargo: int
+    warmup: int
 
 
 class Wish(NamedTuple):
@@ -136,14 +138,11 @@ def run(wish: Wish) -> int:
     with stored(made.folder) as store, _bar(progress, shown=sys.stderr.isatty() and not wish.as_json):
         store.begin(made.plan)
         try:
-            rows = _rows(made, search, store, progress)
+            rows, judged = _swept(made, search, store, progress)
         except KeyboardInterrupt:
-            _interrupted(made, len(store), search.total)
+            _interrupted(made, len(store), progress.total)
             raise
     took = clock.monotonic() - began
-    if sys.stderr.isatty() and not wish.as_json and len(rows) > _MANY:
-        click.echo(f"judging {len(rows):,} cells ...", err=True)
-    judged = judge(made.axes, rows, by=wish.judging.by, seed=made.seed, folding=_folding(wish.judging))
     page = _page(made, rows, judged)
     _write(made.folder, page)
     _tell(made, page, progress, took)
@@ -203,9 +202,20 @@ def _search(made: _Made) -> Search:
     return Optuna(made.axes, made.wish.cells, made.seed, lambda row: score(row, by))
 
 
-def _rows(made: _Made, search: Search, store: Store, progress: Progress) -> list[Row]:
+def _swept(made: _Made, search: Search, store: Store, progress: Progress) -> tuple[list[Row], Judgement]:
+    """Every cell, and what they amount to; what walk-forward chooses is run by the same workers."""
     with _workers(made, search) as workers:
-        return sweep(search, workers, store, progress)
+        rows = sweep(search, workers, store, progress)
+        if sys.stderr.isatty() and not made.wish.as_json and len(rows) > _MANY:
+            click.echo(f"judging {len(rows):,} cells ...", err=True)
+        return rows, judge(
+            made.axes,
+            rows,
+            by=made.wish.judging.by,
+            seed=made.seed,
+            folding=_folding(made.wish),
+            afresh=lambda cells: run_cells(cells, workers, store, progress),
+        )
 
 
 def _workers(made: _Made, search: Search) -> Workers:
@@ -221,10 +231,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _folding(judging: Judging) -> Folding | None:
+def _folding(wish: Wish) -> Folding | None:
+    judging = wish.judging
     if judging.folds is None:
         return None
-    return Folding(judging.folds, judging.purge, judging.embargo, judging.train)
+    looked = wish.search == "optuna"  # its cells are where the whole span was good
+    return Folding(judging.folds, judging.purge, judging.embargo, judging.train, judging.warmup or 0, looked)
 
 
 def _greet(made: _Made, search: Search) -> None:
@@ -298,6 +310,7 @@ def _command(made: _Made) -> str:
         "--train": wish.judging.train,
         "--purge": wish.judging.purge or None,
         "--embargo": wish.judging.embargo or None,
+        "--warmup": wish.judging.warmup or None,
         "--store": None if str(store) == "history" else store,
         "--timeframe": timeframe,
         "--feed": feed,
@@ -327,7 +340,8 @@ def _tell(made: _Made, page: Page, progress: Progress, took: int) -> None:
     show(page.judged, page.maps, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     click.echo()
     run, work = progress.done - progress.present, f"{progress.work / 1e9:.1f} s of work in {took / 1e9:.1f} s"
-    click.echo(f"{run:,} cells run, {progress.present:,} were there, {work}")
+    tests = f", {count(progress.tests, 'test')} of walk-forward" if progress.tests else ""
+    click.echo(f"{run - progress.tests:,} cells run{tests}, {progress.present:,} were there, {work}")
     click.echo(f"report    {made.folder / 'sweep.html'}")
     print_next(f"open {made.folder / 'sweep.html'}")
 

@@ -12,10 +12,11 @@ from puna.cli.sweep_keys import Target, team_of
 from puna.config import Config
 from puna.engine.strategy import Strategy
 from puna.research.backtest.data import History
-from puna.research.backtest.run import run_backtest
+from puna.research.backtest.run import BacktestResult, run_backtest
 from puna.research.sweep.axes import Value
-from puna.research.sweep.backtests import outcome_of
-from puna.research.sweep.cells import Outcome
+from puna.research.sweep.backtests import outcome_of, outcome_within
+from puna.research.sweep.cells import Outcome, Window
+from puna.research.sweep.windows import cut, fitting, listening
 
 __all__ = ["BacktestTrial", "Bars"]
 
@@ -55,16 +56,26 @@ class BacktestTrial:
 
     def __call__(self, values: Mapping[str, Value]) -> Outcome:
         config, team = team_of(self.path, self.targets, values)
-        result = run_backtest(
+        return outcome_of(self._run(config, team, self.history(config, team)))
+
+    def within(self, values: Mapping[str, Value], window: Window) -> Outcome:
+        """The cell as if it began with the window."""
+        config, team = team_of(self.path, self.targets, values)
+        part = cut(self.history(config, team), window)
+        team = fitting(team, part)
+        listening(team, window.after)
+        return outcome_within(self._run(config, team, part), window)
+
+    def _run(self, config: Config, team: list[Strategy], history: History) -> BacktestResult:
+        return run_backtest(
             team,
-            self.history(config, team),
+            history,
             cash=config.sim.cash,
             fills=self.fills,
             seed=self.seed,
             limits=config.risk,
             netting=config.sleeves.netting,
         )
-        return outcome_of(result)
 
     def history(self, config: Config, team: list[Strategy]) -> History:
         """The bars that these strategies want."""

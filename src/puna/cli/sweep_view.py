@@ -8,7 +8,7 @@ import click
 from puna.cli.output import print_rows
 from puna.research.sweep.heat import Heat
 from puna.research.sweep.judgement import Judgement, Standing
-from puna.research.sweep.words import doubts, headline, probability, ratio, verdict
+from puna.research.sweep.words import doubts, gaps, headline, outside, probability, ratio, steadiness, verdict
 
 __all__ = ["show"]
 
@@ -26,10 +26,10 @@ def show(judged: Judgement, maps: Sequence[Heat], *, colour: bool) -> None:
         for line in _map(heat, judged.by, colour=colour):
             click.echo(line)
     click.echo()
-    for title, text in _figures(judged):
-        click.echo(f"{title.ljust(22)} {text}")
-    click.echo()
     width = min(120, get_terminal_size().columns)
+    for title, text in _figures(judged):
+        click.echo(click.wrap_text(text, width, f"{title.ljust(22)} ", " " * 23))
+    click.echo()
     click.echo(click.wrap_text(f"{headline(judged)}. {verdict(judged)}", width))
     for each in doubts(judged):
         click.echo(click.wrap_text(each, width, "  - ", "    "))
@@ -78,11 +78,8 @@ def _figures(judged: Judgement) -> Iterator[tuple[str, str]]:
         between = f"between {ratio(judged.interval.low)} and {ratio(judged.interval.high)}"
         yield "the best, with 95%", f"a Sharpe ratio {between}"
     if forward is not None:
-        ratios = (
-            f"{ratio(forward.sharpe)} after {ratio(forward.inside)} in training, median cell {ratio(forward.median)}"
-        )
-        gaps = f"{len(forward.stretches)} folds, purge {forward.purge}, embargo {forward.embargo}"
-        yield "walk-forward", f"Sharpe ratio {ratios}; {gaps}"
+        yield "walk-forward", outside(forward)
+        yield "", f"{steadiness(forward)}; {gaps(forward)}"
 
 
 def _place(standing: Standing, by: str) -> str:

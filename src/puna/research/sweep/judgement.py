@@ -18,23 +18,14 @@ from puna.research.statistics.overfitting import Overfitting, overfitting
 from puna.research.statistics.significance import deflated_sharpe, effective_trials, expected_best, moments, sharpe
 from puna.research.sweep.axes import Axis
 from puna.research.sweep.cells import Cell, Failure, Outcome, Row
-from puna.research.sweep.forward import Forward, forward
+from puna.research.sweep.forward import Afresh, Folding, Forward, forward
 from puna.research.sweep.neighbours import Neighbours, at_edge
 from puna.seams import seeded_rng
 
-__all__ = ["CONFIDENCE", "Folding", "Judgement", "Standing", "judge", "no_metric", "score"]
+__all__ = ["CONFIDENCE", "Judgement", "Standing", "judge", "no_metric", "score"]
 
 CONFIDENCE = 0.95
 """A deflated Sharpe ratio below it is noise."""
-
-
-class Folding(msgspec.Struct, frozen=True):
-    """How walk-forward divides the periods."""
-
-    count: int
-    purge: int = 0
-    embargo: int = 0
-    train: int | None = None
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -67,6 +58,7 @@ class Judgement(msgspec.Struct, frozen=True):
         standings: all others, the best neighbourhood first.
         peak: the standing with the highest score of its own.
         effective: how many independent trials so many similar ones are worth.
+        deviation: standard deviation of the cells' Sharpe ratios, per period.
         luck: the annual Sharpe ratio that the best of so many trials has by luck alone.
         interval: where the annual Sharpe ratio of the best lies with 95 %, bootstrapped, the choice not counted.
         overfit: cross-validation of the choice; None where there are too few cells or periods.
@@ -81,6 +73,7 @@ class Judgement(msgspec.Struct, frozen=True):
     standings: list[Standing]
     peak: Standing
     effective: float
+    deviation: float
     luck: float
     interval: Interval | None
     overfit: Overfitting | None
@@ -103,7 +96,13 @@ def score(row: Row, by: str) -> float | None:
 
 
 def judge(
-    axes: Sequence[Axis], rows: Sequence[Row], *, by: str = "sharpe", seed: int = 7, folding: Folding | None = None
+    axes: Sequence[Axis],
+    rows: Sequence[Row],
+    *,
+    by: str = "sharpe",
+    seed: int = 7,
+    folding: Folding | None = None,
+    afresh: Afresh | None = None,
 ) -> Judgement:
     """What rows of a sweep amount to.
 
@@ -113,6 +112,7 @@ def judge(
         by: the metric that cells are compared by.
         seed: of the bootstrap.
         folding: for walk-forward.
+        afresh: runs what it chooses on the windows of its tests; None cuts these out of the runs over the whole span.
 
     Raises:
         PunaError: E687, every cell failed.
@@ -127,7 +127,7 @@ def judge(
     scores = [score(row, by) for row, _ in good]
     neighbours = Neighbours(axes, cells)
     returns = np.array([outcome.returns for outcome in outcomes], np.float64)
-    deflated, effective, luck = _deflated(returns)
+    deflated, effective, deviation = _deflated(returns)
     year = sqrt(outcomes[0].per_year)
     medians = neighbours.medians(scores)
     standings = [
@@ -144,20 +144,11 @@ def judge(
         standings=[standings[n] for n in order],
         peak=standings[peak],
         effective=effective,
-        luck=luck * year,
+        deviation=deviation,
+        luck=expected_best(effective, deviation) * year,
         interval=_interval(returns[best], year, seed),
         overfit=overfitting(returns) if returns.shape[1] else None,
-        forward=None
-        if folding is None
-        else forward(
-            cells,
-            outcomes,
-            neighbours,
-            folding.count,
-            purge=folding.purge,
-            embargo=folding.embargo,
-            train=folding.train,
-        ),
+        forward=None if folding is None else forward(cells, outcomes, neighbours, folding, afresh=afresh, seed=seed),
         edges=at_edge(axes, cells[best]),
         noise=not (deflated[best] or 0.0) >= CONFIDENCE,
     )
@@ -168,7 +159,7 @@ def _low(value: float | None) -> float:
 
 
 def _deflated(returns: NDArray[np.float64]) -> tuple[list[float | None], float, float]:
-    """Each cell's deflated Sharpe ratio, the effective number of trials, and what luck alone gives the best of them."""
+    """Each cell's deflated Sharpe ratio, the effective number of trials, and how much their Sharpe ratios differ."""
     ratios = sharpe(returns)
     known = ratios[np.isfinite(ratios)]
     if not len(known):
@@ -176,7 +167,7 @@ def _deflated(returns: NDArray[np.float64]) -> tuple[list[float | None], float, 
     effective = effective_trials(returns)
     deviation = float(known.std(ddof=1)) if len(known) > 1 else 0.0
     found = [_finite(deflated_sharpe(moments(each), effective, deviation)) for each in returns]
-    return found, effective, expected_best(effective, deviation)
+    return found, effective, deviation
 
 
 def _interval(returns: NDArray[np.float64], year: float, seed: int) -> Interval | None:

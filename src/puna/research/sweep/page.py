@@ -16,7 +16,7 @@ from puna.research.sweep.forward import Forward
 from puna.research.sweep.heat import Heat, draw
 from puna.research.sweep.judgement import Judgement, Standing
 from puna.research.sweep.store import Plan
-from puna.research.sweep.words import doubts, headline, named, probability, ratio, verdict
+from puna.research.sweep.words import doubts, headline, named, probability, ratio, steadiness, verdict
 
 __all__ = ["Page", "html", "json"]
 
@@ -163,7 +163,7 @@ def _figures(judged: Judgement) -> Html:
             (
                 "Walk-forward",
                 ratio(forward.sharpe),
-                "The annual Sharpe ratio of what the past chose, in the time after it.",
+                f"The annual Sharpe ratio of what the past chose, in the time after it{_within(forward)}.",
             )
         )
     return tag(
@@ -180,6 +180,12 @@ def _between(judged: Judgement) -> str:
     if judged.interval is None:
         return "Of the best cell."
     return f"Of the best cell; between {ratio(judged.interval.low)} and {ratio(judged.interval.high)} with 95 %."
+
+
+def _within(found: Forward) -> str:
+    if found.interval is None:
+        return ""
+    return f"; between {ratio(found.interval.low)} and {ratio(found.interval.high)} with 95 %"
 
 
 def _maps(page: Page) -> Html:
@@ -251,10 +257,13 @@ def _forward(found: Forward | None) -> Html | None:
         [
             _days(each.train),
             _days(each.test),
-            ", ".join(f"{key} {value}" for key, value in each.values.items()),
+            each.failure or ", ".join(f"{key} {value}" for key, value in each.values.items()),
             ratio(each.inside),
             ratio(each.outside),
+            DASH if each.gain is None else percent(each.gain),
             ratio(each.median),
+            probability(each.rank),
+            probability(each.held),
         ]
         for each in found.stretches
     ]
@@ -263,10 +272,6 @@ def _forward(found: Forward | None) -> Html | None:
     for end, each in zip(found.ends, found.returns, strict=True):
         worth *= 1 + each
         points.append(Point(end, worth - 1))
-    note = (
-        f"In each stretch the past chooses the cell of the best neighbourhood, and the time after it judges. "
-        f"{found.purge} periods before each test are purged, and {found.embargo} more are left out as an embargo."
-    )
     chart = Chart(
         name="forward",
         title="Return of what the past chose",
@@ -276,9 +281,51 @@ def _forward(found: Forward | None) -> Html | None:
         area=True,
         height=240,
     )
-    foot = ["", "", "all tests", ratio(found.inside), ratio(found.sharpe), ratio(found.median)]
-    head = ["training", "test", "chosen", "Sharpe inside", "outside", "median cell"]
-    return join((tag("p", note, class_="note"), draw_chart(chart), table(head, rows, numbers=(3, 4, 5), foot=foot)))
+    means = (
+        ratio(found.inside),
+        ratio(found.sharpe),
+        percent(found.gain),
+        ratio(found.median),
+        probability(found.rank),
+    )
+    head = [
+        "training",
+        "test",
+        "chosen",
+        "Sharpe inside",
+        "outside",
+        "return",
+        "median cell",
+        "beat",
+        "held at the end",
+    ]
+    return join(
+        (
+            tag("p", _walked(found), class_="note"),
+            *((draw_chart(chart),) if points else ()),
+            table(head, rows, numbers=range(3, len(head)), foot=["", "", "all tests", *means, ""]),
+        )
+    )
+
+
+def _walked(found: Forward) -> str:
+    """How the tests were made, and what came of the choice as a whole."""
+    folding = found.folding
+    test = (
+        "that cell is run afresh on the time after it, with nothing held at first"
+        if found.fresh
+        else "the time after it, cut out of the run over the whole span, judges"
+    )
+    heard = f", after hearing {folding.warmup} periods without an order" if found.fresh and folding.warmup else ""
+    kept = (
+        "" if found.efficiency is None else f" {found.efficiency * 100:.0f} % of the Sharpe ratio in training is left."
+    )
+    return (
+        f"In each stretch the past chooses the cell of the best neighbourhood by Sharpe ratio, and {test}{heard}. "
+        f"{folding.purge} periods before each test are purged, and {folding.embargo} more are left out as an embargo. "
+        f"{steadiness(found).capitalize()}.{kept} Beat: the part of the other cells that did worse in the test; 50% is "
+        "chance. The median cell and this part are cut out of runs over the whole span."
+    )
 
 
 def _days(span: tuple[int, int]) -> Html:

@@ -4,25 +4,29 @@ The rows that come out are in the order of the search and the same for the same 
 and however often the sweep was interrupted and resumed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from puna.research.sweep.cells import Failure, Row
+from puna.research.sweep.cells import Cell, Failure, Row
 from puna.research.sweep.search import Search
 from puna.research.sweep.store import Store
 from puna.research.sweep.workers import Workers
 
-__all__ = ["Progress", "sweep"]
+__all__ = ["Progress", "run_cells", "sweep"]
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a sweep has come; `told` is called whenever that changes. `work` is what its cells took, ns."""
+    """How far a sweep has come; `told` is called whenever that changes.
+
+    `tests` of what was run anew were windows of walk-forward; `work` is what all of it took, ns.
+    """
 
     total: int = 0
     done: int = 0
     present: int = 0
     failed: int = 0
+    tests: int = 0
     work: int = 0
     told: Callable[["Progress"], None] = field(default=lambda _: None)
 
@@ -30,6 +34,7 @@ class Progress:
         """One more row."""
         self.done += 1
         self.present += present
+        self.tests += not present and row.cell.window is not None
         self.work += 0 if present else row.nanos
         self.failed += isinstance(row.result, Failure)
         self.told(self)
@@ -49,12 +54,24 @@ def sweep(search: Search, workers: Workers, store: Store, progress: Progress | N
     progress.told(progress)
     rows: list[Row] = []
     while cells := search.ask(rows):
-        found = {cell.key: row for cell in cells if (row := store.get(cell))}
-        for row in found.values():
-            progress.count(row, present=True)
-        for row in workers.run([cell for cell in cells if cell.key not in found]):
-            store.put(row)
-            found[row.cell.key] = row
-            progress.count(row)
-        rows += [found[cell.key] for cell in cells]
+        rows += _run(cells, workers, store, progress)
     return rows
+
+
+def run_cells(cells: Sequence[Cell], workers: Workers, store: Store, progress: Progress | None = None) -> list[Row]:
+    """Runs what of these further cells is not in the store yet, and gives their rows in the same order."""
+    progress = progress or Progress()
+    progress.total += len(cells)
+    progress.told(progress)
+    return _run(cells, workers, store, progress)
+
+
+def _run(cells: Sequence[Cell], workers: Workers, store: Store, progress: Progress) -> list[Row]:
+    found = {cell.key: row for cell in cells if (row := store.get(cell))}
+    for row in found.values():
+        progress.count(row, present=True)
+    for row in workers.run([cell for cell in cells if cell.key not in found]):
+        store.put(row)
+        found[row.cell.key] = row
+        progress.count(row)
+    return [found[cell.key] for cell in cells]

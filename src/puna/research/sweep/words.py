@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 
-from puna.research.report.formats import count, listed
+from puna.research.report.formats import count, listed, percent
+from puna.research.sweep.forward import Forward
 from puna.research.sweep.judgement import CONFIDENCE, Judgement, Standing
 
-__all__ = ["doubts", "headline", "named", "probability", "ratio", "verdict"]
+__all__ = ["doubts", "gaps", "headline", "named", "outside", "probability", "ratio", "steadiness", "verdict"]
 
 _HALF = 0.5
 _LONELY = 0.5  # of its own score; a neighbourhood below it does not carry the cell
 _FEW = 60
+_HELD = 0.5  # of the equity
 
 
 def named(standing: Standing) -> str:
@@ -54,7 +56,35 @@ def verdict(judged: Judgement) -> str:
         f"the probability that there is skill behind it is {probability(best.deflated)}"
     )
     end = f", and {CONFIDENCE:.0%} is what it takes. Do not trade it." if judged.noise else "."
-    return found + luck + end + _outside(judged)
+    return found + luck + end + _halves(judged) + _after(judged)
+
+
+def outside(found: Forward) -> str:
+    """What walk-forward gave, against what training had shown."""
+    kept = (
+        "" if found.efficiency is None else f", {found.efficiency * 100:.0f}% of the {ratio(found.inside)} in training"
+    )
+    between = f" (95%: {ratio(found.interval.low)} to {ratio(found.interval.high)})" if found.interval else ""
+    gain = f"return {percent(found.gain)}; median cell {ratio(found.median)}"
+    return f"Sharpe ratio {ratio(found.sharpe)}{between}{kept}, {gain}"
+
+
+def steadiness(found: Forward) -> str:
+    """How much the choice moved."""
+    folds = len(found.stretches)
+    if found.steady is None:
+        return "one choice"
+    stayed = round(found.steady * (folds - 1))
+    moved = f"{stayed} of {folds - 1} times within a step of the last choice"
+    return f"{count(found.distinct, 'cell')} chosen in {folds} folds, {moved}"
+
+
+def gaps(found: Forward) -> str:
+    """How it was divided."""
+    folding = found.folding
+    heard = f", warm-up {folding.warmup}" if folding.warmup else ""
+    how = "each test run afresh" if found.fresh else "tests cut out of whole runs"
+    return f"purge {folding.purge}, embargo {folding.embargo}{heard}; {how}"
 
 
 def doubts(judged: Judgement) -> list[str]:
@@ -62,13 +92,46 @@ def doubts(judged: Judgement) -> list[str]:
     return list(_doubts(judged))
 
 
-def _outside(judged: Judgement) -> str:
+def _halves(judged: Judgement) -> str:
     if judged.overfit is None:
         return ""
     chance = probability(judged.overfit.probability)
     return (
         f" Chosen on one half of the time, the best cell ends below the middle in the other half in {chance} of cases."
     )
+
+
+def _after(judged: Judgement) -> str:
+    found = judged.forward
+    if found is None or found.sharpe is None:
+        return ""
+    how = "run afresh on" if found.fresh else "looked at in"
+    between = (
+        f", with 95 % between {ratio(found.interval.low)} and {ratio(found.interval.high)}" if found.interval else ""
+    )
+    return (
+        f" Chosen {count(len(found.stretches), 'time')} by the past alone and {how} what came after, it had a Sharpe "
+        f"ratio of {ratio(found.sharpe)}{between}; in training it had {ratio(found.inside)}."
+    )
+
+
+def _walk(found: Forward) -> Iterator[str]:
+    if found.folding.hindsight:
+        yield "Walk-forward is not out of sample: the search itself looked for cells that are good over the whole span."
+    if found.failed:
+        first = next(each.failure for each in found.stretches if each.failure)
+        tests = count(found.failed, "test").capitalize()
+        yield f"{tests} of walk-forward failed, and the stitched equity goes on without; the first: {first}"
+    if found.sharpe is not None and found.sharpe <= 0:
+        yield "Chosen by the past, again and again, it would have lost money: walk-forward is below zero."
+    elif found.interval is not None and found.interval.low <= 0:
+        yield "What walk-forward gained may be luck: its Sharpe ratio may as well be zero."
+    holding = [each.held for each in found.stretches if each.held is not None and each.held > _HELD]
+    if holding:
+        yield (
+            f"{count(len(holding), 'test').capitalize()} of walk-forward ended with more than half of the equity in "
+            "positions, valued at their last closes; closing them would have cost."
+        )
 
 
 def _doubts(judged: Judgement) -> Iterator[str]:
@@ -87,8 +150,8 @@ def _doubts(judged: Judgement) -> Iterator[str]:
         yield f"Holding the same symbols had a Sharpe ratio of {ratio(holding)}: the best cell is no better than that."
     if judged.edges:
         yield f"The best cell stands at the edge of {listed(judged.edges)}: what lies beyond was not tried."
-    if judged.forward and judged.forward.sharpe is not None and judged.forward.sharpe <= 0:
-        yield "Chosen by the past, again and again, it would have lost money: walk-forward is below zero."
+    if judged.forward:
+        yield from _walk(judged.forward)
     if judged.failed:
         yield f"{count(judged.failed, 'cell').capitalize()} failed and tell nothing."
     if (trades := best.metrics.get("trades")) is not None and trades < _FEW:
