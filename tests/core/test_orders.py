@@ -543,3 +543,13 @@ def test_two_broker_ids_for_one_intent_are_both_kept() -> None:
     """I1: two live orders under one id would be a broken promise; nothing hides it."""
     other = msgspec.structs.replace(rest("new", 3), broker_id="b2")
     assert told(from_intent(intent()), rest("new", 2), other)[0].broker_ids == ("b1", "b2")
+
+
+def test_what_was_asked_is_no_part_of_an_order() -> None:
+    """Status and fills are kept once somebody asked; equality, JSON and a changed copy know nothing of it."""
+    asked, fresh = from_intent(intent()), from_intent(intent())
+    assert (asked.status, asked.is_terminal, asked.filled_qty) == (Status.PENDING, False, ZERO)
+    assert asked == fresh
+    assert msgspec.json.encode(asked) == msgspec.json.encode(fresh)
+    sent = noted(asked.client_order_id, "sent", 1)
+    assert reduce(asked, sent)[0].status is Status.SENT

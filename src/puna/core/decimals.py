@@ -28,6 +28,7 @@ EXACT = Context(prec=64, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, Divi
 NANO = Decimal("0.000000001")  # the ninth decimal, the last that the broker prints
 _DIGITS = EXACT.prec
 _WIDEST = 30  # digits before the point beyond which no amount is believed
+_ZERO, _ONE = Decimal(0), Decimal(1)
 
 
 def exactly(function: Callable[P, T]) -> Callable[P, T]:
@@ -51,4 +52,7 @@ def plain(amount: Decimal) -> Decimal:
     """
     if not amount.is_finite() or abs(amount.adjusted()) > _WIDEST:
         raise ValueError(f"not an amount: {str(amount)[:40]}")
-    return Decimal(f"{amount.normalize(EXACT):f}") if amount else Decimal(0)
+    if not amount:
+        return _ZERO
+    short = amount.normalize(EXACT)
+    return short.quantize(_ONE, context=EXACT) if "+" in str(short) else short  # 1E+2 is spelled 100

@@ -130,6 +130,8 @@ def tally(
     marks: Sequence[Mark], executions: Sequence[Execution], corrections: Sequence[Correction], guess: Decimal
 ) -> Tally:
     """What the evidence adds up to; `guess` prices what nobody has priced yet."""
+    if not corrections and (whole := _tiled(marks, executions)) is not None:
+        return whole
     seen = {each.execution_id: each.ts for each in executions if each.execution_id}
     # A correction cannot precede what it corrects, whatever two sources' clocks say.
     dated = sorted((max(each.ts, seen.get(each.execution_id, each.ts)), _correction_order(each), each)
@@ -146,6 +148,19 @@ def tally(
             book.correct(dated[number][2])
     worth = book.worth
     return Tally(book.qty, worth.notional, worth.averaged, worth.guessed, tuple(sorted(book.unmatched)))
+
+
+def _tiled(marks: Sequence[Mark], executions: Sequence[Execution]) -> Tally | None:
+    """The ordinary case: executions, each from where the last one ended, up to the highest mark; None when it is not.
+
+    `_Book` says the same of it: nothing there is averaged or guessed.
+    """
+    level = notional = ZERO
+    for each in executions:
+        if each.qty <= 0 or each.cum_qty - each.qty != level:
+            return None
+        level, notional = each.cum_qty, notional + each.qty * each.price
+    return None if any(mark.cum_qty > level for mark in marks) else Tally(level, notional)
 
 
 class _Book:

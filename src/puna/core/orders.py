@@ -27,6 +27,7 @@ Replaces: a replacement is a new order; core/lineage.py reckons over both.
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -179,10 +180,14 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         force_setattr(self, "ts", int(self.ts))
-        for name in ("cum_qty", "avg_price", "last_qty", "last_price"):
-            value: Decimal | None = getattr(self, name)
-            if value is not None:
-                force_setattr(self, name, _amount(name, value, signed=self.net and "price" in name))
+        if self.cum_qty is not ZERO:
+            force_setattr(self, "cum_qty", _amount("cum_qty", self.cum_qty))
+        if self.avg_price is not None:
+            force_setattr(self, "avg_price", _amount("avg_price", self.avg_price, signed=self.net))
+        if self.last_qty is not None:
+            force_setattr(self, "last_qty", _amount("last_qty", self.last_qty))
+        if self.last_price is not None:
+            force_setattr(self, "last_price", _amount("last_price", self.last_price, signed=self.net))
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -193,8 +198,10 @@ class Word(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """An intent and everything the broker has shown about it. Two orders with the same evidence are equal.
+
+    What is read off the evidence is kept once somebody has asked for it; it is no part of the value.
 
     Args:
         intent: what we asked for.
@@ -233,13 +240,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The broker's id, once known."""
         return self.broker_ids[0] if self.broker_ids else None
 
-    @property
+    @cached_property
     def seen(self) -> bool:
         """Whether the broker has shown any sign of it."""
         return bool(self.broker_ids or self.living or self.ended or self.marks or self.corrections)
 
-    @property
+    @cached_property
     def status(self) -> Status:
+        """Where it stands."""
         return _broker_status(self) if self.seen else _local_status(self)
 
     @property
@@ -257,20 +265,20 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def crossed_qty(self) -> Decimal:
         """What was crossed inside the account."""
-        return sum((each.qty for each in self.inside), ZERO)
+        return sum((each.qty for each in self.inside), ZERO) if self.inside else ZERO
 
     @property
     def remainder(self) -> OrderIntent:
         """The order as the broker gets it: without what was crossed inside."""
         return replace(self.intent, qty=self.intent.qty - self.crossed_qty) if self.inside else self.intent
 
-    @property
+    @cached_property
     def tally(self) -> Tally:
         """Quantity and worth that the broker has filled, and how well the worth is known."""
         guess = self.intent.limit_price or self.intent.stop_price or ZERO
         return tally(self.marks, self.executions, self.corrections, guess)
 
-    @property
+    @cached_property
     def filled_qty(self) -> Decimal:
         """By the broker and inside."""
         if self.corrections:
@@ -298,8 +306,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What was filled beyond the intended quantity: booked, and to be alarmed (I2)."""
         return ZERO if self.intent.notional is not None else max(ZERO, self.filled_qty - self.intent.qty)
 
-    @property
+    @cached_property
     def is_terminal(self) -> bool:
+        """Has ended; a late fill still counts."""
         return LIFE[self.status].terminal
 
     @property
@@ -503,7 +512,7 @@ def _with(known: tuple[str, ...], new: str | None) -> tuple[str, ...]:
     return known if not new or new in known else tuple(sorted((*known, new)))
 
 
-def _amount(name: str, value: Decimal, *, signed: bool) -> Decimal:
+def _amount(name: str, value: Decimal, *, signed: bool = False) -> Decimal:
     amount = plain(value)
     if amount < 0 and not signed:
         raise ValueError(f"{name} is negative: {amount}")

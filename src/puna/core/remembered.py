@@ -1,12 +1,12 @@
 """The last few answers of a pure function, for those who ask it the same of the same things several times in a row.
 
 The checks of one decision look at one view, and many of them reckon the same from it. Arguments are the same when they
-are the same objects: nothing is hashed or compared, which for frozen structs of many fields costs more than reckoning.
+are the same objects: they are not compared, which for frozen structs of many fields costs more than reckoning.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
-from operator import is_
 from typing import ParamSpec, TypeVar
 
 __all__ = ["remembered"]
@@ -22,17 +22,20 @@ def remembered(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """
 
     def keep(function: Callable[P, T]) -> Callable[P, T]:
-        answers: tuple[tuple[tuple[object, ...], T], ...] = ()
+        answers: dict[tuple[int, ...], tuple[tuple[object, ...], T]] = {}
 
         @wraps(function)
         def recall(*args: P.args, **kwargs: P.kwargs) -> T:
-            nonlocal answers
-            for known, answer in answers if not kwargs else ():
-                if all(map(is_, known, args)):
-                    return answer
+            if kwargs:
+                return function(*args, **kwargs)
+            key = tuple(map(id, args))
+            if (known := answers.get(key)) is not None:
+                return known[1]
             answer = function(*args, **kwargs)
-            if not kwargs:
-                answers = ((args, answer), *answers[: most - 1])
+            answers[key] = (args, answer)
+            if len(answers) > most:
+                with suppress(StopIteration, RuntimeError):  # another thread is doing the same
+                    answers.pop(next(iter(answers)), None)
             return answer
 
         return recall

@@ -104,9 +104,10 @@ class Check:
 def check(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
     """The first breach, or None: the order may be reserved and sent."""
     limits = narrowed(limits, intent)
-    return next(
-        (breach for each in _asked(intent, view, limits) if (breach := each.verdict(intent, view, limits))), None
-    )
+    for each in _asked(intent, view, limits):
+        if breach := each.verdict(intent, view, limits):
+            return breach
+    return None
 
 
 class Verdict(NamedTuple):
@@ -143,9 +144,13 @@ def asked(limits: RiskLimits) -> "tuple[Check, ...]":
     return tuple(filter(switched_on, CHECKS))
 
 
-@remembered(8)
 def narrowed(limits: RiskLimits, intent: OrderIntent) -> RiskLimits:
     """The limits that hold for this order: of account, strategy and symbol the tightest."""
+    return _narrowed(limits, intent) if limits.narrow else limits
+
+
+@remembered(8)
+def _narrowed(limits: RiskLimits, intent: OrderIntent) -> RiskLimits:
     fitting = [each for each in limits.narrow if each.fits(intent)]
     if not fitting:
         return limits

@@ -129,6 +129,7 @@ def cap_of(value: Decimal, percent: Decimal, view: RiskView) -> Decimal | None:
     return None if worth is None else max(ZERO, min(value, worth * percent / _HUNDRED))
 
 
+@remembered(4)
 def unit_value(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Decimal | None:
     """What a unit of the whole position is reckoned at: the protected price, and no less than the ask or the mark."""
     price = protected_price(intent, view.quote, limits)
@@ -138,9 +139,15 @@ def unit_value(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Decim
     return max(price, exact(view.quote.ask), mark or ZERO) * multiplier(intent.symbol)
 
 
-@remembered(4)
 def all_under_way(intent: OrderIntent, price: Decimal, view: RiskView) -> Sequence[UnderWay]:
     """All reservations and this order's own; a lineage counts as one, of its largest quantity and price."""
+    if not view.open:
+        return (UnderWay(intent, max(ZERO, intent.qty), max(ZERO, price), ZERO),)
+    return _folded(intent, price, view)
+
+
+@remembered(4)
+def _folded(intent: OrderIntent, price: Decimal, view: RiskView) -> Sequence[UnderWay]:
     own = Reservation(intent=intent, leaves=intent.qty, price=price)
     every = {each.intent.client_order_id: each for each in (*view.open, own)}
     folded: dict[str, UnderWay] = {}
@@ -158,8 +165,8 @@ def all_under_way(intent: OrderIntent, price: Decimal, view: RiskView) -> Sequen
 
 def leaves_of(under_way: Iterable[UnderWay], symbol: str, side: Side) -> Decimal:
     """What may still fill of a symbol on one side, packages aside."""
-    rows = (r for r in under_way if r.intent.symbol == symbol and r.intent.side is side and not r.intent.legs)
-    return sum((r.leaves for r in rows), ZERO)
+    rows = [r for r in under_way if r.intent.symbol == symbol and r.intent.side is side and not r.intent.legs]
+    return sum([r.leaves for r in rows], ZERO)
 
 
 def symbols_of(view: RiskView, under_way: Iterable[UnderWay]) -> set[str]:

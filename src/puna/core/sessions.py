@@ -11,7 +11,7 @@ tests. A date outside the table is a DataError, never a guess.
 
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -41,6 +41,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DATE, LAST_DATE = date(2000, 1, 1), date(2030, 12, 31)
 
 _NANOS = 1_000_000_000
+_HOUR = 3600 * _NANOS
 _DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PRE, _OPEN, _CLOSE, _POST = time(4), time(9, 30), time(16), time(20)
@@ -90,7 +91,13 @@ def new_york(ts: int) -> datetime:
 
 def date_of(ts: int) -> date:
     """The date in New York at `ts`."""
-    return datetime.fromtimestamp(ts // _NANOS, NEW_YORK).date()
+    return _date_in(ts // _HOUR) if ts >= 0 else datetime.fromtimestamp(ts // _NANOS, NEW_YORK).date()
+
+
+@lru_cache(maxsize=256)
+def _date_in(hour: int) -> date:
+    """The date of an hour since 1970: New York is whole hours away from UTC since 1883, so its dates change on one."""
+    return datetime.fromtimestamp(hour * _HOUR // _NANOS, NEW_YORK).date()
 
 
 @cache
@@ -116,10 +123,10 @@ def day(on: date) -> TradingDay | None:
 
 def session_at(ts: int) -> Session:
     """Which session runs at `ts`."""
-    now = new_york(ts)
-    if now.time() >= _EVENING:
-        return Session.OVERNIGHT if day(now.date() + _DAY) else Session.CLOSED
-    today = day(now.date())
+    on = date_of(ts)
+    if ts >= _evening(on):
+        return Session.OVERNIGHT if day(on + _DAY) else Session.CLOSED
+    today = day(on)
     if today is None or ts >= today.post_close:
         return Session.CLOSED
     if ts < today.pre_open:
@@ -127,6 +134,12 @@ def session_at(ts: int) -> Session:
     if ts < today.open:
         return Session.PRE
     return Session.CORE if ts < today.close else Session.POST
+
+
+@cache
+def _evening(on: date) -> int:
+    """When the overnight session of the next day would begin, ns."""
+    return at(on, _EVENING)
 
 
 def next_open(ts: int) -> int:

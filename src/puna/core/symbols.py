@@ -180,6 +180,7 @@ def round_to_tick(symbol: str, price: Decimal, *, up: bool) -> Decimal:
     return (price / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR) * step
 
 
+@lru_cache(maxsize=65536)
 def _read(text: str) -> Instrument | None:
     if _EQUITY.fullmatch(text):
         return Equity(*text.split("."))

@@ -8,6 +8,7 @@ epoch, UTC: `ts_event` when it happened, `ts_init` when it reached us.
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -267,4 +268,9 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
 def exact(price: float) -> Decimal:
     """The decimal that a market-data price was printed as."""
+    return _printed(price) if price else Decimal(repr(price))  # 0.0 and -0.0 are equal, and not printed alike
+
+
+@lru_cache(maxsize=4096, typed=True)  # many ask for the sides of one quote
+def _printed(price: float) -> Decimal:
     return Decimal(repr(price))

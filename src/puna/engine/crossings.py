@@ -95,7 +95,7 @@ class Crossings:
 
     def settle(self, entries: Iterable[Entry]) -> None:
         """These were written and booked, or never will be."""
-        for each in entries:
+        for each in entries if self._pending else ():
             if isinstance(each, Crossed):
                 self._pending.pop(each.key, None)
                 self._handed.discard(each.key)

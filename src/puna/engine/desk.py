@@ -59,7 +59,7 @@ class StrategyDesk:
         self.strategies = {each.name: each for each in strategies}
         self.stopped: dict[str, str] = {}
         self.on_failure: Callable[[str, str], None] = lambda *_: None
-        self.on_order: Callable[[str], None] = lambda _: None
+        self.on_order: Callable[[str], None] | None = None
         self.parents = Parents(gateway, feed=feed)
         self.parents.on_done = self._tell_done
         self.parents.exits.position = self.position
@@ -242,8 +242,9 @@ class StrategyDesk:
     def tell(self, changes: Sequence[Change]) -> None:
         """Orders changed; durable and booked."""
         for change in changes:
-            for line in _lines(change):
-                self.on_order(line)
+            if self.on_order is not None:
+                for line in _lines(change):
+                    self.on_order(line)
             self.parents.hear(change)
             if not self._ended:
                 self._coverage.hear(change.order)
@@ -257,7 +258,8 @@ class StrategyDesk:
 
     def tell_refusal(self, intent: OrderIntent, code: str, reason: str) -> None:
         """An order was not sent."""
-        self.on_order(f"{intent.strategy}  {_wish(intent)} refused  {code} {reason}")
+        if self.on_order is not None:
+            self.on_order(f"{intent.strategy}  {_wish(intent)} refused  {code} {reason}")
         self.parents.hear_refusal(intent, code, reason)
         owner = self.strategies.get(intent.strategy)
         if owner is not None and intent.parent is None:
@@ -265,9 +267,10 @@ class StrategyDesk:
 
     def _tell_done(self, begun: ParentBegun, ended: ParentEnded) -> None:
         """A parent order is over."""
-        parent = begun.parent
-        done = f"{ended.filled:f} of {parent.qty:f} {parent.symbol}: {ended.reason}"
-        self.on_order(f"{begun.strategy}  worked {parent.side} {done}")
+        if self.on_order is not None:
+            parent = begun.parent
+            done = f"{ended.filled:f} of {parent.qty:f} {parent.symbol}: {ended.reason}"
+            self.on_order(f"{begun.strategy}  worked {parent.side} {done}")
         if (owner := self.strategies.get(begun.strategy)) is not None:
             self.call(owner, owner.on_parent, begun, ended)
 

@@ -69,6 +69,7 @@ __all__ = ["Gateway"]
 
 NANOS = 1_000_000_000
 UNKNOWN_PRICE = Decimal("NaN")  # refuses whatever has to be compared with it (I11)
+_EVIDENCE = (Evidence, Adoption)
 _SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 
 
@@ -409,8 +410,9 @@ class Gateway:
         fills are still to be booked.
         """
         sightings = list(sightings)
-        for point in _seen(sightings):
-            self.probe(point)
+        if self.probe is not no_probe:
+            for point in _seen(sightings):
+                self.probe(point)
         async with self.lock:
             entries = self.intake.entries(sightings, booked=booked)
             return await self._keep(entries) if entries else []
@@ -480,7 +482,7 @@ class Gateway:
 
     async def _keep(self, entries: Sequence[Entry]) -> list[Change]:
         """Durable, then applied, then told. The lock is held."""
-        if any(isinstance(entry, Evidence | Adoption) for entry in entries) and self._heard_of > self.blotter.told:
+        if self._heard_of > self.blotter.told and any(isinstance(entry, _EVIDENCE) for entry in entries):
             entries = (Told(ts=self.clock.now(), up_to=self._heard_of), *entries)
         durable = await self._write(entries)
         self.crossings.settle(entries)
@@ -519,8 +521,9 @@ class Gateway:
             if not self.halted:
                 self._halted = error.what
             return False
-        for point in _points(entries):
-            self.probe(point)
+        if self.probe is not no_probe:
+            for point in _points(entries):
+                self.probe(point)
         return True
 
     def _attend(self, change: Change) -> None:
@@ -578,7 +581,7 @@ def _seen(sightings: Iterable[Sighting]) -> Iterable[str]:
 
 def _points(entries: Sequence[Entry]) -> Iterable[str]:
     """The named points that a commit of these entries is."""
-    updates = [entry.update for entry in entries if isinstance(entry, Evidence | Adoption)]
+    updates = [entry.update for entry in entries if isinstance(entry, _EVIDENCE)]
     if any(update.cum_qty for update in updates):
         yield "fill-durable"
     if any(update.status == "canceled" for update in updates):

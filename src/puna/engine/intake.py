@@ -83,9 +83,11 @@ class Intake:
         self._gateway.heard[order.client_order_id] = now
         if not self._believable(order, sighting):
             return None, order
-        update = replace(sighting.update, client_order_id=order.client_order_id)
+        update, key = sighting.update, order.client_order_id
+        if update.client_order_id != key:
+            update = replace(update, client_order_id=key)
         after, _ = reduce(order, update)
-        if after == order:
+        if after is order:
             return None, order
         return Evidence(ts=now, update=update, mid=self._gateway.market.mid(order.intent.symbol)), after
 
