@@ -33,14 +33,16 @@ def port_lines() -> str:
     return "\n".join(f"{name}_port = {port}" for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True))
 
 
-def written(folder: Path, risk: str = "", services: str = "", sim: str = "") -> Path:
+def written(
+    folder: Path, risk: str = "", services: str = "", sim: str = "", model: str = "puna.services.trend:Trend"
+) -> Path:
     """A configuration of the four services."""
     ports = port_lines()
     path = folder / "bot.toml"
     path.write_text(
         '[account]\nmode = "sim"\n'
         f"[sim]\n{sim}\n"
-        '[[model]]\nname = "trend"\nuse = "puna.services.trend:Trend"\n'
+        f'[[model]]\nname = "trend"\nuse = "{model}"\n'
         'symbols = ["AAPL", "MSFT", "IBM"]\nweight = "25%"\n'
         f"[risk]\nmax_quote_age_seconds = 3600\n{risk}\n"
         f"[services]\n{ports}\n{services}\n"

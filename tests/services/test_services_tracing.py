@@ -21,6 +21,18 @@ from puna.services.tracing import OpenTelemetry, Traces, traces_of
 pytest.importorskip("opentelemetry.sdk")
 
 
+EAGER = """
+import numpy as np
+from puna.core.features import FeatureSchema
+
+class Eager:
+    schema = FeatureSchema(names=("range_pct",))
+
+    def predict(self, features):
+        return np.ones(features.shape[:-1])
+"""
+
+
 def intent_of(ts: int) -> OrderIntent:
     """A share for the peer `signals`, wanted at that market time."""
     return OrderIntent(
@@ -64,7 +76,7 @@ def way(spans: tuple[Any, ...], end: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.timeout(150)
-async def test_an_order_is_one_trace_from_the_model_to_the_fill(bot: Callable[..., Path]) -> None:
+async def test_an_order_is_one_trace_from_the_model_to_the_fill(bot: Callable[..., Path], tmp_path: Path) -> None:
     """Through two components and the bus: signal, take signal, order, fill; and the same for an intent of a peer."""
     exporter = recorder()
 
@@ -76,7 +88,8 @@ async def test_an_order_is_one_trace_from_the_model_to_the_fill(bot: Callable[..
         owners = {span.context.span_id for span in spans if (span.attributes or {}).get("puna.strategy") == strategy}
         return [span for span in spans if span.name == "fill" and span.parent.span_id in owners]
 
-    async with running(bot(services="stale_seconds = 10"), equip) as system:
+    (tmp_path / "eager.py").write_text(EAGER)  # a word with the second bar already
+    async with running(bot(services="stale_seconds = 10", model="eager.py:Eager"), equip) as system:
         signals = system.parts["signals"]
         assert isinstance(signals, Signals)
         assert signals._control is not None
