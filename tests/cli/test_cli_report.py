@@ -53,6 +53,26 @@ def record(name: str, seed: int = 1, drift: float = 0.001, **fields: Any) -> Run
     return RunRecord(**(known | fields))
 
 
+@pytest.mark.parametrize("words", [["--trials", "0"], ["two", "--trials", "5"]])
+def test_trials_are_of_one_run_and_at_least_one(words: list[str], folder: Path) -> None:
+    """Anything else is a wrong use, and nothing is written."""
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        (folder / name / "record.json").write_bytes(write_record(record(name)))
+    assert CliRunner().invoke(report, ["one", *words]).exit_code == 2
+    assert not (folder / "one" / "report.html").exists()
+
+
+def test_a_folder_that_is_no_sweep_tells_no_trials(folder: Path) -> None:
+    """E654, and nothing is written."""
+    (folder / "one").mkdir()
+    (folder / "one" / "record.json").write_bytes(write_record(record("one")))
+    result = CliRunner().invoke(report, ["one", "--trials", "elsewhere"], standalone_mode=False)
+    assert isinstance(result.exception, DataError)
+    assert result.exception.code == "E654"
+    assert not (folder / "one" / "report.html").exists()
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
+from puna.cli.backtest import backtest
+from puna.cli.report import report
 from puna.cli.sweep import sweep
 from puna.cli.sweep_keys import axes_of, targets, team_of
 from puna.core.sessions import trading_days
@@ -139,6 +141,31 @@ def test_a_grid_is_run_judged_and_written(folder: Path) -> None:
     assert document["forward"]["fresh"]
     assert [each["failure"] for each in document["forward"]["stretches"]] == ["", ""]
     assert "6 cells run, two tests of walk-forward, 0 were there" in said
+
+
+def test_a_backtest_of_what_was_swept_tells_its_trials(folder: Path) -> None:
+    """The deflated Sharpe ratio of the sweep's best cell, run alone, is the one in its report; a number works too."""
+    document = swept("fast=2,4", "slow=8..12:2", "--out", "runs/one")
+    best = document["best"]["cell"]["values"]
+    params = ", ".join(f"{key} = {value}" for key, value in best.items())
+    (folder / "bot.toml").write_text(CONFIG.replace("weight = 0.08", f"weight = 0.08, {params}"))
+    alone = CliRunner().invoke(backtest, ["bot.toml", *SPAN, "--fills", "realistic", "--out", "runs/best"])
+    assert "It was chosen from 6 trials, worth" in " ".join(alone.stdout.split())
+    assert "(one)" in alone.stdout
+    assert deflated(folder / "runs" / "best") == pytest.approx(document["best"]["deflated"], abs=1e-3)
+    told = CliRunner().invoke(report, ["runs/best", "--trials", "500"])
+    assert "Chosen from 500 trials." in told.stdout
+    assert (deflated(folder / "runs" / "best") or 1) < (document["best"]["deflated"] or 0)
+    assert CliRunner().invoke(report, ["runs/best", "--trials", "1"]).exit_code == 0
+    assert deflated(folder / "runs" / "best") is None
+    again = CliRunner().invoke(report, ["runs/best", "--trials", "runs/one"])
+    assert "6 trials, worth" in " ".join(again.stdout.split())
+    assert deflated(folder / "runs" / "best") == pytest.approx(document["best"]["deflated"], abs=1e-3)
+
+
+def deflated(run: Path) -> float | None:
+    metrics = json.loads((run / "report.json").read_text())["metrics"]
+    return next((each["value"] for each in metrics if each["name"] == "deflated_sharpe_ratio"), None)
 
 
 def test_a_folder_is_resumed_and_never_mixed(folder: Path) -> None:

@@ -218,6 +218,7 @@ def test_a_hole_of_hours_within_a_session_is_found() -> None:
         ({"books": Books(equal=False, rows=[BookRow(item="cash", ours=CENT, broker=-CENT)])}, "The books differ."),
         ({"outcome": "halted"}, "The run was halted."),
         ({"trials": 200, "trial_deviation": 0.2}, "Chosen from 200 trials."),
+        ({"trials": 200}, "Chosen from 200 trials."),
         ({"ended_ts": RUN.started_ts + 86_400 * 10**9 * 7}, "7 days."),
     ],
 )

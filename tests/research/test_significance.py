@@ -19,6 +19,7 @@ from puna.research.statistics.significance import (
     moments,
     probabilistic_sharpe,
     sharpe,
+    unknown_deviation,
 )
 
 RETURNS = np.random.default_rng(3).standard_t(4, size=500) * 0.01 + 0.0005
@@ -110,6 +111,14 @@ def test_the_standard_error_is_what_resampling_sees() -> None:
     """Of 4,000 normal series of 250 the Sharpe ratios scatter as the formula says, within five percent."""
     many = sharpe(np.random.default_rng(11).normal(0.1, 1.0, size=(4_000, 250)))
     assert Moments(250, 0.1).error == pytest.approx(float(many.std()), rel=0.05)
+
+
+def test_trials_that_nobody_knows_differ_as_trials_without_skill_do() -> None:
+    """The scatter of the Sharpe ratios of 20,000 series of noise is what is taken for it."""
+    noise = np.random.default_rng(4).normal(size=(20_000, 60))
+    assert unknown_deviation(60) == pytest.approx(float(sharpe(noise).std(ddof=1)), rel=0.03)
+    with pytest.raises(ValueError, match="two periods"):
+        unknown_deviation(1)
 
 
 def test_effective_trials_count_what_is_different() -> None:

@@ -30,11 +30,13 @@ from puna.research.backtest.run import BacktestResult, run_backtests
 from puna.research.report.formats import dollars, percent, signed
 from puna.research.report.run_report import Report, html, json, report
 from puna.research.report.tables import tables
+from puna.research.sweep.tried import sign, tried_of
 
 __all__ = ["Wish", "run"]
 
 MAIN = ("realistic", "pessimistic", "optimistic")
 """Whose report stands at the top of the folder: the first of these that was run."""
+RUNS = Path("runs")
 _COLUMNS = ("max_drawdown", "trades", "turnover", "fees", "cost_against_mid")
 _HEAD = ("fills", "P&L after costs", "return", "max drawdown", "trades", "turnover", "fees", "cost vs mid")
 _WIDTHS = (13, 17, 11, 14, 8, 10, 12, 14)
@@ -143,7 +145,7 @@ def _symbols(history: History) -> str:
 
 def _free(name: str) -> Path:
     number = 1
-    while (folder := Path("runs") / f"{name}-backtest-{number}").exists():
+    while (folder := RUNS / f"{name}-backtest-{number}").exists():
         number += 1
     return folder
 
@@ -193,10 +195,12 @@ def _kept(results: Mapping[str, BacktestResult], folder: Path, config: Path) -> 
 
 
 def _signed(result: BacktestResult, folder: Path, config: Path, code: str) -> RunRecord:
-    """The record with the run's name, its configuration, and the hash of what was run."""
+    """The record with the run's name, its configuration, the hash of what was run, and how often that was tried."""
     record = result.record
     record.run_id, record.config, record.code_hash = folder.name, config.read_text("utf-8"), code
     record.checks = marks_of(code)
+    if (tried := tried_of(config, RUNS)) is not None:
+        sign(record, tried)
     return record
 
 

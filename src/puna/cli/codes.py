@@ -362,7 +362,8 @@ CODES: dict[str, Text] = {
     "E654": Text(
         "The report of a run cannot be read",
         "`puna report` works from report.json in the folder of a run, or from record.json of the services. The file is "
-        "damaged, unreadable, or something else. Nothing was written.",
+        "damaged, unreadable, or something else. `--trials` names the folder of a sweep that has ended, with its "
+        "sweep.json, or a number. Nothing was written.",
         "Name the folder of a run, such as runs/demo-7. If its report is damaged, run it again: the same seed gives "
         "the same run.",
     ),

@@ -21,22 +21,43 @@ _FILES = ("report.json", "record.json")  # the services leave a record
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="The page; beside the first run if not told."
 )
+@click.option("--trials", metavar="N|SWEEP", help="How many trials the run was chosen from; or the folder of a sweep.")
 @click.option("--open", "show", is_flag=True, help="Show the page in the browser.")
 @json_option
 @verbose_option
-def report(*, runs: tuple[Path, ...], out: Path | None, show: bool, as_json: bool) -> None:
+def report(*, runs: tuple[Path, ...], out: Path | None, trials: str | None, show: bool, as_json: bool) -> None:
     """Write the report of a run anew and say what it says; of several runs, compare them with the first.
 
     RUN is the folder of a run, or its report.json; the newest one in runs/ when none is named. One run: report.html
     and report.json, and equity, fills and orders as Parquet when polars is installed (the extra research). Several
     runs: one page with their figures side by side, what differs, and whether the difference may be luck.
     """
+    if trials is not None and len(runs) > 1:
+        raise click.UsageError("--trials is told of one run.")
     sources = [_source(run) for run in runs] or [_newest()]
     made = [_read(source) for source in sources]
+    if trials is not None:
+        made = [_chosen_from(made[0], trials)]
     if len(made) == 1:
         _one(made[0], sources[0], out, show=show, as_json=as_json)
     else:
         _several(made, sources, out, show=show, as_json=as_json)
+
+
+def _chosen_from(made: "Report", trials: str) -> "Report":
+    """The report of a run that is the best of so many trials, or of a sweep's.
+
+    Raises:
+        DataError: E654, the folder tells no trials.
+    """
+    from puna.research.report.run_report import again
+    from puna.research.sweep.tried import Tried, sign, tried_in
+
+    number = int(trials) if trials.isdecimal() else None
+    if number == 0:
+        raise click.UsageError("--trials: there was one trial at least, the run itself.")
+    sign(made.record, tried_in(Path(trials)) if number is None else Tried(number))
+    return again(made)
 
 
 def _one(made: "Report", source: Path, out: Path | None, *, show: bool, as_json: bool) -> None:

@@ -233,9 +233,10 @@ class RunRecord(msgspec.Struct, kw_only=True):
 
     Of a backtest: `fill_model` is the name of the rules that filled its orders and `assumptions` are these in words;
     `data` says what the prices are, `actions` what was done about splits and the like, `checks` what was checked.
-    `trials` counts the runs that this one was chosen from, itself included, and `trial_deviation` is the standard
-    deviation of their Sharpe ratios, per day. `benchmark` is what the equity is compared with; buying every symbol in
-    equal parts when it is empty.
+    `trials` counts the runs that this one was chosen from, itself included; they are worth `trials_effective`
+    independent ones, and `trial_deviation` is the standard deviation of their Sharpe ratios, per day (0 where that is
+    not known); `trials_from` names the sweeps that ran them. `benchmark` is what the equity is compared with; buying
+    every symbol in equal parts when it is empty.
     """
 
     mode: str
@@ -280,6 +281,8 @@ class RunRecord(msgspec.Struct, kw_only=True):
     benchmark: list[PricePoint] = []
     trials: int = 1
     trial_deviation: float = 0.0
+    trials_effective: float = 0.0
+    trials_from: list[str] = []
     code_hash: str | None = None
 
 

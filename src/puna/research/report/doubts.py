@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
-from math import isnan
 from typing import NamedTuple
 
 from puna.core.types import ZERO
 from puna.research.report.formats import count, listed, percent, price, reason, share, signed, wall
 from puna.research.report.study import Study
-from puna.research.statistics import metrics, significance
+from puna.research.statistics import metrics
 
 __all__ = ["Doubt", "doubts"]
 
@@ -122,11 +121,10 @@ def _trials(study: Study) -> Doubt | None:
     record = study.record
     if record.trials <= 1:
         return None
-    measured = significance.moments(study.track.returns)
-    left = significance.deflated_sharpe(measured, record.trials, record.trial_deviation)
-    if left >= _SURE:
+    left = study.metric("deflated_sharpe_ratio").value
+    if left is not None and left >= _SURE:
         return None
-    told = "not known" if isnan(left) else share(left)
+    told = "not known" if left is None else share(float(left))
     return Doubt(
         f"Chosen from {record.trials:,} trials.",
         f"The probability that it has skill, the luck of the choice taken off, is {told} (deflated Sharpe ratio).",

@@ -28,6 +28,7 @@ _TITLES_OF_DAYS = {
     "hold_return": "Holding instead",
     "annual_return": "Return a year",
     "sharpe_ratio": "Sharpe ratio",
+    "deflated_sharpe_ratio": "Deflated Sharpe ratio",
     "volatility": "Volatility a year",
     "max_drawdown": "Maximum drawdown",
     "probability_of_skill": "Probability of skill",
@@ -43,7 +44,8 @@ def figures(measured: Sequence[Metric], *, many_days: bool) -> Html:
     """The key figures, each with what it means; of more than one day, those of the days as well."""
     titles = _TITLES_OF_DAYS if many_days else _TITLES
     by_name = {metric.name: metric for metric in measured}
-    return tag("dl", *(_figure(by_name[name], title) for name, title in titles.items()), class_="figures")
+    shown = (_figure(by_name[name], title) for name, title in titles.items() if name in by_name)
+    return tag("dl", *shown, class_="figures")
 
 
 def _figure(metric: Metric, title: str) -> Html:

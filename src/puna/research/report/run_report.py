@@ -31,7 +31,7 @@ from puna.research.report.verdict import headline, verdict
 from puna.research.statistics.metrics import Metric, Result, by_strategy
 from puna.research.statistics.round_trips import Group, bridge, group_by
 
-__all__ = ["Report", "html", "json", "report", "reread"]
+__all__ = ["Report", "again", "html", "json", "report", "reread"]
 
 _WRITER = msgspec.json.Encoder(decimal_format="string")
 
@@ -80,6 +80,11 @@ def reread(body: bytes) -> Report:
     """
     saved = _READER.decode(body)
     return _report(Study(saved.record, saved.variants))
+
+
+def again(made: Report) -> Report:
+    """The same report worked out anew, after something was noted in its record."""
+    return _report(Study(made.record, made.variants))
 
 
 class _Saved(msgspec.Struct):

@@ -7,7 +7,7 @@ from puna.engine.record import RunRecord
 from puna.research.history import data_faults
 from puna.research.report.variants import Variant
 from puna.research.statistics import ratios, trip_figures
-from puna.research.statistics.metrics import Metric, Result, by_symbol, measure
+from puna.research.statistics.metrics import Metric, Result, by_symbol, meaning, measure
 from puna.research.statistics.returns import Track, track
 from puna.research.statistics.round_trips import RoundTrip, round_trips
 
@@ -62,8 +62,18 @@ class Study:
         return [
             *measure(self.record),
             *ratios.measure_track(self.track),
+            *self._deflated,
             *trip_figures.measure_trips(self.trips),
         ]
+
+    @property
+    def _deflated(self) -> list[Metric]:
+        """Beside the Sharpe ratio of a run that was chosen from several."""
+        record, name = self.record, ratios.deflated_sharpe_ratio
+        if record.trials <= 1:
+            return []
+        value = name(self.track, record.trials_effective or record.trials, record.trial_deviation)
+        return [Metric(name.__name__, value, "part", meaning(name))]
 
     def metric(self, name: str) -> Metric:
         """One of them."""

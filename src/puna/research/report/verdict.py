@@ -168,7 +168,22 @@ def _sure(study: Study) -> str:
     ratio, level = f"{float(sharpe.value):.2f}".replace("-", MINUS), share(sharpe.interval.level)
     return (
         f"Its Sharpe ratio is {ratio} a year, and between {low} and {high} with {level} when its days are resampled "
-        f"in blocks; that it is above zero at all has a probability of {share(float(skill))}."
+        f"in blocks; that it is above zero at all has a probability of {share(float(skill))}.{_chosen(study)}"
+    )
+
+
+def _chosen(study: Study) -> str:
+    """From how many trials, and what is left of the Sharpe ratio then."""
+    record = study.record
+    if record.trials <= 1:
+        return ""
+    worth = f", worth {record.trials_effective:.0f} independent ones" if record.trials_effective else ""
+    place = f" ({listed(record.trials_from)})" if record.trials_from else ""
+    left = study.metric("deflated_sharpe_ratio").value
+    told = "cannot be said" if left is None else f"has a probability of {share(float(left))}"
+    return (
+        f" It was chosen from {record.trials:,} trials{worth}{place}: that there is skill, the luck of that choice "
+        f"taken off, {told}."
     )
 
 

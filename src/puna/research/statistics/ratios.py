@@ -17,7 +17,7 @@ from puna.research.statistics.metrics import Metric, Unit, meaning
 from puna.research.statistics.returns import Track, deepest, months
 from puna.seams import seeded_rng
 
-__all__ = ["FEWEST_DAYS", "RATIOS", "confidence", "measure_track", "rolling"]
+__all__ = ["FEWEST_DAYS", "RATIOS", "confidence", "deflated_sharpe_ratio", "measure_track", "rolling"]
 
 FEWEST_DAYS = 20  # below this nothing is said about a year
 Floats = NDArray[np.float64]
@@ -65,6 +65,21 @@ def calmar_ratio(track: Track) -> float | None:
 def probability_of_skill(track: Track) -> float | None:
     """How probable it is that the true Sharpe ratio is above zero, by its standard error (PSR)."""
     return _known(significance.probabilistic_sharpe(significance.moments(track.returns))) if _many(track) else None
+
+
+def deflated_sharpe_ratio(track: Track, trials: float, deviation: float = 0.0) -> float | None:
+    """How probable skill is when the luck of choosing the best of all trials is taken off (deflated Sharpe ratio).
+
+    Args:
+        track: of the run that was chosen.
+        trials: how many independent ones there were.
+        deviation: of their Sharpe ratios, per day; 0 takes what trials without skill differ by.
+    """
+    measured = significance.moments(track.returns)
+    if not _moving(track):
+        return None
+    scatter = deviation or significance.unknown_deviation(measured.count)
+    return _known(significance.deflated_sharpe(measured, max(1.0, trials), scatter))
 
 
 def days_to_be_sure(track: Track) -> float | None:

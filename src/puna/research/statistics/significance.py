@@ -26,6 +26,7 @@ __all__ = [
     "moments",
     "probabilistic_sharpe",
     "sharpe",
+    "unknown_deviation",
 ]
 
 _EULER = 0.5772156649015329  # the Euler-Mascheroni constant
@@ -142,6 +143,19 @@ def deflated_sharpe(measured: Moments, trials: float, deviation: float) -> float
         deviation: standard deviation of the trials' Sharpe ratios, per period.
     """
     return probabilistic_sharpe(measured, expected_best(trials, deviation))
+
+
+def unknown_deviation(count: int) -> float:
+    """How much the Sharpe ratios of trials without skill differ by luck, per period, where those tried are not known.
+
+    The standard error of a Sharpe ratio of zero over `count` periods: 1 / sqrt(count - 1).
+
+    Raises:
+        ValueError: fewer than two periods.
+    """
+    if count < 2:
+        raise ValueError(f"at least two periods: {count}")
+    return 1 / sqrt(count - 1)
 
 
 def effective_trials(returns: ArrayLike) -> float:

@@ -59,6 +59,7 @@ class Judgement(msgspec.Struct, frozen=True):
         peak: the standing with the highest score of its own.
         effective: how many independent trials so many similar ones are worth.
         deviation: standard deviation of the cells' Sharpe ratios, per period.
+        daily: whether periods are days, or bars.
         luck: the annual Sharpe ratio that the best of so many trials has by luck alone.
         interval: where the annual Sharpe ratio of the best lies with 95 %, bootstrapped, the choice not counted.
         overfit: cross-validation of the choice; None where there are too few cells or periods.
@@ -74,6 +75,7 @@ class Judgement(msgspec.Struct, frozen=True):
     peak: Standing
     effective: float
     deviation: float
+    daily: bool
     luck: float
     interval: Interval | None
     overfit: Overfitting | None
@@ -145,6 +147,7 @@ def judge(
         peak=standings[peak],
         effective=effective,
         deviation=deviation,
+        daily=outcomes[0].daily,
         luck=expected_best(effective, deviation) * year,
         interval=_interval(returns[best], year, seed),
         overfit=overfitting(returns) if returns.shape[1] else None,
