@@ -193,6 +193,18 @@ def test_a_failing_cell_is_one_line_and_no_end(folder: Path) -> None:
     assert refused("bot.toml", "slow=13", *SPAN, "--jobs", "1").code == "E687"
 
 
+def test_a_cell_that_hangs_is_ended_and_told(folder: Path) -> None:
+    """E679 on the screen and in the folder, the others judged, also with one process; a resume tries it again."""
+    words = ("bot.toml", "slow=8,90", *SPAN, "--jobs", "1", "--timeout", "10", "--out", "here")
+    result = run(*words)
+    assert result.return_value == 0, result.exception
+    assert "E679 slow 90: it took longer than 10 s" in result.stdout
+    assert json.loads((folder / "here" / "sweep.json").read_text())["failed"] == 1
+    (folder / "go").touch()
+    resumed = run("--resume", "here", "--json", "--jobs", "1")
+    assert [row["failure"] for row in json.loads(resumed.stdout)["rows"]] == [None, None]
+
+
 def test_risk_limits_and_capital_are_keys_too(folder: Path) -> None:
     """A limit that lets nothing through, and twice the capital, change what cells gain."""
     document = swept("risk.max_position=1,50000", "crossing.capital=50%,100%")

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sweep_trials import Crossing, Perilous, Stubborn
+from sweep_trials import Crossing, Endless, Perilous, Stubborn
 
 from puna.errors import ConfigError, JournalError, PunaError
 from puna.research.sweep.axes import Axis, read_axes, typed
@@ -100,12 +100,44 @@ def test_killed_workers_lose_nothing_and_rows_come_as_they_are_done(folder: Path
     assert len(started) in (5, 6)  # two, and one for each death but the last, if nothing was left then
 
 
+def expected_of_an_endless_cell(rows: list[Row], folder: Path) -> None:
+    """All others have their outcome, and the process that died in between is made up for."""
+    assert [row.result.returns[0] for row in rows if isinstance(row.result, Outcome)] == [0, 1, 3, 4, 5]
+    assert rows[2].result == Failure("E679", "it took longer than 4 s", "its process was ended")
+    assert rows[2].nanos >= 4 * 10**9
+    assert (folder / "died").exists()
+
+
+def test_a_cell_that_never_ends_is_ended(folder: Path) -> None:
+    """It is a failure of its own kind and costs no other cell anything; a resume tries it again, and no other."""
+    search = Grid(axes("x=0..5"))
+    with stored(folder) as store, Processes(Endless(folder), 2, timeout=4) as workers:
+        expected_of_an_endless_cell(sweep(search, workers, store), folder)
+    (folder / "mended").touch()
+    progress = Progress()
+    with stored(folder) as store, Processes(Endless(folder), 1, timeout=60) as workers:
+        rows = sweep(search, workers, store, progress)
+    assert [row.result.returns[0] for row in rows if isinstance(row.result, Outcome)] == [0, 1, 2, 3, 4, 5]
+    assert (progress.done, progress.present) == (6, 5)
+
+
+def test_a_cell_that_never_ends_is_ended_on_a_cluster_too(folder: Path) -> None:
+    """Ray's workers run cells in processes that they can end; the others go on, and a resume tries it again."""
+    pytest.importorskip("ray", reason="the extra `sweep` is not installed")
+    search = Grid(axes("x=0..5"))
+    with stored(folder) as store, started_cluster(Endless(folder), timeout=4) as workers:
+        expected_of_an_endless_cell(sweep(search, workers, store), folder)
+    (folder / "mended").touch()
+    with stored(folder) as store, Here(Endless(folder)) as here:
+        assert all(isinstance(row.result, Outcome) for row in sweep(search, here, store))
+
+
 @contextmanager
-def started_cluster(trial: Trial) -> Iterator[Cluster]:
+def started_cluster(trial: Trial, timeout: float | None = None) -> Iterator[Cluster]:
     """A Ray instance of two processors; skips the test where Ray without any of our settings does not start either."""
     with ExitStack() as stack:
         try:
-            cluster = stack.enter_context(Cluster(trial, jobs=2))
+            cluster = stack.enter_context(Cluster(trial, jobs=2, timeout=timeout))
         except PunaError as error:
             ray = pytest.importorskip("ray")
             try:
@@ -326,7 +358,7 @@ if __name__ == "__main__":
 
 
 def test_workers_end_when_who_started_them_is_gone(folder: Path) -> None:
-    """After SIGKILL of the sweep no worker stays behind: neither the one that had nothing to do nor the busy one."""
+    """After SIGKILL of the sweep no worker stays behind: neither the idle one nor one whose cell never ends."""
     (folder / "orphans.py").write_text(ORPHANS)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
     with subprocess.Popen([sys.executable, str(folder / "orphans.py"), str(folder)], env=environment) as parent:
@@ -334,7 +366,6 @@ def test_workers_end_when_who_started_them_is_gone(folder: Path) -> None:
         parent.kill()
     pids = _pids(folder)
     assert len(pids) == 2
-    (folder / "go").touch()  # the busy one comes to the end of its cell
     wait_for(lambda: not any(_alive(pid) for pid in pids))
 
 

@@ -14,7 +14,7 @@ from puna.exchange.data import tape
 from puna.research.sweep.axes import Value
 from puna.research.sweep.cells import Outcome
 
-__all__ = ["Crossing", "Noise", "Perilous", "Stubborn", "outcome"]
+__all__ = ["Crossing", "Endless", "Noise", "Perilous", "Stubborn", "outcome"]
 
 _DAY = 86_400_000_000_000
 
@@ -78,6 +78,25 @@ class Perilous:
             os.kill(os.getpid(), signal.SIGKILL)
         while values["x"] == 7 and not go.exists():
             time.sleep(0.01)
+        return outcome([float(values["x"]), 0.0, 0.01])
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Value 2 sleeps for ever and hears no error, until a file `mended` is in the folder; 3 kills its process once."""
+
+    folder: Path
+
+    def __call__(self, values: Mapping[str, Value]) -> Outcome:
+        while values["x"] == 2 and not (self.folder / "mended").exists():
+            try:
+                time.sleep(3600)
+            except BaseException:  # noqa: BLE001, S112 - so that nothing but the end of its process ends it
+                continue
+        died = self.folder / "died"
+        if values["x"] == 3 and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         return outcome([float(values["x"]), 0.0, 0.01])
 
 

@@ -145,6 +145,12 @@ RESEARCH_CODES: dict[str, Text] = {
         "process: its folder, a variable of the environment, a path. Nothing was changed.",
         "The message has the last words of that process. Name files by their place beside the strategy's own file.",
     ),
+    "E679": Text(
+        "A cell of a sweep took too long",
+        "It ran for longer than --timeout allows, and its process was ended. The strategy waits for something that "
+        "does not come, or has more to do than was thought. The other cells were run.",
+        "Run that cell alone with `puna backtest`. `puna sweep --resume FOLDER --timeout SECONDS` tries it again.",
+    ),
     "E690": Text(
         "A strategy looks ahead",
         "A decision changes when the bars after it are taken away, so it was made from what nobody could know then: a "

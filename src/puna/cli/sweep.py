@@ -43,6 +43,8 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
 @click.option("--jobs", type=click.IntRange(1, 512), help="Processes.  [default: the cores of this machine]")
 @click.option("--ray", is_flag=False, flag_value="local", metavar="[ADDRESS]",
               help="Run on a Ray cluster (extra sweep); without an address, on a Ray started here.")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+              help="End a cell that takes longer, and go on without it.  [default: wait for ever]")  # fmt: skip
 @click.option("--store", type=click.Path(path_type=Path, file_okay=False), default=Path("history"), show_default=True,
               help="The folder of the history.")  # fmt: skip
 @click.option("--bundled", is_flag=True, help="The prices that ship with Puna, also where the history has some.")
@@ -73,6 +75,7 @@ def sweep(
     warmup: int,
     jobs: int | None,
     ray: str | None,
+    timeout: float | None,
     store: Path,
     bundled: bool,
     timeframe: str | None,
@@ -94,7 +97,7 @@ def sweep(
         if words or out:
             raise click.UsageError("--resume takes a folder and neither CONFIG, KEY=VALUES nor --out.")
         given = {name for name in Judging._fields if ctx.get_parameter_source(name) is not _DEFAULT}
-        return run(resumed(resume, judging, given, jobs=jobs, ray=ray, as_json=as_json))
+        return run(resumed(resume, judging, given, jobs=jobs, ray=ray, timeout=timeout, as_json=as_json))
     if not words or "=" in words[0]:
         raise click.UsageError("Missing CONFIG: a sweep runs the strategies of a configuration, or of a .py file.")
     config, *varied = words
@@ -111,6 +114,7 @@ def sweep(
             judging=judging,
             jobs=jobs,
             ray=ray,
+            timeout=timeout,
             out=out,
             as_json=as_json,
         )

@@ -63,6 +63,7 @@ class Wish(NamedTuple):
     judging: Judging
     jobs: int | None
     ray: str | None
+    timeout: float | None
     out: Path | None
     as_json: bool
     resume: Path | None = None
@@ -81,7 +82,14 @@ class _Made(NamedTuple):
 
 
 def resumed(
-    folder: Path, judging: Judging, given: Collection[str], *, jobs: int | None, ray: str | None, as_json: bool
+    folder: Path,
+    judging: Judging,
+    given: Collection[str],
+    *,
+    jobs: int | None,
+    ray: str | None,
+    timeout: float | None,
+    as_json: bool,
 ) -> Wish:
     """The wish that a folder's sweep was begun with; of the judging, what is given anew counts.
 
@@ -116,6 +124,7 @@ def resumed(
         judging=Judging(**own),
         jobs=jobs,
         ray=ray,
+        timeout=timeout,
         out=None,
         as_json=as_json,
         resume=folder,
@@ -222,9 +231,12 @@ def _workers(made: _Made, search: Search) -> Workers:
     if made.wish.ray:
         from puna.research.sweep.ray_cluster import Cluster
 
-        return Cluster(made.trial, None if made.wish.ray == "local" else made.wish.ray, made.wish.jobs)
+        address = None if made.wish.ray == "local" else made.wish.ray
+        return Cluster(made.trial, address, made.wish.jobs, timeout=made.wish.timeout)
     jobs = min(made.wish.jobs or _cores(), search.total)
-    return Here(made.trial) if jobs == 1 else Processes(made.trial, jobs)
+    if jobs == 1 and made.wish.timeout is None:
+        return Here(made.trial)  # nobody could end a cell of this very process
+    return Processes(made.trial, jobs, timeout=made.wish.timeout)
 
 
 def _cores() -> int:
@@ -337,7 +349,7 @@ def _tell(made: _Made, page: Page, progress: Progress, took: int) -> None:
 
         print_json(msgspec.json.decode(json(page)))
         return
-    show(page.judged, page.maps, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+    show(page.judged, page.rows, page.maps, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     click.echo()
     run, work = progress.done - progress.present, f"{progress.work / 1e9:.1f} s of work in {took / 1e9:.1f} s"
     tests = f", {count(progress.tests, 'test')} of walk-forward" if progress.tests else ""

@@ -6,19 +6,20 @@ from shutil import get_terminal_size
 import click
 
 from puna.cli.output import print_rows
+from puna.research.sweep.cells import Failure, Row
 from puna.research.sweep.heat import Heat
 from puna.research.sweep.judgement import Judgement, Standing
-from puna.research.sweep.words import doubts, gaps, headline, outside, probability, ratio, steadiness, verdict
+from puna.research.sweep.words import doubts, gaps, headline, listing, outside, probability, ratio, steadiness, verdict
 
 __all__ = ["show"]
 
-_SHOWN, _MAPS = 10, 3
+_SHOWN, _MAPS, _FAILED = 10, 3, 3
 _PERCENT = ("return", "max_drawdown")
 _BLUE, _ORANGE = (31, 95, 191), (168, 72, 11)  # of the page, light
 _WIDEST = 18  # columns of a map in a terminal
 
 
-def show(judged: Judgement, maps: Sequence[Heat], *, colour: bool) -> None:
+def show(judged: Judgement, rows: Sequence[Row], maps: Sequence[Heat], *, colour: bool) -> None:
     """Prints all of it on stdout."""
     print_rows(list(_cells(judged)), right=frozenset(_numbers(judged)))
     for heat in maps[:_MAPS]:
@@ -29,10 +30,21 @@ def show(judged: Judgement, maps: Sequence[Heat], *, colour: bool) -> None:
     width = min(120, get_terminal_size().columns)
     for title, text in _figures(judged):
         click.echo(click.wrap_text(text, width, f"{title.ljust(22)} ", " " * 23))
+    for line in _failures(rows):
+        click.echo(click.wrap_text(line, width, f"{'failed'.ljust(22)} ", " " * 23))
     click.echo()
     click.echo(click.wrap_text(f"{headline(judged)}. {verdict(judged)}", width))
     for each in doubts(judged):
         click.echo(click.wrap_text(each, width, "  - ", "    "))
+
+
+def _failures(rows: Sequence[Row]) -> Iterator[str]:
+    """The first cells that failed, and why."""
+    failed = [(row.cell, row.result) for row in rows if isinstance(row.result, Failure)]
+    for cell, failure in failed[:_FAILED]:
+        yield f"{failure.code} {listing(cell.values)}: {failure.what}"
+    if len(failed) > _FAILED:
+        yield f"and {len(failed) - _FAILED:,} more; all stand in the report"
 
 
 def _numbers(judged: Judgement) -> list[str]:
@@ -83,9 +95,9 @@ def _figures(judged: Judgement) -> Iterator[tuple[str, str]]:
 
 
 def _place(standing: Standing, by: str) -> str:
-    values = ", ".join(f"{key} {value}" for key, value in standing.cell.values.items())
+    own, near = _metric(by, standing.score), _metric(by, standing.neighbourhood)
     return (
-        f"{values}: {_said(by)} {_metric(by, standing.score)}, neighbours {_metric(by, standing.neighbourhood)}, "
+        f"{listing(standing.cell.values)}: {_said(by)} {own}, neighbours {near}, "
         f"deflated {probability(standing.deflated)}"
     )
 

@@ -16,7 +16,7 @@ from puna.research.sweep.forward import Forward
 from puna.research.sweep.heat import Heat, draw
 from puna.research.sweep.judgement import Judgement, Standing
 from puna.research.sweep.store import Plan
-from puna.research.sweep.words import doubts, headline, named, probability, ratio, steadiness, verdict
+from puna.research.sweep.words import doubts, headline, listing, named, probability, ratio, steadiness, verdict
 
 __all__ = ["Page", "html", "json"]
 
@@ -257,7 +257,7 @@ def _forward(found: Forward | None) -> Html | None:
         [
             _days(each.train),
             _days(each.test),
-            each.failure or ", ".join(f"{key} {value}" for key, value in each.values.items()),
+            each.failure or listing(each.values),
             ratio(each.inside),
             ratio(each.outside),
             DASH if each.gain is None else percent(each.gain),
@@ -338,7 +338,7 @@ def _failures(rows: Sequence[Row]) -> Html | None:
         return None
     told = [
         [
-            ", ".join(f"{key} {value}" for key, value in row.cell.values.items()),
+            listing(row.cell.values),
             failure.code,
             f"{failure.what} {failure.why}",
         ]

@@ -2,9 +2,13 @@
 
 Ray runs a cell again whose worker or node died; what was done before stands in the store of the process that started
 the sweep, and nowhere else, so nothing of it can be lost with the cluster.
+
+Ray cannot tell when a cell began, nor end it alone. So where a cell may take so long and no longer, each of Ray's
+workers runs its cells in a process of its own, which it ends.
 """
 
 import os
+import pickle
 import socket  # noqa: TID251 - a rim: whether a cluster answers
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,7 +19,7 @@ from typing import Any, Self
 from puna.errors import PunaError
 from puna.research.extra import library
 from puna.research.sweep.cells import Cell, Failure, Row, Trial
-from puna.research.sweep.workers import DEATHS, timed
+from puna.research.sweep.workers import DEATHS, Processes, timed
 from puna.seams import SystemClock
 
 __all__ = ["Cluster"]
@@ -32,17 +36,21 @@ class Cluster:
         trial: what is tried; it is sent once, and its modules must be importable on the nodes.
         address: `auto`, or the address of a running cluster; None starts Ray on this machine, and ends it.
         jobs: processors to be used of a Ray that is started here.
+        timeout: seconds of wall time that a cell may take.
 
     Raises:
         ConfigError: E660, ray is not installed.
         PunaError: E684, the cluster does not answer, or the trial cannot be sent.
     """
 
-    def __init__(self, trial: Trial, address: str | None = None, jobs: int | None = None) -> None:
+    def __init__(
+        self, trial: Trial, address: str | None = None, jobs: int | None = None, *, timeout: float | None = None
+    ) -> None:
         self._ray = library("ray", "sweep")
         self._trial = trial
         self._address = address
         self._jobs = jobs
+        self._timeout = timeout
 
     def __enter__(self) -> Self:
         if self._address:
@@ -81,7 +89,7 @@ class Cluster:
         running: dict[Any, Cell] = {}
         while True:
             for cell in islice(waiting, window - len(running)):
-                running[self._run.remote(self._sent, cell)] = cell
+                running[self._run.remote(self._sent, cell, self._timeout)] = cell
             if not running:
                 return
             done, _ = self._ray.wait(list(running), num_returns=1)
@@ -112,9 +120,18 @@ def _check(address: str) -> None:
         raise _unusable(f"nobody answers at {address}: {error}") from error
 
 
-def _run(trial: Trial, cell: Cell) -> Row:
+_CHILDREN: dict[bytes, Processes] = {}  # of one of Ray's workers: a process that it can end
+
+
+def _run(trial: Trial, cell: Cell, timeout: float | None) -> Row:
     """On a node."""
-    return timed(trial, cell, SystemClock())
+    if timeout is None:
+        return timed(trial, cell, SystemClock())
+    key = pickle.dumps((trial, timeout))
+    if key not in _CHILDREN:
+        _CHILDREN[key] = Processes(trial, 1, timeout=timeout)
+    (row,) = _CHILDREN[key].run([cell])
+    return row
 
 
 def _unusable(why: str) -> PunaError:

@@ -1,12 +1,13 @@
 """A sweep in words: the verdict, and what to distrust."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from puna.research.report.formats import count, listed, percent
+from puna.research.sweep.axes import Value
 from puna.research.sweep.forward import Forward
 from puna.research.sweep.judgement import CONFIDENCE, Judgement, Standing
 
-__all__ = ["doubts", "gaps", "headline", "named", "outside", "probability", "ratio", "steadiness", "verdict"]
+__all__ = ["doubts", "gaps", "headline", "listing", "named", "outside", "probability", "ratio", "steadiness", "verdict"]
 
 _HALF = 0.5
 _LONELY = 0.5  # of its own score; a neighbourhood below it does not carry the cell
@@ -16,7 +17,12 @@ _HELD = 0.5  # of the equity
 
 def named(standing: Standing) -> str:
     """Such as `fast 6, slow 40`."""
-    return ", ".join(f"{key} {value}" for key, value in standing.cell.values.items())
+    return listing(standing.cell.values)
+
+
+def listing(values: Mapping[str, Value]) -> str:
+    """The values of a cell, in the order of the axes."""
+    return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
 def ratio(value: float | None) -> str:

@@ -1,11 +1,13 @@
 """Cells tried in other processes of this machine: started afresh (spawn), fed over pipes, replaced when they die.
 
 A worker holds the trial and is given cells one at a time, with the next one waiting in its pipe. A cell that its
-worker did not survive is given to another; when it has cost three of them it is a failure, and the sweep goes on.
-Workers leave Ctrl-C to the process that started them, and end by themselves when that is gone.
+worker did not survive is given to another; when it has cost three of them it is a failure, and the sweep goes on. A
+cell that takes longer than it may costs one: its worker is ended, and it is a failure at once.
+Workers leave Ctrl-C to the process that started them, and end by themselves, whatever they do, when that is gone.
 """
 
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from threading import Thread
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -82,8 +85,11 @@ class _Worker:
         theirs.close()
         self.cells: deque[Cell] = deque()
         self.loaded = False
+        self.since = 0
 
-    def give(self, cell: Cell) -> None:
+    def give(self, cell: Cell, now: int) -> None:
+        if not self.cells:
+            self.since = now
         self.cells.append(cell)
         with suppress(OSError):  # it has died: that is seen where its answers are read
             self.pipe.send(cell)
@@ -101,18 +107,30 @@ class Processes:
         trial: picklable; each process gets a copy once.
         jobs: how many.
         started: told of each new process and its id.
+        timeout: seconds of wall time that a cell may take; its process is ended then.
+        clock: what they are measured by.
 
     Raises:
         PunaError: E684, the trial cannot be sent, or cannot be loaded where it arrives.
     """
 
-    def __init__(self, trial: Trial, jobs: int, started: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        jobs: int,
+        started: Callable[[int], None] = lambda _: None,
+        *,
+        timeout: float | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         try:
             self._trial = pickle.dumps(trial)
         except Exception as error:
             raise _unusable(f"the trial cannot be sent: {error}") from error
         self._jobs = jobs
         self._started = started
+        self._timeout = timeout
+        self._clock = clock or SystemClock()
         self._workers: list[_Worker] = []
         self._deaths: dict[str, int] = {}
         self._stillborn = 0
@@ -134,6 +152,8 @@ class Processes:
             self._feed(waiting)
             for worker in self._answering():
                 yield from self._answer(worker, waiting)
+            for worker in self._late():
+                yield self._cut_off(worker, waiting)
 
     def load(self) -> None:
         """Starts all processes, and comes back when they have loaded the trial; `run` does so by itself."""
@@ -156,11 +176,33 @@ class Processes:
         for ahead in range(1, _AHEAD + 1):
             for worker in self._workers:
                 if waiting and len(worker.cells) < ahead:
-                    worker.give(waiting.popleft())
+                    worker.give(waiting.popleft(), self._clock.monotonic())
 
     def _answering(self) -> list[_Worker]:
-        ready = wait([worker.pipe for worker in self._workers])
+        """Who has something to say, or has died; nobody, when a cell has been running for too long meanwhile."""
+        ready = wait([worker.pipe for worker in self._workers], self._patience())
         return [worker for worker in self._workers if worker.pipe in ready]
+
+    def _patience(self) -> float | None:
+        """Seconds until the next cell will have taken too long."""
+        running = [worker.since for worker in self._workers if worker.loaded and worker.cells]
+        if self._timeout is None or not running:
+            return None
+        return max(0.0, self._timeout - (self._clock.monotonic() - min(running)) / 1e9)
+
+    def _late(self) -> list[_Worker]:
+        """Whose cell has taken too long; an answer that waits to be read is in time."""
+        if self._timeout is None:
+            return []
+        latest = self._clock.monotonic() - self._timeout * 1e9
+        busy = [worker for worker in self._workers if worker.loaded and worker.cells]
+        return [worker for worker in busy if worker.since <= latest and not worker.pipe.poll()]
+
+    def _cut_off(self, worker: _Worker, waiting: deque[Cell]) -> Row:
+        """Ends a worker with the cell that it runs; its next one goes to another."""
+        cell, took = worker.cells.popleft(), self._clock.monotonic() - worker.since
+        self._replace(worker, waiting)
+        return Row(cell, _endless(self._timeout), took)
 
     def _answer(self, worker: _Worker, waiting: deque[Cell]) -> Iterator[Row]:
         try:
@@ -170,11 +212,12 @@ class Processes:
             return
         if isinstance(answer, Row):
             worker.cells.popleft()
+            worker.since = self._clock.monotonic()
             yield answer
         elif isinstance(answer, str):
             raise _unusable(answer)
         else:
-            worker.loaded = True
+            worker.loaded, worker.since = True, self._clock.monotonic()
 
     def _bury(self, worker: _Worker, waiting: deque[Cell]) -> Iterator[Row]:
         """A dead worker is replaced; the cell that it ran is counted against it, its next one is not."""
@@ -190,6 +233,11 @@ class Processes:
                 waiting.appendleft(cell)
             else:
                 yield Row(cell, _deadly(worker.process.exitcode))
+        self._replace(worker, waiting)
+
+    def _replace(self, worker: _Worker, waiting: deque[Cell]) -> None:
+        """Another one for it, if there is something to do."""
+        worker.end()
         waiting.extendleft(reversed(worker.cells))
         self._workers.remove(worker)
         if waiting:
@@ -212,6 +260,10 @@ def _deadly(code: int | None) -> Failure:
     return Failure("E683", f"{DEATHS} workers ended while they ran it", f"the last one {died}")
 
 
+def _endless(timeout: float | None) -> Failure:
+    return Failure("E679", f"it took longer than {timeout:g} s", "its process was ended")
+
+
 def _unusable(why: str) -> PunaError:
     return PunaError(
         "The workers of the sweep cannot run its cells.",
@@ -229,8 +281,16 @@ def _work(pipe: Connection, trial: bytes) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must know
         pipe.send(f"{type(error).__name__}: {error}")
         return
+    Thread(target=_end_with_parent, daemon=True).start()
     clock = SystemClock()
     with suppress(EOFError, OSError):
         pipe.send(None)
         while True:
             pipe.send(timed(loaded, pipe.recv(), clock))
+
+
+def _end_with_parent() -> None:
+    """A cell that never ends would hold a worker for ever when nobody is there any more to end it."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        wait([parent.sentinel])
+        os._exit(1)
