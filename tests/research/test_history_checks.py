@@ -16,12 +16,14 @@ from puna.core import sessions
 from puna.errors import DataError
 from puna.exchange.prices.halts import Halt
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
+from puna.research.backtest.data import stored
 from puna.research.history.actions import actions_of, outdated
 from puna.research.history.download import download, plan
 from puna.research.history.gaps import explain_gap, holes
 from puna.research.history.importing import import_file
 from puna.research.history.series import Row, Series
 from puna.research.history.store import Store, about
+from puna.research.history.tables import HaltRow, borrow_of, halts_among, halts_of, keep_halts
 from puna.research.history.verify import verify
 
 MINUTE = 60_000_000_000
@@ -174,6 +176,10 @@ async def test_gaps_are_told_apart(exchange: ExchangeThread, tmp_path: Path) -> 
         ("halt", halted.at, 10),
         ("missing", opened + 100 * MINUTE, 3),
     ]
+    kept = HaltRow("AAPL", halted.at, halted.until, "gap")
+    assert [keep_halts(store, halts_among(found)) for _ in range(2)] == [1, 0]
+    assert halts_of(store) == [kept]
+    assert stored(store, [MINUTES]).halts == (kept,)
 
 
 async def test_a_day_of_which_the_broker_has_nothing_is_no_halt(alpaca: AsyncAlpaca, tmp_path: Path) -> None:
@@ -267,6 +273,7 @@ def test_the_verbs(exchange: ExchangeThread, tmp_path: Path, monkeypatch: pytest
     assert [(row["why"], row["bars"]) for row in json.loads(lacking.stdout)] == [("missing", "5")]
     assert json.loads(puna("gaps", "--limit", "0", "--json").stdout)[0]["why"] == "not asked"
     puna("get", "AAPL", "--from", "2005-02-24", "--to", "2005-02-28", "--again")
+    assert "0 halts were new" in puna("gaps", "--keep-halts").stdout
     assert puna("gaps").return_value == 0
     Path("mine.csv").write_text(CSV)
     assert json.loads(puna("import", "mine.csv", "--json").stdout)[0] == {
@@ -277,3 +284,35 @@ def test_the_verbs(exchange: ExchangeThread, tmp_path: Path, monkeypatch: pytest
     with pytest.raises(DataError) as refused:
         puna("gaps", "MSFT", "--store", "elsewhere")
     assert refused.value.code == "E665"
+
+
+def test_tables_of_one_s_own_are_read(tmp_path: Path) -> None:
+    """Halts in any zone, and how stocks can be borrowed; nothing where there is no table."""
+    store = Store(tmp_path)
+    assert (halts_of(store), borrow_of(store)) == ([], {})
+    noted = "symbol,from,to,reason\nGME,2021-01-28T10:00:00-05:00,2021-01-28T15:05:00Z,LUDP\n"
+    (tmp_path / "halts.csv").write_text(noted)
+    (tmp_path / "borrow.csv").write_text("symbol,borrow\nGME,hard\nAMC,none\nAAPL,easy\n")
+    begins = 1_611_846_000_000_000_000
+    assert halts_of(store) == [HaltRow("GME", begins, begins + 5 * MINUTE, "LUDP")]
+    assert borrow_of(store) == {"GME": "hard", "AMC": "none", "AAPL": "easy"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("halts.csv", "symbol,from,to\n", "line 1: there is no column reason"),
+        ("halts.csv", "symbol,from,to,reason\nGME,noon,2021-01-28,T1\n", "line 2: 'noon' is no time"),
+        ("halts.csv", "symbol,from,to,reason\nGME,2021-01-28T15:05,2021-01-28T15:00,T1\n", "line 2: it ends before"),
+        ("halts.csv", "symbol,from,to,reason\ngme!,2021-01-28T15:05,2021-01-28T15:09,T1\n", "line 2: 'gme!' is not"),
+        ("borrow.csv", "symbol,borrow\nGME,maybe\n", "line 2: borrow is 'maybe'"),
+    ],
+)
+def test_a_table_that_is_none_names_the_line(tmp_path: Path, name: str, text: str, why: str) -> None:
+    """E661: nothing is guessed."""
+    (tmp_path / name).write_text(text)
+    read: Any = halts_of if name == "halts.csv" else borrow_of
+    with pytest.raises(DataError) as caught:
+        read(Store(tmp_path))
+    assert caught.value.code == "E661"
+    assert caught.value.why.startswith(why)

@@ -213,16 +213,27 @@ def _text(day: date) -> str:
 @click.argument("symbols", nargs=-1)
 @click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="Ask the broker about so many.")
 @click.option("--closed", is_flag=True, help="Show nights without trading, too: weekends and holidays.")
+@click.option("--keep-halts", is_flag=True, help="Note the halts in halts.csv, which backtests read.")
 @store_option
 @config_option
 @json_option
 @verbose_option
-def gaps(symbols: tuple[str, ...], *, limit: int, closed: bool, store: Path, config: Path | None, as_json: bool) -> int:
+def gaps(
+    symbols: tuple[str, ...],
+    *,
+    limit: int,
+    closed: bool,
+    keep_halts: bool,
+    store: Path,
+    config: Path | None,
+    as_json: bool,
+) -> int:
     """Bars that are not there, and why: closed, halt, no eligible trade, missing; the broker is asked again.
 
     With --limit 0 nobody is asked. Exit code 1 when the broker has bars that the store lacks.
     """
     from puna.core.symbols import canonical
+    from puna.research.history import tables
     from puna.research.history.gaps import explain_gap, holes
     from puna.research.history.store import Store
 
@@ -244,6 +255,7 @@ def gaps(symbols: tuple[str, ...], *, limit: int, closed: bool, store: Path, con
     if open_:
         ask(load_config(config, follow_address=True), explain)
     missing = sum(gap.why == "missing" for gap in found)
+    kept = tables.keep_halts(place, tables.halts_among(found)) if keep_halts else None
     if as_json:
         print_json([_gap(gap) for gap in found])
     elif found:
@@ -251,6 +263,8 @@ def gaps(symbols: tuple[str, ...], *, limit: int, closed: bool, store: Path, con
         print_next("puna data get SYMBOL --from DATE --again" if missing else "puna data verify")
     else:
         click.echo(f"no gaps in {len(chosen)} series")
+    if kept is not None and not as_json:
+        click.echo(f"{kept} halts were new in {store / 'halts.csv'}")
     return 1 if missing else 0
 
 

@@ -177,7 +177,11 @@ class BarLoop:
         columns = self._market.history.columns
         walks = [Walk(self, columns[name], row, self._glasses[name]) for name, row in rows.items()]
         self._packaged = packaged(packages)
-        self._open(walks, packages)
+        late = sorted((walk for walk in walks if walk.is_late), key=lambda walk: walk.opens)
+        self._open([walk for walk in walks if not walk.is_late], packages)
+        for walk in late:
+            self._house.pass_to(walk.opens - 1, self.mark)
+            self._open([walk], ())
         for phase in range(1, PHASES):
             for walk in walks:
                 walk.go(phase)
@@ -295,6 +299,11 @@ class BarLoop:
         self._market.put(glass.step(now, price, quote.bid, quote.ask, 0.0))
         self._house.take(self._house.venue.advance(now))
 
+    def resumes(self, symbol: str, opens: int, known: int) -> int:
+        """When a bar's first print may be: at the end of a halt that it begins in, if it is not over then."""
+        resumes = self._market.resumes(symbol, opens)
+        return resumes if resumes < known else opens
+
     def packaged(self, symbol: str, *, is_buy: bool) -> float:
         """How many contracts packages want at this open."""
         return self._packaged.get((symbol, is_buy), 0.0)
@@ -322,7 +331,9 @@ class Walk:
 
     def __init__(self, loop: BarLoop, columns: Columns, row: int, glass: Glass) -> None:
         self.symbol = glass.symbol
-        self.opens, self._known = int(columns.opens[row]), int(columns.known[row])
+        opens, self._known = int(columns.opens[row]), int(columns.known[row])
+        self.opens = loop.resumes(glass.symbol, opens, self._known)
+        self.is_late = self.opens > opens
         self._loop = loop
         self._glass = glass
         self._shape = glass.shape(columns, row)

@@ -49,6 +49,10 @@ class Chain:
     def __iter__(self) -> Iterator[str]:
         return iter(self._options)
 
+    def on(self, underlying: str) -> tuple[str, ...]:
+        """Every contract on a stock, ended or not."""
+        return tuple(self._roots.get(underlying, ()))
+
     def ends(self, symbol: str) -> date:
         """The last day of a contract."""
         return self._options[symbol].expiration

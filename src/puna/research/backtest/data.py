@@ -23,6 +23,7 @@ from puna.exchange.prices.stocks import ReplayMarket
 from puna.research.history.actions import actions_of
 from puna.research.history.series import Series
 from puna.research.history.store import Store
+from puna.research.history.tables import Borrow, HaltRow, borrow_of, halts_of
 
 __all__ = ["Columns", "Dividend", "History", "bundled_days", "bundled_minutes", "history_of", "stored"]
 
@@ -86,6 +87,8 @@ class History:
         daily: days, for warm-up where the bars themselves do not reach back far enough.
         quotes: symbol -> end of a bar, ns -> bid and ask that stood then, where somebody noted them down; orders that
             follow from the bar meet them instead of a guess.
+        halts: when stocks did not trade, whatever bars say.
+        borrow: how stocks can be sold short; easily where nothing is said.
     """
 
     timeframe: str
@@ -98,6 +101,8 @@ class History:
     past: Mapping[str, Columns] = field(default_factory=dict)
     daily: Mapping[str, Columns] = field(default_factory=dict)
     quotes: Mapping[str, Mapping[int, tuple[float, float]]] = field(default_factory=dict)
+    halts: tuple[HaltRow, ...] = ()
+    borrow: Mapping[str, Borrow] = field(default_factory=dict)
 
     def stood(self, symbol: str, known: int) -> tuple[float, float] | None:
         """The bid and ask that stood when a bar was over; None where nobody noted them down."""
@@ -122,12 +127,14 @@ class History:
 
     @property
     def digest(self) -> str:
-        """A hash of the bars: the same bars, the same hash."""
+        """A hash of the bars, and of halts and borrowing where something is noted: the same history, the same hash."""
         found = sha256(self.timeframe.encode())
         for symbol in self.symbols:
             found.update(symbol.encode())
             for column in self.columns[symbol][1:]:
                 found.update(np.ascontiguousarray(column).tobytes())
+        if self.halts or self.borrow:
+            found.update(repr((self.halts, sorted(self.borrow.items()))).encode())
         return found.hexdigest()
 
     def between(self, start: date | None, end: date | None) -> "History":
@@ -241,7 +248,7 @@ def stored(store: Store, wanted: Sequence[Series]) -> History:
     """Bars of the store that `puna data get` and `puna data import` fill: one series a symbol, all of one timeframe.
 
     Raises:
-        DataError: E665, a series is not stored.
+        DataError: E665, a series is not stored; E661, a table of halts or borrowing cannot be read.
     """
     bars: dict[str, dict[str, Any]] = {}
     splits: list[Split] = []
@@ -261,7 +268,7 @@ def stored(store: Store, wanted: Sequence[Series]) -> History:
     feeds, adjustments = ({*names} for names in zip(*((each.feed, each.adjustment) for each in wanted), strict=True))
     feed = ", ".join(sorted(feeds))
     adjustment = "raw" if "raw" in adjustments else ", ".join(sorted(adjustments))
-    return history_of(
+    found = history_of(
         wanted[0].timeframe,
         bars,
         source=f"{store.root}, {feed}, {adjustment}",
@@ -270,6 +277,8 @@ def stored(store: Store, wanted: Sequence[Series]) -> History:
         adjustment=adjustment,
         feed=feed,
     )
+    halts = tuple(row for row in halts_of(store) if row.symbol in bars)
+    return replace(found, halts=halts, borrow={k: v for k, v in borrow_of(store).items() if k in bars})
 
 
 def _columns(symbol: str, timeframe: str, given: Mapping[str, Any]) -> Columns:

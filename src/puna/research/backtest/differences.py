@@ -26,4 +26,16 @@ def _told(history: History) -> Iterator[str]:
         yield from OPTIONS
     yield "Our own orders move their own price only, not the bars that follow."
     yield "No connection drops, no answer gets lost, no rate limit holds an order back."
-    yield "Every stock can be sold short, and is easy to borrow."
+    yield from _lending(history)
+
+
+def _lending(history: History) -> Iterator[str]:
+    noted = sorted(name for name, how in history.borrow.items() if how != "easy")
+    if noted:
+        yield f"{', '.join(noted[:8])} cannot simply be borrowed, all days alike; every other stock can, at no cost."
+    else:
+        yield "Every stock can be sold short, and is easy to borrow."
+    if history.halts:
+        yield f"Halts as they are noted with the history ({len(history.halts)}); volatility bands are not known."
+    else:
+        yield "Nobody noted halts: where there is no bar nothing fills, and no strategy hears why."

@@ -6,12 +6,14 @@ an order never meets a price that was known when it was decided.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, time
 from itertools import groupby
 from math import ceil, floor
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
 
 from puna.core import sessions
 from puna.core.symbols import asset_class, tick
@@ -27,11 +29,13 @@ from puna.exchange.prices.replay_days import asset_of
 from puna.research.backtest.chain import Chain
 from puna.research.backtest.data import Columns, History
 from puna.research.backtest.fills import BarShape, Fills
+from puna.research.backtest.halts import Halts
+from puna.research.history.tables import Borrow
 from puna.wire.codec import Amount, Nanos
 from puna.wire.contracts import OptionContract
 from puna.wire.crypto import CryptoOrderbook
 from puna.wire.market import Bar, DailyAuctions
-from puna.wire.stream import QuoteMessage, TradeMessage
+from puna.wire.stream import QuoteMessage, StatusMessage, TradeMessage
 from puna.wire.trading import Asset
 
 __all__ = ["ANY_SIZE", "BarMarket", "Glass", "down", "up"]
@@ -47,6 +51,7 @@ class BarMarket:
 
     Attributes:
         at: symbol -> the number of its last bar that is known; -1 before the first.
+        hear_status: is told of halts, when the venue is.
     """
 
     def __init__(self, history: History) -> None:
@@ -55,6 +60,9 @@ class BarMarket:
         self.symbols = tuple(each for each in history.symbols if each not in self.chain)
         self.sessions = _sessions(history)
         self.at = dict.fromkeys(history.symbols, -1)
+        self.hear_status: Callable[[StatusMessage], None] = lambda _: None
+        self._halts = Halts(history)
+        self._changes = deque(self._halts.steps(self.chain))
         self._steps: deque[MarketStep] = deque()
         self._quotes: dict[str, QuoteMessage] = {}
         self._trades: dict[str, TradeMessage] = {}
@@ -67,18 +75,31 @@ class BarMarket:
         self._steps.append(step)
 
     def next_due(self) -> int | None:
-        return self._steps[0].ts if self._steps else None
+        """Of the steps that were put, and of halts and resumptions, which come by themselves."""
+        due = self._steps[0].ts if self._steps else None
+        if not self._changes:
+            return due
+        change = self._changes[0].ts
+        return change if due is None else min(due, change)
 
     def step(self, now: int) -> MarketStep | None:
-        if not self._steps or self._steps[0].ts > now:
+        due = self.next_due()
+        if due is None or due > now:
             return None
-        step = self._steps.popleft()
+        waiting = self._changes if self._changes and self._changes[0].ts == due else self._steps
+        step = waiting.popleft()
         for message in step.messages:
             if isinstance(message, QuoteMessage):
                 self._quotes[message.S] = message
             elif isinstance(message, TradeMessage):
                 self._trades[message.S] = message
+            elif isinstance(message, StatusMessage):
+                self.hear_status(message)
         return step
+
+    def resumes(self, symbol: str, ts: int) -> int:
+        """When a symbol trades that does not at `ts`; else `ts`."""
+        return self._halts.resumes(symbol, ts)
 
     def quote(self, symbol: str) -> QuoteMessage | None:
         return self._quotes.get(symbol)
@@ -152,7 +173,7 @@ class BarMarket:
         return []
 
     def assets(self) -> list[Asset]:
-        return [_asset(symbol) for symbol in self.symbols]
+        return [lent(_asset(symbol), self.history.borrow.get(symbol, "easy")) for symbol in self.symbols]
 
     def splits(self, symbol: str) -> Sequence[Split]:
         return self._splits.get(symbol, ())
@@ -311,6 +332,14 @@ def _sessions(history: History) -> tuple[Session, ...]:
             "The bars lie outside of the trading calendar.", why=error.why, state="Nothing was run.", code="E671"
         ) from error
     return tuple(Session(day.open, day.close, day.date) for day in days)
+
+
+def lent(asset: Asset, how: Borrow) -> Asset:
+    """A stock as it can be borrowed (facts.md 5.2: shorts need what is shortable, and easy to borrow or located)."""
+    if how == "easy" or asset.asset_class != AssetClass.US_EQUITY:
+        return asset
+    status = "hard_to_borrow" if how == "hard" else "not_available"
+    return msgspec.structs.replace(asset, shortable=how == "hard", easy_to_borrow=False, borrow_status=status)
 
 
 def _asset(symbol: str) -> Asset:

@@ -9,6 +9,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from msgspec.structs import replace
+
 from puna.core import sessions
 from puna.core.risk import Listing
 from puna.core.types import AssetClass, Bar, Quote, exact
@@ -16,6 +18,7 @@ from puna.engine.market import MarketView
 from puna.research.backtest.data import Columns
 from puna.research.backtest.market import BarMarket, Glass
 from puna.research.backtest.stage import VirtualClock
+from puna.wire.stream import StatusMessage
 
 __all__ = ["HistoryView"]
 
@@ -54,6 +57,7 @@ class HistoryView(MarketView):
         for symbol in market.chain:
             self.list([Listing(symbol=symbol, asset_class=AssetClass.US_OPTION)])
         self.timeframe = market.history.timeframe
+        market.hear_status = self.hear_status
 
     def look(self, symbol: str) -> Quote | None:
         """The quote around the last close; within a bar that is being walked through, the one of that moment."""
@@ -78,6 +82,11 @@ class HistoryView(MarketView):
     def take_quote(self, quote: Quote) -> bool:
         """The columns know better."""
         return quote.usable
+
+    def hear_status(self, message: StatusMessage) -> None:
+        """A stock stops trading, or goes on."""
+        if (listing := self.listings.get(message.S)) is not None:
+            self.list([replace(listing, halted=message.sc == "H")])
 
     def mark(self, symbol: str) -> Decimal | None:
         if (live := self.live.get(symbol)) is not None:

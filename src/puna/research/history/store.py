@@ -19,7 +19,18 @@ from puna.errors import DataError
 from puna.research.extra import library
 from puna.research.history.series import COLUMNS, Kind, Period, Row, Series
 
-__all__ = ["Digest", "Draft", "Piece", "Store", "about", "read_metadata", "read_piece", "schema", "write_whole"]
+__all__ = [
+    "Digest",
+    "Draft",
+    "Piece",
+    "Store",
+    "about",
+    "read_metadata",
+    "read_piece",
+    "schema",
+    "write_text",
+    "write_whole",
+]
 
 BATCH = 65_536  # rows that are held before they go to the disk, and of a row group
 _KEY = "puna"
@@ -206,6 +217,17 @@ def write_whole(path: Path, rows: Any, told: dict[str, object]) -> None:
     whole = path.with_name(f".{path.name}.whole")
     metadata = {_KEY: json.dumps(told)}
     rows.lazy().sink_parquet(whole, compression="zstd", row_group_size=BATCH, metadata=metadata, sync_on_close="all")
+    whole.replace(path)
+    _sync(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """The same of a small text."""
+    whole = path.with_name(f".{path.name}.whole")
+    with whole.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     whole.replace(path)
     _sync(path.parent)
 
