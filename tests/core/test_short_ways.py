@@ -4,12 +4,14 @@ from datetime import time, timedelta
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
 
+import risk_cases
 from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.core import evidence
 from puna.core.decimals import EXACT, plain
 from puna.core.evidence import Execution, Mark, tally
+from puna.core.risk_worst_case import _folded, all_under_way
 from puna.core.sessions import Session, date_of, day, new_york, session_at
 from puna.core.types import ZERO, exact
 
@@ -83,3 +85,11 @@ def test_executions_that_tile_add_up_alone(
     marks, executions = fills
     found, reference = tally(marks, executions, (), guess), _long_way(marks, executions, guess)
     assert [str(each) for each in found] == [str(each) for each in reference]
+
+
+@given(st.sampled_from([-5, 0, 5, 100]), st.decimals(min_value=-10, max_value=1000, places=4))
+def test_an_order_alone_is_all_that_is_under_way(qty: int, price: Decimal) -> None:
+    """Where nothing else is open there is nothing to fold."""
+    intent, seen = risk_cases.order(qty=qty), risk_cases.view()
+    assert not seen.open
+    assert all_under_way(intent, price, seen) == _folded(intent, price, seen)

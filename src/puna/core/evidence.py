@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
+class Mark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A cumulative quantity with its average price, as first and last stamped by the broker."""
 
     cum_qty: Decimal
@@ -47,7 +47,7 @@ class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
     last: int
 
 
-class Execution(msgspec.Struct, frozen=True, omit_defaults=True):
+class Execution(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One execution: the range from `cum_qty - qty` to `cum_qty`, at one price."""
 
     cum_qty: Decimal
@@ -57,7 +57,7 @@ class Execution(msgspec.Struct, frozen=True, omit_defaults=True):
     execution_id: str = ""
 
 
-class Correction(msgspec.Struct, frozen=True, omit_defaults=True):
+class Correction(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of an execution: its quantity (0 for a bust) and price now; None leaves it. `new_id` names it on."""
 
     execution_id: str
@@ -67,7 +67,7 @@ class Correction(msgspec.Struct, frozen=True, omit_defaults=True):
     new_id: str = ""
 
 
-class Inside(msgspec.Struct, frozen=True):
+class Inside(msgspec.Struct, frozen=True, gc=False):
     """A part that never was the broker's: crossed with another strategy of the account, before the rest left."""
 
     cross_id: str

@@ -135,7 +135,7 @@ _AMOUNTS = ("qty", "limit_price", "stop_price", "notional", "trail_price", "trai
 _FRESH = frozenset({Status.PENDING_NEW, Status.ACCEPTED, Status.NEW})
 
 
-class Update(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Update(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One piece of evidence about one order, from whichever source.
 
     Args:
@@ -190,7 +190,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             force_setattr(self, "last_price", _amount("last_price", self.last_price, signed=self.net))
 
 
-class Word(msgspec.Struct, frozen=True, omit_defaults=True):
+class Word(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A status word with its stamp."""
 
     ts: int
@@ -275,6 +275,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=
     @cached_property
     def tally(self) -> Tally:
         """Quantity and worth that the broker has filled, and how well the worth is known."""
+        if not (self.marks or self.executions or self.corrections):
+            return Tally()
         guess = self.intent.limit_price or self.intent.stop_price or ZERO
         return tally(self.marks, self.executions, self.corrections, guess)
 
@@ -283,7 +285,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=
         """By the broker and inside."""
         if self.corrections:
             return self.tally.qty + self.crossed_qty
-        return max((mark.cum_qty for mark in self.marks), default=ZERO) + self.crossed_qty
+        broker = self.marks[-1].cum_qty if self.marks else ZERO  # they stand in the order of their quantities
+        return broker + self.crossed_qty if self.inside else broker
 
     @property
     def filled_notional(self) -> Decimal:
@@ -350,7 +353,6 @@ def noted(client_order_id: str, word: str, ts: int, reason: str = "") -> Update:
 
 
 @remembered(8)  # what is taken in is reduced twice: to see what it is worth as an entry, and when that is applied
-@exactly
 def reduce(order: Order, update: Update) -> tuple[Order, tuple[Fill, ...]]:
     """The order with one more piece of evidence, and what is to be booked for it: nothing, or one step.
 
@@ -376,6 +378,8 @@ def _plus_inside(notional: Decimal, inside: tuple[Inside, ...]) -> Decimal:
 def _local_status(order: Order) -> Status:
     if order.inside and order.crossed_qty >= order.intent.qty:
         return Status.FILLED
+    if not order.local:
+        return Status.PENDING
     at = {word.raw: word.ts for word in order.local}
     absent = at.get("absent")
 
@@ -408,8 +412,10 @@ def _noted(order: Order, update: Update) -> Order:
     """The order with a local word: the latest of each is kept."""
     if update.status not in _LOCAL:
         raise ValueError(f"not a local state: {update.status!r}")
-    words = {word.raw: word for word in order.local}
     new = Word(update.ts, update.status, update.reason)
+    if not order.local:
+        return replace(order, local=(new,))
+    words = {word.raw: word for word in order.local}
     words[new.raw] = max(words.get(new.raw, new), new, key=_recency)
     return replace(order, local=tuple(words[raw] for raw in sorted(words)))
 
@@ -433,7 +439,8 @@ def _worded(order: Order, update: Update) -> dict[str, Word]:
     word = Word(update.ts, update.status, update.reason)
     status = _BROKER.get(update.status, Status.UNKNOWN)
     name = "ended" if LIFE[status].terminal else "living"
-    return {name: max(getattr(order, name) or word, word, key=_recency)}
+    known: Word | None = getattr(order, name)
+    return {name: word if known is None else max(known, word, key=_recency)}
 
 
 def _filled(order: Order, update: Update) -> dict[str, tuple[msgspec.Struct, ...]]:
@@ -472,6 +479,11 @@ def _booked(before: Order, after: Order, update: Update) -> tuple[Fill, ...]:
     """The difference between two states, as one step."""
     if (before.marks, before.executions, before.corrections) == (after.marks, after.executions, after.corrections):
         return ()
+    return _step(before, after, update)
+
+
+@exactly
+def _step(before: Order, after: Order, update: Update) -> tuple[Fill, ...]:
     old, new = before.tally, after.tally
     qty, notional = new.qty - old.qty, new.notional - old.notional
     if not qty and not notional:

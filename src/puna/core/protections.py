@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from puna.core.remembered import remembered
 from puna.core.risk_view import Lock, RiskLimits, Tally
 from puna.core.sessions import date_of, next_trading_day
 from puna.core.types import ZERO
@@ -23,6 +24,7 @@ _BASIS = Decimal(10_000)
 _NANOS = 1_000_000_000
 
 
+@remembered(1)
 def armed(limits: RiskLimits) -> bool:
     """Whether any protection is configured."""
     return any(getattr(limits, name) is not None for name in _LIMITS)

@@ -89,24 +89,25 @@ class Check:
 
     @exactly
     def __call__(self, intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
-        return self.verdict(intent, view, limits)
-
-    def verdict(self, intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
-        """The same for whoever reckons exactly already."""
-        try:
-            found = self.rule(intent, view, limits)
-        except (ArithmeticError, DataError, KeyError) as error:  # a NaN in a comparison, a symbol without a value
-            found = Finding(f"what the check needs is no number or no symbol ({type(error).__name__})")
-        return found and Breach(self.code, self.name, found.message, str(found.observed), str(found.limit))
+        return _first((self,), intent, view, limits)
 
 
 @exactly
 def check(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
     """The first breach, or None: the order may be reserved and sent."""
     limits = narrowed(limits, intent)
-    for each in _asked(intent, view, limits):
-        if breach := each.verdict(intent, view, limits):
-            return breach
+    return _first(_asked(intent, view, limits), intent, view, limits)
+
+
+def _first(checks: "Iterable[Check]", intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Breach | None:
+    """What the first check that finds something says."""
+    for each in checks:
+        try:
+            found = each.rule(intent, view, limits)
+        except (ArithmeticError, DataError, KeyError) as error:  # a NaN in a comparison, a symbol without a value
+            found = Finding(f"what the check needs is no number or no symbol ({type(error).__name__})")
+        if found:
+            return Breach(each.code, each.name, found.message, str(found.observed), str(found.limit))
     return None
 
 

@@ -13,7 +13,7 @@ from puna.core.protections import standing
 from puna.core.risk_finding import Finding, over, unvalued
 from puna.core.risk_options import held_options, held_shares, legs_of, net_price
 from puna.core.risk_view import RiskLimits, RiskView
-from puna.core.risk_worst_case import all_under_way, equity_of, protected_price, unit_value
+from puna.core.risk_worst_case import all_under_way, protected_price, unit_value
 from puna.core.sessions import date_of, day
 from puna.core.symbols import asset_class, multiplier
 from puna.core.types import ZERO, AssetClass, OrderIntent, exact
@@ -54,7 +54,7 @@ def group(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding | 
     for name, symbols in limits.groups.items():
         if intent.symbol not in symbols:
             continue
-        price, equity = unit_value(intent, view, limits), equity_of(view)
+        price, equity = unit_value(intent, view, limits), view.equity
         if intent.legs or price is None or equity is None:
             return unvalued()
         rows = all_under_way(intent, price / multiplier(intent.symbol), view)
@@ -85,7 +85,7 @@ def budget(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding |
 
 def protection(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding | None:
     """Row 21, and 7, 22 and 28. No new risk while a protection that was set off lasts, or the moment one would be."""
-    worth = equity_of(view)
+    worth = view.equity
     if worth is None and view.tally is not None and _counts_equity(limits):
         return unvalued()
     locks = (*view.locks, *standing(view.tally, worth, limits, view.now))
@@ -141,7 +141,7 @@ def maintenance(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Find
     """Row 17. The maintenance margin of what is held and would be opened stays within equity (MARG)."""
     if view.maintenance is None or asset_class(intent.symbol) is not AssetClass.US_EQUITY or intent.legs:
         return None
-    price, worth = unit_value(intent, view, limits), equity_of(view)
+    price, worth = unit_value(intent, view, limits), view.equity
     if price is None or worth is None:
         return unvalued()
     rows = [each for each in all_under_way(intent, price, view) if not each.intent.legs]

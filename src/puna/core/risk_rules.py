@@ -12,7 +12,6 @@ from puna.core.risk_view import RiskLimits, RiskView, TradingState
 from puna.core.risk_worst_case import (
     all_under_way,
     cap_of,
-    equity_of,
     leaves_of,
     oversells,
     own_leaves,
@@ -146,7 +145,12 @@ def price_collar(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Fin
         return None  # what a package can lose is bounded, and its price says nothing beside the underlying's
     if view.quote is None or not view.quote.usable:
         return Finding("there is no price to compare with")
-    reference = exact(view.quote.bid) / 2 + exact(view.quote.ask) / 2
+    if intent.limit_price is None and intent.stop_price is None:
+        return None
+    return _too_far(intent, exact(view.quote.bid) / 2 + exact(view.quote.ask) / 2, view, limits)
+
+
+def _too_far(intent: OrderIntent, reference: Decimal, view: RiskView, limits: RiskLimits) -> Finding | None:
     passive = limits.collar_passive_percent / _HUNDRED
     if intent.stop_price is not None:
         if abs(intent.stop_price - reference) > passive * reference:
@@ -262,7 +266,7 @@ def short_sale(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Findi
 
 
 def _borrowed(intent: OrderIntent, view: RiskView) -> Finding | None:
-    listing, worth = view.instrument, equity_of(view)
+    listing, worth = view.instrument, view.equity
     if listing is None or not (listing.shortable and listing.easy_to_borrow):
         return Finding(f"{intent.symbol} cannot be borrowed easily")
     if intent.qty != intent.qty.to_integral_value():

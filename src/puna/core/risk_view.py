@@ -5,11 +5,12 @@ Frozen and serialisable, so that a decision can be journaled with its inputs and
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from math import isfinite
 
 import msgspec
 
-from puna.core.portfolio import Portfolio
+from puna.core.portfolio import Portfolio, equity
 from puna.core.symbols import multiplier
 from puna.core.types import AssetClass, OrderIntent, Quote
 
@@ -100,7 +101,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     losses: dict[str, int] = {}
 
 
-class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """Everything a decision depends on besides the intent and the limits.
 
     Args:
@@ -153,6 +154,14 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unprotected: float | None = None
     sellable: Decimal | None = None
     netted: tuple[str, ...] = ()
+
+    @cached_property
+    def equity(self) -> Decimal | None:
+        """At marks; None when one is missing or is no price."""
+        marks = [self.marks.get(symbol) for symbol in self.portfolio.positions]
+        if not all(mark is not None and mark.is_finite() and mark > 0 for mark in marks):
+            return None
+        return equity(self.portfolio, self.marks)
 
 
 class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -249,6 +258,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def budget(self, strategy: str) -> Decimal | None:
         """The least that a strategy may hold at most, where it has a budget of its own."""
+        if not self.narrow:
+            return None
         own = [each for each in self.narrow if each.strategy == strategy and each.symbol is None]
         return min((each.max_budget_value for each in own if each.max_budget_value is not None), default=None)
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from puna.core.decimals import exactly
 from puna.core.lineage import roots
-from puna.core.portfolio import equity
 from puna.core.remembered import remembered
 from puna.core.risk_options import package_loss, short_option_price
 from puna.core.risk_view import Reservation, RiskLimits, RiskView
@@ -21,7 +20,6 @@ __all__ = [
     "UnderWay",
     "all_under_way",
     "cap_of",
-    "equity_of",
     "leaves_of",
     "oversells",
     "own_leaves",
@@ -114,18 +112,9 @@ def protected_price(intent: OrderIntent, quote: Quote | None, limits: RiskLimits
     return max(price, stop, limit or ZERO)
 
 
-@remembered(1)
-def equity_of(view: RiskView) -> Decimal | None:
-    """None when a mark is missing or is no price."""
-    marks = [view.marks.get(symbol) for symbol in view.portfolio.positions]
-    if not all(mark is not None and mark.is_finite() and mark > 0 for mark in marks):
-        return None
-    return equity(view.portfolio, view.marks)
-
-
 def cap_of(value: Decimal, percent: Decimal, view: RiskView) -> Decimal | None:
     """The smaller of a value and a percentage of equity; None when equity is unknown."""
-    worth = equity_of(view)
+    worth = view.equity
     return None if worth is None else max(ZERO, min(value, worth * percent / _HUNDRED))
 
 

@@ -145,7 +145,7 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
     vwap: float = 0.0
 
 
-class Leg(msgspec.Struct, frozen=True):
+class Leg(msgspec.Struct, frozen=True, gc=False):
     """One leg of a multi-leg order: `ratio` units for each unit of the parent."""
 
     symbol: str
@@ -154,20 +154,20 @@ class Leg(msgspec.Struct, frozen=True):
     position_intent: PositionIntent | None = None
 
 
-class TakeProfit(msgspec.Struct, frozen=True):
+class TakeProfit(msgspec.Struct, frozen=True, gc=False):
     """The leg that takes the profit of a bracket, OCO or OTO order: a limit order."""
 
     limit_price: Decimal
 
 
-class StopLoss(msgspec.Struct, frozen=True, omit_defaults=True):
+class StopLoss(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The leg that ends the loss of a bracket, OCO or OTO order: a stop, or a stop-limit order."""
 
     stop_price: Decimal
     limit_price: Decimal | None = None
 
 
-class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What we want from the broker, under the id that stays its key for good.
 
     Args:
@@ -226,7 +226,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     because: str = ""
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A step in an order's cumulative filled quantity, as booked: `qty` more at `price`.
 
     The key that merges every source is (order, `cum_qty`); `price` is the average over this step, rounded to nine
@@ -254,7 +254,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.qty * self.price + self.adjustment
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
+class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is held: `qty` is negative when short, `cost` is the signed cost of what is open."""
 
     symbol: str

@@ -23,6 +23,7 @@ from puna.engine.entries import (
     Adoption,
     CancelAsked,
     Crossed,
+    Decision,
     Entry,
     Epoch,
     Evidence,
@@ -164,6 +165,8 @@ class Blotter:
             case Evidence():
                 change = self._evidence(seq, entry)
                 return (change,) if change else ()
+            case Decision():
+                return ()  # its intent says what follows
             case Intent():
                 return (self._intend(entry),)
             case Adoption():
@@ -174,8 +177,10 @@ class Blotter:
         return ()
 
     def _note(self, entry: Entry) -> None:
-        """What is about no order in particular. A decision changes nothing; its intent does."""
+        """What is about no order in particular."""
         match entry:
+            case Told() | FeedReached() | Reconciled():
+                self._reach(entry)
             case Epoch():
                 self.epoch = entry
             case Opening() | Moved():
@@ -190,8 +195,6 @@ class Blotter:
                 self._restrict(entry)
             case Note():
                 self.notes.append(entry)
-            case Told() | FeedReached() | Reconciled():
-                self._reach(entry)
 
     def _reach(self, entry: Told | FeedReached | Reconciled) -> None:
         if isinstance(entry, Told):
@@ -327,7 +330,8 @@ class Blotter:
             self._legs[order.intent.leg_of][key] = None
         if order.intent.legs:
             fills = ()  # what a package moves, its legs do
-        self._by_broker_id.update(dict.fromkeys(order.broker_ids, key))
+        for broker_id in order.broker_ids:
+            self._by_broker_id[broker_id] = key
         self._relate(order)
         if order.is_open:
             self.open[key] = order
@@ -349,9 +353,9 @@ class Blotter:
         """Joins what is linked by replaces. Ids of the broker stand in between: who bears one may still be to come."""
         links = {*order.replaces, *order.replaced_by, *filter(None, [order.intent.replaces])}
         names = {order.client_order_id, *order.broker_ids, *links}
-        names |= {self._by_broker_id[link] for link in links if link in self._by_broker_id}
         if not links and self._kin.keys().isdisjoint(names):
             return
+        names |= {self._by_broker_id[link] for link in links if link in self._by_broker_id}
         groups = [self._kin[name] for name in names if name in self._kin]
         largest = max(groups, key=len, default=set[str]())
         for group in ({*names}, *groups):

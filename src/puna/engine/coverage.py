@@ -33,6 +33,8 @@ class Coverage:
 
     def hear(self, order: Order) -> None:
         """An order changed: is it an entry whose exits will never come, or the last of these exits?"""
+        if order.intent.leg_of is None and order.intent.order_class not in _BRINGS:
+            return
         order = self._gateway.blotter.orders.get(order.intent.leg_of or "", order)
         bare = self._bare(order)
         loss = order.intent.stop_loss

@@ -104,6 +104,8 @@ class Crossings:
 
     def _joined(self, key: str) -> list[Crossed]:
         """The crosses that an order hangs together with, also through others, and that are still to be written."""
+        if not self._pending:
+            return []
         waiting = [each for each in self._pending.values() if each.key not in self._handed]
         names, found = {key}, list[Crossed]()
         while more := [each for each in waiting if each not in found and names.intersection(each.keys)]:

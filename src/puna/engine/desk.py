@@ -309,7 +309,7 @@ class StrategyDesk:
             why = "the run is ending"
         elif intent.strategy in self.stopped:
             why = "this strategy was stopped"
-        elif not _names(intent.symbol) & set(self.strategies[intent.strategy].symbols):
+        elif _names(intent.symbol).isdisjoint(self.strategies[intent.strategy].symbols):
             why = f"{intent.symbol} is not among the symbols of this strategy"
         else:
             return False

@@ -129,7 +129,7 @@ class Gateway:
         self.gate: Callable[[], TradingState] = lambda: TradingState.ACTIVE
         self.tell: Callable[[Sequence[Change]], None] | None = None
         self.tell_refusal: Callable[[OrderIntent, str, str], None] = lambda *_: None
-        self.watch: Callable[[int, Entry, Sequence[Change]], None] = lambda *_: None
+        self.watch: Callable[[int, Entry, Sequence[Change]], None] | None = None
         self.sight: Callable[[OrderIntent], Mapping[str, float]] = lambda _: {}
         self.lock = asyncio.Lock()
         self.line = Line(lambda: alpaca.turnstiles["trading"].pause(Lane.ORDER), clock.backoff)
@@ -210,14 +210,15 @@ class Gateway:
     def state(self) -> TradingState:
         """What may be sent now: the strictest of what was decided, the latch, and what circumstances allow."""
         decided = TradingState.HALTED if self._halted else self.blotter.state
-        return _strictest(decided, self.gate(), self._latched(""))
+        latched = self.latch.standing("")
+        return _strictest(decided, self.gate(), latched.state if latched else TradingState.ACTIVE)
 
     def state_of(self, intent: OrderIntent) -> TradingState:
         """What may be sent of this order's strategy and symbol: never more than of the account."""
-        states = self.blotter.states
-        _, *narrow = scopes_of(intent.strategy, intent.symbol)
-        decided = (states[scope].state for scope in narrow if scope in states)
-        return _strictest(self.state, *decided, *map(self._latched, narrow))
+        found = [self.state]
+        for scope in scopes_of(intent.strategy, intent.symbol)[1:]:
+            found += [each.state for each in (self.blotter.states.get(scope), self.latch.standing(scope)) if each]
+        return _strictest(*found)
 
     def why(self, intent: OrderIntent) -> str:
         """Why not everything may be sent of this order's strategy and symbol, in words."""
@@ -262,11 +263,6 @@ class Gateway:
             self._halted = ""
         if state is TradingState.ACTIVE:
             self.guard.lifted()
-
-    def _latched(self, scope: str) -> TradingState:
-        """What the latch of a scope allows."""
-        wish = self.latch.standing(scope)
-        return wish.state if wish else TradingState.ACTIVE
 
     def heed(self, disagreement: str) -> None:
         """What the broker's clock and our calendar say differently; while they do, only reductions (TIM-04)."""
@@ -493,17 +489,18 @@ class Gateway:
         for seq, entry in enumerate(entries, first):
             done = self.blotter.apply(seq, entry)
             changes += done
-            if durable:
+            if durable and self.watch is not None:
                 self.watch(seq, entry, done)
         for change in changes:
             self._reserved.pop(change.order.client_order_id, None)
             self._attend(change)
-        if any(change.fills for change in changes):
+        filled = any(change.fills for change in changes)
+        if filled:
             self.probe("fill-projected")
         if durable and changes and self.tell is not None:
             self.tell(changes)
             self._heard_of = self.blotter.seq
-            if any(change.fills for change in changes):
+            if filled:
                 self.probe("strategy-told")
         return changes
 
@@ -534,7 +531,9 @@ class Gateway:
             self.halt(f"{key} was filled beyond its quantity, or lives twice at the broker: {order.broker_ids}")
         elif change.fills and order.replaces and lineage(self.blotter.kin(key), key).overfill:
             self.halt(f"{key} and the orders that it replaced were filled beyond what was wanted")
-        if (head := self.blotter.orders.get(order.intent.leg_of or key)) is not None:
+        if order.intent.order_class is OrderClass.MLEG and (
+            head := self.blotter.orders.get(order.intent.leg_of or key)
+        ):
             self.outbound.gather(head)
         for word in order.strange:
             if (mark := f"{key} {word}") not in self._strange:
@@ -548,7 +547,7 @@ class Gateway:
 
 
 def _strictest(*states: TradingState) -> TradingState:
-    return max(states, key=lambda state: _SEVERITY[state])
+    return max(states, key=_SEVERITY.__getitem__)
 
 
 def _counts_elsewhere(order: Order) -> bool:

@@ -56,8 +56,10 @@ class Guard:
 
     def locks(self) -> tuple[Lock, ...]:
         """Those that have not ended."""
-        now = self._gateway.clock.now()
         known = {**self._gateway.blotter.locks, **self._new}
+        if not known:
+            return ()
+        now = self._gateway.clock.now()
         return tuple(each for each in known.values() if not each.until or each.until > now)
 
     def lifted(self) -> None:

@@ -61,8 +61,9 @@ class Intake:
             )
             if after is not None:
                 ahead |= dict.fromkeys((after.client_order_id, *after.broker_ids), after)
-                self._families.learn(after, sighting.shown)
-                waiting.extendleft(reversed([*self._families.parts(after, sighting)]))
+                if sighting.shown is not None:
+                    self._families.learn(after, sighting.shown)
+                    waiting.extendleft(reversed([*self._families.parts(after, sighting)]))
             if entry is not None:
                 entries.append(entry)
         return entries

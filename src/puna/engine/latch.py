@@ -86,7 +86,7 @@ class Latch:
 
     def standing(self, scope: str) -> Wish | None:
         """The latch of a scope; one that cannot be read halts."""
-        if not self.down(scope):
+        if self._journal is None or not self.down(scope):
             return None
         return self._read(Path(self._path(scope)), Wish) or Wish(
             id="?", state=TradingState.HALTED, reason="a latch is there that cannot be read", by="unknown", scope=scope

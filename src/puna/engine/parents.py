@@ -159,8 +159,10 @@ class Parents:
     def hear(self, change: Change) -> None:
         """A child changed; durable and booked."""
         intent = change.order.intent
-        if any(fill.qty for fill in change.fills):
+        if change.fills and any(fill.qty for fill in change.fills):
             self._hear_entry(change.order)
+        if not self._live:
+            return
         self.exits.tell(intent.strategy, intent.symbol)
         working = self._live.get(intent.parent or "")
         if working is None or intent.leg_of is not None:

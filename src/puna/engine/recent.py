@@ -18,16 +18,16 @@ class Recent:
 
     def __init__(self) -> None:
         self._times: deque[int] = deque()
-        self._submits: deque[Submit] = deque()
+        self._submits: deque[tuple[_Terms, Submit]] = deque()
         self._last: dict[_Terms, Submit] = {}
         self._repeats: defaultdict[tuple[str, str], deque[int]] = defaultdict(deque)
 
     def add(self, ts: int, intent: OrderIntent, limits: RiskLimits) -> None:
         """An order was reserved; they come in the order of their times."""
-        submit = Submit(ts, intent)
+        terms, submit = _terms(intent), Submit(ts, intent)
         self._times.append(ts)
-        self._submits.append(submit)
-        self._last[_terms(intent)] = submit
+        self._submits.append((terms, submit))
+        self._last[terms] = submit
         repeats = self._repeats[intent.strategy, intent.symbol]
         repeats.append(ts)
         _left(repeats, ts, limits.repeat_window_seconds)
@@ -39,10 +39,10 @@ class Recent:
     def alike(self, intent: OrderIntent, now: int, limits: RiskLimits) -> tuple[Submit, ...]:
         """The last order of the same terms within the duplicate window, if there is one."""
         window = limits.duplicate_window_seconds * NANOS
-        while self._submits and now - self._submits[0].ts >= window:
-            old = self._submits.popleft()
-            if self._last.get(key := _terms(old.intent)) is old:
-                del self._last[key]
+        while self._submits and now - self._submits[0][1].ts >= window:
+            terms, old = self._submits.popleft()
+            if self._last.get(terms) is old:
+                del self._last[terms]
         found = self._last.get(_terms(intent))
         return () if found is None else (found,)
 
@@ -60,8 +60,8 @@ def _left(times: deque[int], now: int, seconds: float) -> int:
 
 def _terms(intent: OrderIntent) -> _Terms:
     """What makes two orders equal; a quantity or price that is no number equals nothing, and is refused elsewhere."""
-    numbers = (intent.qty, intent.limit_price, intent.stop_price)
-    return intent.symbol, intent.side, intent.type, *map(_key, numbers)
+    limit, stop = _key(intent.limit_price), _key(intent.stop_price)
+    return intent.symbol, intent.side, intent.type, _key(intent.qty), limit, stop
 
 
 def _key(value: Decimal | None) -> Decimal | str | None:

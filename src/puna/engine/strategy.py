@@ -504,14 +504,24 @@ class Strategy:
 
     # Inside.
 
-    def _single(self, side: Side, symbol: str, qty: Amount | None, **terms: Any) -> str:
-        base = self._base(symbol, side, terms.pop("tif"), terms.pop("because"), extended=terms.pop("extended"))
-        trails = {"trail": terms.pop("trail_loss"), "trail_percent": terms.pop("trail_loss_percent")}
-        quote = self.quote(symbol)
-        plain = {**terms, "take_profit": None, "stop_loss": None}
-        exits = (terms["take_profit"], terms["stop_loss"], *trails.values())
-        if all(each is None for each in exits):
+    def _single(
+        self,
+        side: Side,
+        symbol: str,
+        qty: Amount | None,
+        *,
+        tif: str,
+        because: str,
+        extended: bool,
+        trail_loss: Amount | None,
+        trail_loss_percent: Amount | None,
+        **terms: Any,
+    ) -> str:
+        base, quote = self._base(symbol, side, tif, because, extended=extended), self.quote(symbol)
+        if terms["take_profit"] is terms["stop_loss"] is trail_loss is trail_loss_percent is None:
             return self._desk.submit(intents.single(base, qty=qty, quote=quote, **terms))
+        trails: dict[str, Any] = {"trail": trail_loss, "trail_percent": trail_loss_percent}
+        plain = {**terms, "take_profit": None, "stop_loss": None}
         entry = intents.single(base, qty=qty, quote=quote, **plain)
         broker = entry.notional is None and intents.holdable(symbol, entry.qty, extended=entry.extended_hours)
         if broker and all(each is None for each in trails.values()):
