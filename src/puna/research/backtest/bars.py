@@ -19,8 +19,10 @@ from puna.exchange.commands import Command, Submit
 from puna.exchange.orders.live import LiveOrder
 from puna.exchange.prices.market import MarketStep
 from puna.research.backtest.data import Columns, History
+from puna.research.backtest.fills import BarShape
 from puna.research.backtest.house import BarHouse
 from puna.research.backtest.market import ANY_SIZE, BarMarket, Glass, down, up
+from puna.research.backtest.tape import Tape
 from puna.research.backtest.view import HistoryView
 
 __all__ = ["BarLoop", "Progress"]
@@ -312,9 +314,18 @@ class BarLoop:
         """The open orders in a symbol at the venue, held ones among them."""
         return self._house.venue.open_orders(symbol)
 
-    def stood(self, columns: Columns, row: int) -> tuple[float, float] | None:
-        """The quote that stood before a bar, where it was noted down."""
-        return self._market.history.stood(columns.symbol, int(columns.known[row - 1])) if row else None
+    def stood(self, columns: Columns, row: int, ts: int) -> tuple[float, float] | None:
+        """The quote that stood before a bar, where it was noted down; of stored ones that of a moment inside of it."""
+        return self._market.history.stood(columns.symbol, int(columns.known[row - 1]) if row else 0, ts)
+
+    def tape(self, symbol: str) -> Tape | None:
+        """Stored quotes and prints, where there are some."""
+        return self._market.history.tapes.get(symbol)
+
+    def extremes(self, symbol: str, begin: int, end: int, shape: BarShape) -> tuple[int, int] | None:
+        """When a bar was at its high and its low, where prints are stored that tell."""
+        tape = self.tape(symbol)
+        return None if tape is None else tape.extremes(begin, end, shape.high, shape.low)
 
     def held(self, symbol: str) -> int:
         """The sign of what the account holds."""
@@ -343,13 +354,15 @@ class Walk:
         self._room = glass.room(self._shape)
         self._before = loop.filled(glass.symbol)
         self._first: bool | None = None
-        self._stood = loop.stood(columns, row)
+        self._columns, self._row = columns, row
+        quarter = (self._known - self.opens) // PHASES
+        self._moments = [self.opens + phase * quarter for phase in range(PHASES)]
 
     def opening(self) -> tuple[Glass, float, float, float, float]:
-        """The step at the open; where somebody noted the quote that stood before it, that is met."""
-        if self._stood is not None:
-            return self._glass, self._price, *self._stood, self._left
-        return self._glass, self._price, *self._sides(self._price), self._left
+        """The step at the open; where somebody noted or stored the quote that stood then, that is met."""
+        stood = self._loop.stood(self._columns, self._row, self.opens)
+        sides = self._sides(self._price, 0) if stood is None else self._moved(*stood, self._price)
+        return self._glass, self._price, *sides, self._left
 
     def last(self, now: int) -> MarketStep:
         """The step that takes all size away."""
@@ -383,8 +396,16 @@ class Walk:
         if phase == PHASES - 1:
             return shape.close
         if self._first is None:
-            self._first = self._glass.fills.high_first(shape, self._loop.held(self.symbol))
+            self._first = self._order_of_extremes()
         return shape.high if self._first is (phase == 1) else shape.low
+
+    def _order_of_extremes(self) -> bool:
+        """Whether the high comes before the low: as stored prints tell, with its moments, or as the model guesses."""
+        told = self._loop.extremes(self.symbol, self.opens, self._known, self._shape)
+        if told is None:
+            return self._glass.fills.high_first(self._shape, self._loop.held(self.symbol))
+        self._moments[1:3] = sorted(told)
+        return told[0] <= told[1]
 
     def _next_level(self, target: float) -> tuple[float, LiveOrder] | None:
         """The nearest price on the way to `target` at which one of the orders has something to do."""
@@ -429,10 +450,19 @@ class Walk:
 
     def _step(self, price: float, phase: int) -> None:
         """A step at a price, with the spread and what our own orders move."""
-        self._show(price, *self._sides(price), phase)
+        self._show(price, *self._sides(price, phase), phase)
 
-    def _sides(self, price: float) -> tuple[float, float]:
-        bid, ask = self._glass.sides(price, self._shape)
+    def _sides(self, price: float, phase: int) -> tuple[float, float]:
+        """Bid and ask around a price, as far apart as those that are stored were then, or as the model guesses."""
+        quoted = self._loop.tape(self.symbol)
+        stood = quoted.stood(self._moments[phase]) if quoted is not None and phase else None
+        if stood is None:
+            return self._moved(*self._glass.sides(price, self._shape), price)
+        half, step = (stood[1] - stood[0]) / 2, self._shape.tick
+        return self._moved(max(step, down(price - half, step)), up(price + half, step), price)
+
+    def _moved(self, bid: float, ask: float, price: float) -> tuple[float, float]:
+        """What our own orders make of a quote."""
         buying, selling = self._wanted(price, is_buy=True), self._wanted(price, is_buy=False)
         impact, shape = self._glass.fills.impact, self._shape
         if buying and (moved := impact(min(buying, self._left), shape)):
@@ -461,7 +491,7 @@ class Walk:
         return max(0.0, floor(left * MILLION) / MILLION)  # what floats leave over is nothing to trade
 
     def _show(self, price: float, bid: float, ask: float, phase: int) -> None:
-        ts = self.opens + phase * ((self._known - self.opens) // PHASES) + 2 * self._ticks
+        ts = self._moments[phase] + 2 * self._ticks
         self._ticks += 1
         self._price = price
         self._loop.show(self._glass, ts, price, bid, ask, self._left)

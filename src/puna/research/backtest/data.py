@@ -20,6 +20,7 @@ from puna.errors import DataError
 from puna.exchange.data import Split, tape
 from puna.exchange.prices.bars import Timeframe, midnight
 from puna.exchange.prices.stocks import ReplayMarket
+from puna.research.backtest.tape import Tape, tape_of
 from puna.research.history.actions import actions_of
 from puna.research.history.series import Series
 from puna.research.history.store import Store
@@ -87,6 +88,7 @@ class History:
         daily: days, for warm-up where the bars themselves do not reach back far enough.
         quotes: symbol -> end of a bar, ns -> bid and ask that stood then, where somebody noted them down; orders that
             follow from the bar meet them instead of a guess.
+        tapes: symbol -> stored quotes and prints, which are met inside of bars shorter than a day.
         halts: when stocks did not trade, whatever bars say.
         borrow: how stocks can be sold short; easily where nothing is said.
     """
@@ -101,12 +103,22 @@ class History:
     past: Mapping[str, Columns] = field(default_factory=dict)
     daily: Mapping[str, Columns] = field(default_factory=dict)
     quotes: Mapping[str, Mapping[int, tuple[float, float]]] = field(default_factory=dict)
+    tapes: Mapping[str, Tape] = field(default_factory=dict)
     halts: tuple[HaltRow, ...] = ()
     borrow: Mapping[str, Borrow] = field(default_factory=dict)
 
-    def stood(self, symbol: str, known: int) -> tuple[float, float] | None:
-        """The bid and ask that stood when a bar was over; None where nobody noted them down."""
-        return self.quotes[symbol].get(known) if symbol in self.quotes else None
+    def stood(self, symbol: str, known: int, ts: int | None = None) -> tuple[float, float] | None:
+        """The bid and ask that stood when a bar was over; None where nobody noted them down, or stored quotes.
+
+        Args:
+            symbol: whose.
+            known: the end of the bar, ns.
+            ts: a later moment, for which stored quotes count.
+        """
+        noted = self.quotes[symbol].get(known) if symbol in self.quotes else None
+        if noted is not None or symbol not in self.tapes:
+            return noted
+        return self.tapes[symbol].stood(known if ts is None else ts)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -127,7 +139,7 @@ class History:
 
     @property
     def digest(self) -> str:
-        """A hash of the bars, and of halts and borrowing where something is noted: the same history, the same hash."""
+        """A hash of the bars, and of what is beside them where something is: the same history, the same hash."""
         found = sha256(self.timeframe.encode())
         for symbol in self.symbols:
             found.update(symbol.encode())
@@ -135,6 +147,8 @@ class History:
                 found.update(np.ascontiguousarray(column).tobytes())
         if self.halts or self.borrow:
             found.update(repr((self.halts, sorted(self.borrow.items()))).encode())
+        for symbol, stored_ in sorted(self.tapes.items()):
+            found.update(f"{symbol} {stored_.digest}".encode())
         return found.hexdigest()
 
     def between(self, start: date | None, end: date | None) -> "History":
@@ -278,7 +292,15 @@ def stored(store: Store, wanted: Sequence[Series]) -> History:
         feed=feed,
     )
     halts = tuple(row for row in halts_of(store) if row.symbol in bars)
-    return replace(found, halts=halts, borrow={k: v for k, v in borrow_of(store).items() if k in bars})
+    borrow = {symbol: how for symbol, how in borrow_of(store).items() if symbol in bars}
+    return replace(found, halts=halts, borrow=borrow, tapes=_tapes(store, wanted))
+
+
+def _tapes(store: Store, wanted: Sequence[Series]) -> dict[str, Tape]:
+    """Quotes and prints of the feed of the bars; days are traded at auctions, which quotes say nothing of."""
+    intraday = (each for each in wanted if each.intraday)
+    found = {each.symbol: tape_of(store, each.symbol, each.feed) for each in intraday}
+    return {symbol: each for symbol, each in found.items() if each is not None}
 
 
 def _columns(symbol: str, timeframe: str, given: Mapping[str, Any]) -> Columns:

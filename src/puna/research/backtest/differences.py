@@ -1,6 +1,6 @@
 """What differs from live in a backtest on bars, in words, for the report: it depends on what the history holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from puna.research.backtest.chain import option_of
 from puna.research.backtest.data import History
@@ -19,9 +19,8 @@ def differences_of(history: History) -> tuple[str, ...]:
 
 
 def _told(history: History) -> Iterator[str]:
-    yield "Bars only: nothing is known of quotes, depth and the order of prints inside a bar; the fill model guesses."
+    yield from _tapes(history)
     yield "A bar is known the moment it ends, and orders reach the venue then; live both take part of a second."
-    yield "Quotes stand around the last close; on_quote hears of them once a bar, on_trade never."
     if any(option_of(symbol) is not None for symbol in history.columns):
         yield from OPTIONS
     yield "Our own orders move their own price only, not the bars that follow."
@@ -39,3 +38,26 @@ def _lending(history: History) -> Iterator[str]:
         yield f"Halts as they are noted with the history ({len(history.halts)}); volatility bands are not known."
     else:
         yield "Nobody noted halts: where there is no bar nothing fills, and no strategy hears why."
+
+
+def _tapes(history: History) -> Iterator[str]:
+    """What is known of quotes and prints."""
+    quoted = {symbol: tape.quotes for symbol, tape in sorted(history.tapes.items()) if tape.quotes}
+    printed = {symbol: tape.prints for symbol, tape in sorted(history.tapes.items()) if tape.prints}
+    if quoted:
+        yield (
+            f"Orders met stored quotes where there were some ({_days(quoted)}): the one that stood at their moment, "
+            "inside of a bar its spread around the bar's path; sizes, and other spreads, are the fill model's."
+        )
+    if printed:
+        yield f"Which extreme of a bar came first was told by stored prints where there were some ({_days(printed)})."
+    if len(quoted) < len(history.columns):
+        other = f"{'Elsewhere b' if quoted else 'B'}ars only: nothing is known of quotes, depth"
+        yield f"{other} and the order of prints inside a bar; the fill model guesses."
+        yield "Quotes stand around the last close; on_quote hears of them once a bar, on_trade never."
+    else:
+        yield "on_quote hears the quote at the end of each bar, not those in between; on_trade hears nothing."
+
+
+def _days(known: Mapping[str, int]) -> str:
+    return ", ".join(f"{symbol} {days} days" for symbol, days in [*known.items()][:8])

@@ -72,7 +72,7 @@ class HistoryView(MarketView):
             return kept[1]
         known = int(columns.known[at])
         close, size = float(columns.close[at]), float(columns.volume[at])
-        bid, ask = self._market.history.stood(symbol, known) or glass.sides(close, glass.shape(columns, at))
+        bid, ask = self._market.history.stood(symbol, known, now) or glass.sides(close, glass.shape(columns, at))
         stands = OPTION_STANDS if symbol in self._market.chain else STANDS
         ts = now if now - known <= stands else known
         quote = Quote(symbol, bid, size, ask, size, ts, ts)
@@ -93,7 +93,8 @@ class HistoryView(MarketView):
             return (exact(live.bid) + exact(live.ask)) / 2
         if symbol not in self._market.at:
             return None
-        if self._market.history.quotes and (quote := self.look(symbol)) is not None:
+        history = self._market.history
+        if (history.quotes or history.tapes) and (quote := self.look(symbol)) is not None:
             return (exact(quote.bid) + exact(quote.ask)) / 2
         price = self._market.last(symbol)
         return None if price is None else exact(price)
