@@ -37,9 +37,15 @@ def rows(*, quick: bool = False) -> list[Row]:
     search = Grid(axes_of(CONFIG, found, words))
     bars = Bars(date(2004, 1, 1), date(2005, 12, 31), Path("history"), True, None, None, "raw")  # noqa: FBT003 - a field
     trial = BacktestTrial(CONFIG, tuple(found), bars, "realistic", 7)
+    with tempfile.TemporaryDirectory() as folder:
+        return _rows(search, trial, trial.sharing(Path(folder)), quick=quick)
+
+
+def _rows(search: Grid, trial: BacktestTrial, shared: BacktestTrial, *, quick: bool) -> list[Row]:
+    """As `puna sweep` does: one core has read the history, others map it."""
     spent: dict[str, list[int]] = {"two processes": [], "one core": []}
     contestants: dict[str, Callable[[], list[int]]] = {
-        "two processes": lambda: [_swept(search, Processes(trial, 2), spent["two processes"], cores=2)],
+        "two processes": lambda: [_swept(search, Processes(shared, 2), spent["two processes"], cores=2)],
         "one core": lambda: [_swept(search, Here(trial), spent["one core"])],
     }
     whole = interleaved(1, contestants)
@@ -53,7 +59,9 @@ def rows(*, quick: bool = False) -> list[Row]:
         Row(f"sweep of {search.total} cells", whole, goals),
         Row(f"sweep of {search.total} cells, CPU time of a core", spent, goals),
         Row("sweep: a cell that does nothing", interleaved(1 if quick else 3, own)),
-        Row("sweep: two processes start", interleaved(1 if quick else 3, {"two processes": lambda: [_started(trial)]})),
+        Row(
+            "sweep: two processes start", interleaved(1 if quick else 3, {"two processes": lambda: [_started(shared)]})
+        ),
     ]
 
 

@@ -61,6 +61,7 @@ RIMS: dict[str, set[Kind]] = {
     "exchange/server.py": {"network", "disk"},  # disk: the event log
     "research/backtest/broker.py": {"network"},  # the exchange's routes, without a socket
     "research/sweep/ray_cluster.py": {"network"},  # whether a cluster answers
+    "research/sweep/shared.py": {"disk"},  # one history for all processes of a sweep
     "research/history/store.py": {"disk"},  # the Parquet files of history
     "services/doors.py": {"network"},  # health and metrics over HTTP
     "services/execution.py": {"disk"},  # the record of a session

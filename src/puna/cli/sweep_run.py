@@ -23,6 +23,7 @@ from puna.research.report.formats import count
 from puna.research.sweep.axes import Axis, read_axes
 from puna.research.sweep.backtests import METRICS
 from puna.research.sweep.cells import Row
+from puna.research.sweep.cost import Spent, spent, told
 from puna.research.sweep.forward import Folding
 from puna.research.sweep.heat import heats
 from puna.research.sweep.judgement import Judgement, judge, no_metric, score
@@ -32,7 +33,6 @@ from puna.research.sweep.search import Grid, Random, Search
 from puna.research.sweep.store import FILE, Plan, Store, stored
 from puna.research.sweep.table import parquet
 from puna.research.sweep.workers import Here, Processes, Workers
-from puna.seams import SystemClock
 
 __all__ = ["Judging", "Wish", "resumed", "run"]
 
@@ -142,8 +142,7 @@ def run(wish: Wish) -> int:
     search = _search(made)
     _greet(made, search)
     made.folder.mkdir(parents=True, exist_ok=True)
-    progress, clock = Progress(), SystemClock()
-    began = clock.monotonic()
+    progress = Progress()
     with stored(made.folder) as store, _bar(progress, shown=sys.stderr.isatty() and not wish.as_json):
         store.begin(made.plan)
         try:
@@ -151,10 +150,9 @@ def run(wish: Wish) -> int:
         except KeyboardInterrupt:
             _interrupted(made, len(store), progress.total)
             raise
-    took = clock.monotonic() - began
-    page = _page(made, rows, judged)
+    page = _page(made, rows, judged, spent(progress))
     _write(made.folder, page)
-    _tell(made, page, progress, took)
+    _tell(made, page, progress)
     return 0
 
 
@@ -213,7 +211,8 @@ def _search(made: _Made) -> Search:
 
 def _swept(made: _Made, search: Search, store: Store, progress: Progress) -> tuple[list[Row], Judgement]:
     """Every cell, and what they amount to; what walk-forward chooses is run by the same workers."""
-    with _workers(made, search) as workers:
+    with _shared(made, search) as trial, _workers(made, trial, search) as workers:
+        progress.costs = workers.costs
         rows = sweep(search, workers, store, progress)
         if sys.stderr.isatty() and not made.wish.as_json and len(rows) > _MANY:
             click.echo(f"judging {len(rows):,} cells ...", err=True)
@@ -227,16 +226,38 @@ def _swept(made: _Made, search: Search, store: Store, progress: Progress) -> tup
         )
 
 
-def _workers(made: _Made, search: Search) -> Workers:
+@contextmanager
+def _shared(made: _Made, search: Search) -> Iterator[BacktestTrial]:
+    """The trial; where other processes of this machine run it, with one history for all of them, for as long."""
+    if made.wish.ray not in (None, "local") or _is_here(made, search):
+        yield made.trial
+        return
+    trial = made.trial.sharing(made.folder)
+    try:
+        yield trial
+    finally:
+        if trial.shared is not None:
+            trial.shared.unlink(missing_ok=True)
+
+
+def _is_here(made: _Made, search: Search) -> bool:
+    """One process is this very one; but nobody could end a cell of it."""
+    return made.wish.ray is None and _jobs(made, search) == 1 and made.wish.timeout is None
+
+
+def _jobs(made: _Made, search: Search) -> int:
+    return min(made.wish.jobs or _cores(), search.total)
+
+
+def _workers(made: _Made, trial: BacktestTrial, search: Search) -> Workers:
     if made.wish.ray:
         from puna.research.sweep.ray_cluster import Cluster
 
         address = None if made.wish.ray == "local" else made.wish.ray
-        return Cluster(made.trial, address, made.wish.jobs, timeout=made.wish.timeout)
-    jobs = min(made.wish.jobs or _cores(), search.total)
-    if jobs == 1 and made.wish.timeout is None:
-        return Here(made.trial)  # nobody could end a cell of this very process
-    return Processes(made.trial, jobs, timeout=made.wish.timeout)
+        return Cluster(trial, address, made.wish.jobs, timeout=made.wish.timeout)
+    if _is_here(made, search):
+        return Here(trial)
+    return Processes(trial, _jobs(made, search), timeout=made.wish.timeout)
 
 
 def _cores() -> int:
@@ -256,11 +277,7 @@ def _greet(made: _Made, search: Search) -> None:
     if made.wish.as_json:
         return
     lengths = " x ".join(f"{axis.key} {len(axis.values) or 'any'}" for axis in made.axes)
-    where = (
-        f"Ray {made.wish.ray}"
-        if made.wish.ray
-        else count(min(made.wish.jobs or _cores(), search.total), "process", "processes")
-    )
+    where = f"Ray {made.wish.ray}" if made.wish.ray else count(_jobs(made, search), "process", "processes")
     history = made.history
     click.secho(" SWEEP ", fg="black", bg="white", bold=True, nl=False)
     click.echo(f" {search.total:,} cells ({lengths}), {made.wish.search}, {where}")
@@ -299,12 +316,12 @@ def _interrupted(made: _Made, kept: int, total: int) -> None:
         print_next(f"puna sweep --resume {made.folder}")
 
 
-def _page(made: _Made, rows: list[Row], judged: Judgement) -> Page:
+def _page(made: _Made, rows: list[Row], judged: Judgement, cost: Spent | None) -> Page:
     cells = [each.cell for each in judged.standings]
     maps = heats(made.axes, cells, [each.score for each in judged.standings], judged.best.cell)
     history = made.history
     versions = {"puna": __version__, "bars": f"{history.rows:,} of {history.timeframe}: {history.source}"}
-    return Page(made.folder.name, made.plan, judged, rows, maps, _command(made), versions)
+    return Page(made.folder.name, made.plan, judged, rows, maps, _command(made), versions, cost)
 
 
 def _command(made: _Made) -> str:
@@ -343,7 +360,7 @@ def _write(folder: Path, page: Page) -> None:
         click.echo(f"no cells.parquet: {error.what} {error.remedy}", err=True)
 
 
-def _tell(made: _Made, page: Page, progress: Progress, took: int) -> None:
+def _tell(made: _Made, page: Page, progress: Progress) -> None:
     if made.wish.as_json:
         import msgspec
 
@@ -351,9 +368,11 @@ def _tell(made: _Made, page: Page, progress: Progress, took: int) -> None:
         return
     show(page.judged, page.rows, page.maps, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     click.echo()
-    run, work = progress.done - progress.present, f"{progress.work / 1e9:.1f} s of work in {took / 1e9:.1f} s"
+    run = progress.done - progress.present - progress.tests
     tests = f", {count(progress.tests, 'test')} of walk-forward" if progress.tests else ""
-    click.echo(f"{run - progress.tests:,} cells run{tests}, {progress.present:,} were there, {work}")
+    click.echo(f"{run:,} cells run{tests}, {progress.present:,} were there")
+    if page.cost is not None:
+        click.echo(told(page.cost))
     click.echo(f"report    {made.folder / 'sweep.html'}")
     print_next(f"open {made.folder / 'sweep.html'}")
 

@@ -1,7 +1,8 @@
 """One cell of `puna sweep`: the strategies with these values, a backtest, and what it tells."""
 
+import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ from puna.research.backtest.run import BacktestResult, run_backtest
 from puna.research.sweep.axes import Value
 from puna.research.sweep.backtests import outcome_of, outcome_within
 from puna.research.sweep.cells import Outcome, Window
+from puna.research.sweep.shared import mapped, share
 from puna.research.sweep.windows import cut, fitting, listening
 
 __all__ = ["BacktestTrial", "Bars"]
@@ -38,7 +40,7 @@ class Bars(NamedTuple):
 
 @dataclass(frozen=True)
 class BacktestTrial:
-    """Runs a cell in whichever process it is called; history is read once in each.
+    """Runs a cell in whichever process it is called; history is read once in each, or mapped from `shared`.
 
     Attributes:
         path: the configuration, or a .py file.
@@ -46,6 +48,7 @@ class BacktestTrial:
         bars: what it is run on.
         fills: the fill model.
         seed: the same for all cells, so that they differ by their values alone.
+        shared: a file with the history, written by `share` of the process that starts the others.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class BacktestTrial:
     bars: Bars
     fills: str
     seed: int
+    shared: Path | None = None
 
     def __call__(self, values: Mapping[str, Value]) -> Outcome:
         config, team = team_of(self.path, self.targets, values)
@@ -79,8 +83,9 @@ class BacktestTrial:
 
     def history(self, config: Config, team: list[Strategy]) -> History:
         """The bars that these strategies want."""
-        symbols = tuple(sorted({symbol for each in team for symbol in each.symbols}))
-        wanted = (self.bars, self.seed, self.path, symbols, tuple(each.timeframe for each in team))
+        wanted = self._wanted(team)
+        if wanted not in _READ and self.shared is not None:
+            _READ.update([mapped(self.shared)])
         if wanted not in _READ:
             _READ[wanted] = history_for(
                 team,
@@ -94,6 +99,25 @@ class BacktestTrial:
                 seed=self.seed,
             )
         return _READ[wanted]
+
+    def prepare(self) -> None:
+        """What all cells need: the strategies' modules, and the history."""
+        self.history(*team_of(self.path, (), {}))
+
+    def sharing(self, folder: Path) -> "BacktestTrial":
+        """The same trial with its history in a file that the processes of this machine map; itself if it cannot be."""
+        team = team_of(self.path, (), {})
+        file = folder / "history.map"
+        try:
+            share((self._wanted(team[1]), self.history(*team)), file)
+        except (OSError, TypeError, pickle.PicklingError):
+            return self  # each process reads its own, then
+        return replace(self, shared=file)
+
+    def _wanted(self, team: list[Strategy]) -> tuple[object, ...]:
+        """What a history is known by."""
+        symbols = tuple(sorted({symbol for each in team for symbol in each.symbols}))
+        return (self.bars, self.seed, self.path, symbols, tuple(each.timeframe for each in team))
 
     def code(self) -> str:
         """The hash of the configuration and of the Python files that it names."""

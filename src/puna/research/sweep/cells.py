@@ -8,7 +8,7 @@ import msgspec
 from puna.errors import PunaError
 from puna.research.sweep.axes import Value
 
-__all__ = ["Cell", "Failure", "Outcome", "Result", "Row", "Trial", "Window", "Windowed", "attempt"]
+__all__ = ["Cell", "Failure", "Outcome", "Result", "Row", "Trial", "Window", "Windowed", "attempt", "prepare"]
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -72,6 +72,12 @@ class Failure(msgspec.Struct, frozen=True):
 Result: TypeAlias = Outcome | Failure
 Trial: TypeAlias = Callable[[Mapping[str, Value]], Outcome]
 """Values -> outcome. It is sent to other processes, so it must be picklable; the same values give the same outcome."""
+
+
+def prepare(trial: Trial) -> None:
+    """Lets a trial that has `prepare` do once in a process what all of its cells need, such as reading the history."""
+    if (ready := getattr(trial, "prepare", None)) is not None:
+        ready()
 
 
 class Windowed(Protocol):

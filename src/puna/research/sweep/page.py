@@ -12,6 +12,7 @@ from puna.research.report.page import asset
 from puna.research.report.page import page as whole_page
 from puna.research.report.sections import table
 from puna.research.sweep.cells import Failure, Row
+from puna.research.sweep.cost import Spent, told
 from puna.research.sweep.forward import Forward
 from puna.research.sweep.heat import Heat, draw
 from puna.research.sweep.judgement import Judgement, Standing
@@ -37,6 +38,7 @@ class Page(msgspec.Struct, frozen=True):
         maps: of colours.
         command: how to get it again.
         versions: name -> version or hash.
+        cost: what it took to run what was run; None where every cell was there already.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Page(msgspec.Struct, frozen=True):
     maps: list[Heat]
     command: str
     versions: dict[str, str] = {}
+    cost: Spent | None = None
 
 
 def json(page: Page) -> bytes:
@@ -60,6 +63,7 @@ def json(page: Page) -> bytes:
         "command": page.command,
         "plan": page.plan,
         "versions": page.versions,
+        "cost": page.cost,
         **{key: value for key, value in judged.items() if key not in ("standings", "peak")},
         "best": page.judged.best,
         "peak": page.judged.peak,
@@ -355,4 +359,5 @@ def _origin(page: Page) -> Html:
     hashes = [
         part for name, value in page.plan.hashes.items() for part in (tag("dt", name), tag("dd", value, class_="hash"))
     ]
-    return join((tag("pre", page.command), tag("dl", *facts, *hashes, class_="facts")))
+    cost = tag("p", f"{told(page.cost)}.", class_="note") if page.cost is not None else None
+    return join((tag("pre", page.command), tag("dl", *facts, *hashes, class_="facts"), *((cost,) if cost else ())))

@@ -19,7 +19,7 @@ from typing import Any, Self
 from puna.errors import PunaError
 from puna.research.extra import library
 from puna.research.sweep.cells import Cell, Failure, Row, Trial
-from puna.research.sweep.workers import DEATHS, Processes, timed
+from puna.research.sweep.workers import DEATHS, Costs, Processes, timed
 from puna.seams import SystemClock
 
 __all__ = ["Cluster"]
@@ -51,6 +51,7 @@ class Cluster:
         self._address = address
         self._jobs = jobs
         self._timeout = timeout
+        self.costs = Costs()
 
     def __enter__(self) -> Self:
         if self._address:
@@ -61,6 +62,7 @@ class Cluster:
         except Exception as error:
             self._ray.shutdown()
             raise _unusable(f"{type(error).__name__}: {error}") from error
+        self.costs.cores = self._cores()
         self._run = self._ray.remote(max_retries=DEATHS - 1)(_run)
         return self
 
@@ -85,7 +87,7 @@ class Cluster:
     def run(self, cells: Iterable[Cell]) -> Iterator[Row]:
         """Rows in the order in which the cluster is done with them."""
         waiting = iter(cells)
-        window = max(1, int(self._ray.cluster_resources().get("CPU", 1))) * _AHEAD
+        window = self._cores() * _AHEAD
         running: dict[Any, Cell] = {}
         while True:
             for cell in islice(waiting, window - len(running)):
@@ -95,6 +97,9 @@ class Cluster:
             done, _ = self._ray.wait(list(running), num_returns=1)
             for reference in done:
                 yield self._row(reference, running.pop(reference))
+
+    def _cores(self) -> int:
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def _row(self, reference: Any, cell: Cell) -> Row:
         errors = self._ray.exceptions

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from puna.research.sweep.cells import Cell, Failure, Row
 from puna.research.sweep.search import Search
 from puna.research.sweep.store import Store
-from puna.research.sweep.workers import Workers
+from puna.research.sweep.workers import Costs, Workers
+from puna.seams import SystemClock
 
 __all__ = ["Progress", "run_cells", "sweep"]
 
@@ -19,7 +20,8 @@ __all__ = ["Progress", "run_cells", "sweep"]
 class Progress:
     """How far a sweep has come; `told` is called whenever that changes.
 
-    `tests` of what was run anew were windows of walk-forward; `work` is what all of it took, ns.
+    `tests` of what was run anew were windows of walk-forward; `work` is what all of it took, added up, and `took` how
+    long that was on the clock, ns. `costs` are those of the workers.
     """
 
     total: int = 0
@@ -28,6 +30,8 @@ class Progress:
     failed: int = 0
     tests: int = 0
     work: int = 0
+    took: int = 0
+    costs: Costs = field(default_factory=Costs)
     told: Callable[["Progress"], None] = field(default=lambda _: None)
 
     def count(self, row: Row, *, present: bool = False) -> None:
@@ -70,8 +74,11 @@ def _run(cells: Sequence[Cell], workers: Workers, store: Store, progress: Progre
     found = {cell.key: row for cell in cells if (row := store.get(cell))}
     for row in found.values():
         progress.count(row, present=True)
+    clock = SystemClock()
+    began = clock.monotonic()
     for row in workers.run([cell for cell in cells if cell.key not in found]):
         store.put(row)
         found[row.cell.key] = row
         progress.count(row)
+    progress.took += clock.monotonic() - began
     return [found[cell.key] for cell in cells]

@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from threading import Thread
@@ -21,10 +22,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from puna.errors import PunaError
-from puna.research.sweep.cells import Cell, Failure, Row, Trial, attempt
+from puna.research.sweep.cells import Cell, Failure, Row, Trial, attempt, prepare
 from puna.seams import Clock, SystemClock
 
-__all__ = ["DEATHS", "Here", "Processes", "Workers", "timed"]
+__all__ = ["DEATHS", "Costs", "Here", "Processes", "Workers", "timed"]
 
 DEATHS = 3
 """Workers that a cell may cost before it is a failure."""
@@ -32,8 +33,29 @@ _AHEAD = 2  # cells at a worker: the one it runs, and the one it goes on with
 _START = multiprocessing.get_context("spawn")
 
 
+@dataclass(slots=True)
+class Costs:
+    """What it took to have workers at all, before and beside their cells.
+
+    Attributes:
+        cores: how many cells run at a time.
+        processes: how many were started, those included that took another's place.
+        starting: from the start of each to its readiness for cells, summed up, ns.
+        reading: of that, what reading what all cells need took, ns.
+    """
+
+    cores: int = 1
+    processes: int = 0
+    starting: int = 0
+    reading: int = 0
+
+
 class Workers(Protocol):
     """Somewhere to run cells."""
+
+    @property
+    def costs(self) -> Costs:
+        """What it has taken so far to have them."""
 
     def run(self, cells: Iterable[Cell]) -> Iterator[Row]:
         """Tries every cell; rows come as they are done, in any order."""
@@ -61,6 +83,7 @@ class Here:
     def __init__(self, trial: Trial, clock: Clock | None = None) -> None:
         self._trial = trial
         self._clock = clock or SystemClock()
+        self.costs = Costs()
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +100,8 @@ class Here:
 class _Worker:
     """One process, its pipe, and the cells that it was given."""
 
-    def __init__(self, trial: bytes) -> None:
+    def __init__(self, trial: bytes, now: int) -> None:
+        self.begun = now
         self.pipe, theirs = _START.Pipe()
         self.process = _START.Process(target=_work, args=(theirs, trial), daemon=True)
         with _deaf():
@@ -134,6 +158,7 @@ class Processes:
         self._workers: list[_Worker] = []
         self._deaths: dict[str, int] = {}
         self._stillborn = 0
+        self.costs = Costs(cores=jobs)
 
     def __enter__(self) -> Self:
         return self
@@ -167,7 +192,8 @@ class Processes:
                 self._workers.append(self._start())
 
     def _start(self) -> _Worker:
-        worker = _Worker(self._trial)
+        worker = _Worker(self._trial, self._clock.monotonic())
+        self.costs.processes += 1
         self._started(worker.process.pid or 0)
         return worker
 
@@ -218,6 +244,8 @@ class Processes:
             raise _unusable(answer)
         else:
             worker.loaded, worker.since = True, self._clock.monotonic()
+            self.costs.starting += worker.since - worker.begun
+            self.costs.reading += answer
 
     def _bury(self, worker: _Worker, waiting: deque[Cell]) -> Iterator[Row]:
         """A dead worker is replaced; the cell that it ran is counted against it, its next one is not."""
@@ -275,16 +303,20 @@ def _unusable(why: str) -> PunaError:
 
 
 def _work(pipe: Connection, trial: bytes) -> None:
-    """A worker's life: load the trial, then a row for each cell, until the pipe ends."""
+    """A worker's life: load the trial and what it needs, then a row for each cell, until the pipe ends."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    clock = SystemClock()
     try:
         loaded: Trial = pickle.loads(trial)  # noqa: S301 - from our own parent
+        began = clock.monotonic()
+        with redirect_stdout(sys.stderr):
+            prepare(loaded)
+        read = clock.monotonic() - began
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must know
         pipe.send(f"{type(error).__name__}: {error}")
         return
-    Thread(target=_end_with_parent, daemon=True).start()
-    clock = SystemClock()
     with suppress(EOFError, OSError):
-        pipe.send(None)
+        pipe.send(read)
         while True:
             pipe.send(timed(loaded, pipe.recv(), clock))
 
