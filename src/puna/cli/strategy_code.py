@@ -1,7 +1,7 @@
 """The code of a strategy, as a hash: its configuration, the files it names, and what these import from beside them."""
 
-import sys
-from collections.abc import Iterator
+import ast
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +27,12 @@ def team_from(path: Path) -> tuple[Config, list[Strategy]]:
 
 
 def code_hash(path: Path) -> str:
-    """A hash of everything that decides what the strategies of a config or of a .py file do, but Puna itself."""
+    """A hash of everything that decides what the strategies of a config or of a .py file do, but Puna itself.
+
+    That is the configuration, the files that it names, and the modules that these import from their own folders, at
+    whatever place of their code, and those of these: found by reading, so that it does not matter what has been loaded.
+    Not seen are modules from elsewhere, imports by computed names, and files that a strategy reads.
+    """
     digest = sha256(path.read_bytes())
     for file in sorted(set(_sources(path))):
         digest.update(file.read_bytes())
@@ -35,19 +40,55 @@ def code_hash(path: Path) -> str:
 
 
 def _sources(path: Path) -> Iterator[Path]:
-    """The files of the strategies, and modules that lie in the same folders and are loaded."""
+    """The files of the strategies, and modules of the same folders that they import."""
     config = load_config(None if path.suffix == ".py" else path)
     files = (
         [path.resolve()]
         if path.suffix == ".py"
         else [each for one in config.strategy if (each := _file(config, one.use))]
     )
-    folders = {file.resolve().parent for file in files}
-    yield from files
-    for module in list(sys.modules.values()):
-        place = getattr(module, "__file__", None)
-        if place and Path(place).suffix == ".py" and Path(place).resolve().parent in folders:
-            yield Path(place).resolve()
+    waiting, known = list(files), set(files)
+    while waiting:
+        file = waiting.pop()
+        yield file
+        new = set(_imported(file)) - known
+        known |= new
+        waiting += new
+
+
+def _imported(file: Path) -> Iterator[Path]:
+    """What a file imports from its own folder, from folders below it, and from its own package."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:
+        return  # it cannot be loaded either, and whoever loads it says so
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield from _modules(_roots(file), name.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            folders = [file.parents[node.level - 1]] if node.level else _roots(file)
+            start = node.module.split(".") if node.module else []
+            for name in node.names:
+                yield from _modules(folders, [*start, name.name])
+
+
+def _roots(file: Path) -> list[Path]:
+    """Where an absolute name may begin: beside the file, and beside the package that it belongs to."""
+    top = file.parent
+    while (top / "__init__.py").is_file():
+        top = top.parent
+    return [file.parent, top]
+
+
+def _modules(folders: Iterable[Path], names: Sequence[str]) -> Iterator[Path]:
+    """The files that stand for a dotted name and the packages above it; none where it begins elsewhere."""
+    for folder in dict.fromkeys(folders):
+        place = folder
+        for name in names:
+            found = (place / f"{name}.py", place / name / "__init__.py")
+            yield from (each.resolve() for each in found if each.is_file())
+            place /= name
 
 
 def _file(config: Config, use: str) -> Path | None:
