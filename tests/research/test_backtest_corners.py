@@ -204,3 +204,27 @@ def test_a_coin_s_days_go_through_the_weekend() -> None:
     assert paid(result) == [(0.1, 51_000.0), (0.1, 52_000.0)]
     assert [row.ts // (24 * HOUR) - friday // (24 * HOUR) for row in result.record.fills] == [1, 2]
     assert result.record.cash == 100_000 + 100
+
+
+def test_the_equity_of_coins_is_less_by_their_fees_from_the_trade_on() -> None:
+    """Bought and half of it sold on two days: after every bar it is what the venue's own ledger is worth, to the cent.
+
+    A purchase of 0.1 at 50,000 costs 25 basis points of the coin, a sale of 0.05 at 52,000 as much in dollars.
+    """
+    times = [OPEN + at * 12 * HOUR for at in range(7)]
+    prices = [50_000.0, 50_000.0, 51_000.0, 52_000.0, 52_000.0, 53_000.0, 53_000.0]
+    history = history_at(times, [flat(each) for each in prices], "12Hour", "BTC/USD")
+    deeds = {0: lambda s: s.buy("BTC/USD", "0.1", tif="gtc"), 2: lambda s: s.sell("BTC/USD", "0.05", tif="gtc")}
+    _, result = play(history, deeds, fees=FEES)
+    coins, cash = 0.1 * 0.9975, 100_000 - 5_000.0
+    after = cash + 0.05 * 52_000 * 0.9975
+    left = coins - 0.05
+    wanted = [
+        100_000,
+        100_000,
+        cash + coins * 50_000,
+        cash + coins * 51_000,
+        *(after + left * each for each in prices[3:]),
+    ]
+    assert result.equity.tolist() == pytest.approx(wanted, abs=0.005)
+    assert float(result.record.equity_end) == pytest.approx(wanted[-1], abs=0.01)

@@ -15,6 +15,7 @@ from puna.engine.strategy import Strategy
 from puna.errors import ConfigError
 from puna.research.backtest.data import History, history_of
 from puna.research.backtest.run import BacktestResult, run_backtest
+from puna.research.report.run_report import html, report
 
 THURSDAY, FRIDAY = date(2024, 3, 14), date(2024, 3, 15)
 MINUTE = 60_000_000_000
@@ -223,3 +224,17 @@ def test_options_without_their_underlying_are_refused(symbols: list[str]) -> Non
     with pytest.raises(ConfigError) as caught:
         run_backtest([Script({}, symbols)], history)
     assert caught.value.code == "E674"
+
+
+def test_what_is_held_at_the_end_stands_in_the_report_with_its_greeks() -> None:
+    """Shares and a written call that outlive the bars: their worth, a delta between none and all, and how they end."""
+    later = "AAPL240621C00170000"
+    history = minutes_of({STOCK: [[172.0] * 5, [172.0] * 3], later: [[8.0] * 5, [8.0] * 3]})
+    _, result = play(history, {0: lambda s: s.buy(STOCK, 100), 2: lambda s: s.sell(later, 1, limit="8.00")})
+    (row,) = result.record.holdings
+    assert (row.underlying, row.spot, row.shares) == (STOCK, Decimal(172), Decimal(100))
+    assert [(line.symbol, line.qty, line.value) for line in row.lines] == [(later, Decimal(-1), Decimal(-800))]
+    assert -100 < row.lines[0].greeks["delta"] < 0
+    assert row.greeks["delta"] == pytest.approx(100 + row.lines[0].greeks["delta"])
+    assert [(each.symbol, each.outcome, each.cash) for each in row.ends] == [(later, "assigned", Decimal(17_000))]
+    assert b"Held at the end" in html(report(result.record))

@@ -259,6 +259,8 @@ class BarHouse(House):
 
     Attributes:
         filled: shares that were filled so far, by symbol.
+        owed: what fees of coins have taken at the venue and the books do not know yet, or know now (negative): when, of
+            what, so many coins, so many dollars.
         before: hears of a command before the venue does.
     """
 
@@ -281,6 +283,8 @@ class BarHouse(House):
         super().__init__(strategies, floor, view, clock, limits=limits, config=config, netting=netting, check=check)
         self.before: Callable[[Command], None] = lambda _: None
         self.filled: dict[str, float] = {}
+        self.owed: list[tuple[int, str, Decimal, Decimal]] = []
+        self._changes = self._known = 0
         self._inbox: list[TradeUpdate] = []
 
     def execute(self, command: Command) -> object:
@@ -311,6 +315,23 @@ class BarHouse(House):
                 if event.qty is not None and event.order.symbol:
                     symbol = event.order.symbol
                     self.filled[symbol] = self.filled.get(symbol, 0.0) + float(event.qty)
+                    if "/" in symbol:
+                        self._owe()
+
+    def _owe(self) -> None:
+        """A coin's fee leaves the account with its trade; the activity by which the books know comes with the night."""
+        changes = self.venue.ledger.changes
+        for each in changes[self._changes :]:
+            if each.cause is Cause.COIN_FEE:
+                self.owed.append((self.clock.time, each.symbol, -each.qty, -each.cash))
+        self._changes = len(changes)
+
+    def book_movements(self) -> None:
+        charged = any(each.activity_type == "CFEE" for each in self._movements)
+        super().book_movements()
+        if charged:
+            self.owed += [(self.clock.time, symbol, -qty, -cash) for _, symbol, qty, cash in self.owed[self._known :]]
+            self._known = len(self.owed)
 
     def advance(self, to: int) -> None:
         """Lets the venue do what is due up to `to`."""

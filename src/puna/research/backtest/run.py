@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from puna.core import sessions
 from puna.core.portfolio import Portfolio, Reason
 from puna.core.risk import RiskLimits
-from puna.core.symbols import multiplier
 from puna.core.types import exact
 from puna.engine.entries import Decision, Entry, Evidence, Intent, Refusal
 from puna.engine.record import ActionRow, DataRow, EquityPoint, PricePoint, RunRecord
@@ -41,6 +40,7 @@ from puna.research.backtest.bars import BarLoop, Progress
 from puna.research.backtest.chain import option_of
 from puna.research.backtest.data import History
 from puna.research.backtest.differences import differences_of
+from puna.research.backtest.equity import equity_of, start_of
 from puna.research.backtest.fills import FILLS, Fills
 from puna.research.backtest.house import BarHouse
 from puna.research.backtest.market import BarMarket, Glass
@@ -174,7 +174,7 @@ def run_backtest(
         each.name = each.name or type(each).__name__.lower()
     terms = options or venue_options(history, cash=Decimal(cash), fees=fees)
     market = BarMarket(history)
-    clock = VirtualClock(_start(history))
+    clock = VirtualClock(start_of(history))
     glasses = {symbol: Glass(symbol, model, sized=bool(each.volume.any())) for symbol, each in history.columns.items()}
     view = HistoryView(market, glasses, clock, _option_days(strategies))
     house = BarHouse(
@@ -203,7 +203,7 @@ def run_backtest(
     house.pass_to(_last_books(market), loop.mark)  # fees, expiries, what was cancelled
     house.close()
     house.check_conservation()
-    times, equity = _equity(history, house.moments)
+    times, equity = equity_of(history, house.moments, house.owed)
     differences = differences_of(history)
 
     def record() -> RunRecord:
@@ -368,52 +368,6 @@ def _last_books(market: BarMarket) -> int:
 def _limits(limits: RiskLimits, history: History) -> RiskLimits:
     """Days end with the session, so what is decided on them waits for the next one."""
     return limits if Timeframe.parse(history.timeframe).intraday else replace(limits, allow_queued=True)
-
-
-def _start(history: History) -> int:
-    """A moment before the first print, so that nothing of the first bar is known."""
-    return min(int(each.opens[0]) for each in history.columns.values()) - 1
-
-
-def _equity(
-    history: History, moments: Sequence[tuple[int, Portfolio]]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Cash and positions at the last closes, at the beginning and after each bar; the last with closed books."""
-    times = _times(history)
-    changed = np.array([ts for ts, _ in moments], dtype=np.int64)
-    place = np.searchsorted(changed, times, side="right") - 1
-    place[-1] = len(moments) - 1  # with the last day's fees, which are charged after its last bar
-    cash = np.array([float(portfolio.cash) for _, portfolio in moments])
-    equity: NDArray[np.float64] = cash[np.maximum(place, 0)]
-    for symbol, held in _quantities(moments).items():
-        columns = history.columns.get(symbol)
-        if columns is None:
-            continue
-        qty = held[np.maximum(place, 0)]
-        at = np.searchsorted(columns.known, times, side="right") - 1
-        price = np.where(at >= 0, columns.close[np.maximum(at, 0)], columns.open[0])
-        equity = equity + qty * price * float(multiplier(symbol))
-    return times, equity
-
-
-def _times(history: History) -> NDArray[np.int64]:
-    """The beginning, and every moment at which a bar is known, once."""
-    known = np.concatenate([[_start(history)], *(each.known for each in history.columns.values())])
-    if len(history.columns) > 1:
-        known = np.sort(known)
-        known = known[np.r_[True, known[1:] != known[:-1]]]
-    return known
-
-
-def _quantities(moments: Sequence[tuple[int, Portfolio]]) -> dict[str, NDArray[np.float64]]:
-    """Of each symbol that was ever held, how much at each moment."""
-    found: dict[str, NDArray[np.float64]] = {}
-    for at, (_, portfolio) in enumerate(moments):
-        for symbol, position in portfolio.positions.items():
-            if symbol not in found:
-                found[symbol] = np.zeros(len(moments))
-            found[symbol][at] = float(position.qty)
-    return found
 
 
 def _data_rows(history: History) -> list[DataRow]:
