@@ -36,6 +36,7 @@ RIMS: dict[str, set[Kind]] = {
     "alpaca/tls.py": {"network"},  # whom TLS trusts, and why a handshake failed
     "alpaca/tunnel.py": {"network"},  # the way through a proxy
     "alpaca/transport.py": {"network"},  # the session that stream.py dials with
+    "engine/delivery.py": {"network"},  # posts alerts to a webhook
     "engine/latch.py": {"disk"},  # files beside the journal that halt trading
     "engine/models/saved.py": {"disk"},  # a model's folder
     "engine/storage.py": {"disk"},  # the journal's file and its lock

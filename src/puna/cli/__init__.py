@@ -92,6 +92,11 @@ VERBS: dict[str, tuple[str, str]] = {
         "puna.cli.halt",
         "End a halt, with a reason; a running process compares its books with the broker's first.",
     ),
+    "alarms": ("puna.cli.alarms", "What asks for a person: halts, locks, failures that nobody has acknowledged yet."),
+    "ack": (
+        "puna.cli.alarms",
+        "Acknowledge alarms, by their numbers or all: they are not told again, and the journal holds who and why.",
+    ),
     "watchdog": (
         "puna.cli.watchdog",
         "Watch a run; when it dies, hangs or loses the broker, halt it and cancel its orders that could add risk.",

@@ -1,6 +1,7 @@
 """What every error code and refusal code means, in a few sentences: the text behind `puna explain`."""
 
 from puna.cli.code_text import Text
+from puna.cli.codes_alarms import ALARM_CODES
 from puna.cli.codes_research import RESEARCH_CODES
 
 __all__ = ["CODES", "Text"]
@@ -358,6 +359,7 @@ CODES: dict[str, Text] = {
         "Puna does. Nothing was trained, saved or served.",
         "pip install 'puna[models]', or from a clone: make test installs them into .venv.",
     ),
+    **ALARM_CODES,
     **RESEARCH_CODES,
     "E654": Text(
         "The report of a run cannot be read",

@@ -89,6 +89,12 @@ def _rows(loaded: "Config") -> Iterator[dict[str, str]]:
             yield _row(found.key, _at(loaded, found.key), found, loaded)
     key_origin = loaded.keys.origin if loaded.keys else "not set"
     yield {"key": "(keys)", "value": "***" if loaded.keys else "", "origin": key_origin}
+    hooked = loaded.webhook is not None
+    yield {
+        "key": "(alert webhook)",
+        "value": "***" if hooked else "",
+        "origin": "environment" if hooked else "not set",
+    }
     yield {
         "key": "(base url)",
         "value": loaded.base_url or "",

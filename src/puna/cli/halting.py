@@ -46,7 +46,14 @@ class Answer(NamedTuple):
 
 
 async def press(
-    target: Target, state: TradingState, reason: str, scope: str, *, patience: float = 3.0, kill: bool = False
+    target: Target,
+    state: TradingState,
+    reason: str,
+    scope: str,
+    *,
+    patience: float = 3.0,
+    kill: bool = False,
+    by: str = "operator",
 ) -> Answer:
     """Holds the trading state down, durably, and waits for the confirmation.
 
@@ -54,7 +61,7 @@ async def press(
         PunaError: the latch cannot be written.
     """
     began, latch = _CLOCK.monotonic(), Latch(target.journal)
-    wish = Wish(id=RandomIds().uuid(), state=state, reason=reason, scope=scope)
+    wish = Wish(id=RandomIds().uuid(), state=state, reason=reason, scope=scope, by=by)
     latch.press(wish)
     process = target.owner
     if process is None:

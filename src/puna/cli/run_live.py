@@ -23,6 +23,7 @@ from puna.cli.run_folder import put
 from puna.cli.strategies import strategies
 from puna.config import Config, Mode
 from puna.core.sessions import new_york, trading_days
+from puna.engine.alerts import terms_of
 from puna.engine.heard import HEARD, heard_bars
 from puna.engine.outbound import Timing
 from puna.engine.pacing import PacedClock
@@ -130,6 +131,7 @@ async def _run(wish: Wish, team: list[Strategy], place: Place) -> RunRecord:
         accept_books=wish.accept_books,
         resume=wish.resume,
         activities=config.account.activities_feed,
+        alerts=terms_of(config, folder.name),
     )
     if not wish.as_json:
         trader.say = trader.say_order = _say

@@ -11,6 +11,7 @@ from puna.cli.output import json_option, print_json, print_next, verbose_option
 if TYPE_CHECKING:
     from puna.alpaca.http import AsyncAlpaca
     from puna.cli.target import Target
+    from puna.config import Config
     from puna.engine.watchdog import CalledOff, Standing
 
 __all__ = ["watchdog"]
@@ -59,6 +60,26 @@ async def _watch(target: "Target", after: float, *, as_json: bool) -> "Standing"
     return standing
 
 
+async def _told(config: "Config", target: "Target", standing: "Standing") -> None:
+    """The run itself cannot tell anybody: so the watchdog does, a few times if need be."""
+    from puna.engine.alarms import Alarm
+    from puna.engine.alerts import terms_of
+    from puna.engine.delivery import Alert, send
+    from puna.seams import SystemClock
+
+    clock, terms = SystemClock(), terms_of(config, target.journal.parent.name)
+    now, text = SystemClock().now(), f"watchdog: {standing}; it is halted, and its orders that add risk are cancelled"
+    alarm = Alarm(number=0, ts=now, last=now, code="E522", text=text)
+    channels = list(terms.channels)
+    for pause in (1.0, 5.0, 15.0, 0.0):
+        taken, failed = await send(channels, Alert(run=terms.run, alarms=(alarm,)))
+        channels = [each for each in channels if each.name not in taken]
+        if not channels:
+            return
+        await clock.sleep(pause)
+    click.echo(f"  nobody was told by {', '.join(f'{name} ({why})' for name, why in failed.items())}", err=True)
+
+
 def _over(standing: "Standing") -> bool:
     from puna.engine.watchdog import Standing
 
@@ -74,14 +95,21 @@ def _act(target: "Target", standing: "Standing", timeout: float, *, as_json: boo
     from puna.engine.watchdog import call_off
     from puna.seams import SystemClock
 
-    answer = asyncio.run(press(target, TradingState.HALTED, f"watchdog: {standing}", "", patience=1.0))
+    halt = press(target, TradingState.HALTED, f"watchdog: {standing}", "", patience=1.0, by="watchdog")
+    answer = asyncio.run(halt)
     if not as_json:
         click.echo(f"{standing}: halted ({answer.text})", err=True)
 
-    async def off(alpaca: "AsyncAlpaca") -> "CalledOff":
-        return await call_off(alpaca, SystemClock(), timeout, lambda text: click.echo(f"  {text}", err=True))
+    config = config_of(target.config)
 
-    found = ask(config_of(target.config), off)
+    async def off(alpaca: "AsyncAlpaca") -> "CalledOff":
+        telling = asyncio.create_task(_told(config, target, standing))  # beside the cancels, never before them
+        try:
+            return await call_off(alpaca, SystemClock(), timeout, lambda text: click.echo(f"  {text}", err=True))
+        finally:
+            await telling
+
+    found = ask(config, off)
     if as_json:
         print_json({"standing": standing, "journal": str(target.journal)} | found._asdict())
     else:

@@ -121,6 +121,8 @@ def _show_moment(moment: "Moment") -> None:
     click.echo(f"{moment.symbol}, {_at(moment.begin)} to {_at(moment.end)} New York   trading {moment.state}")
     for lock in moment.locks:
         click.echo(f"locked     {lock}")
+    for alarm in moment.alarms:
+        click.echo(f"alarm      {alarm}")
     for text in moment.refused:
         click.echo(f"refused    {text}")
     for step in moment.events:

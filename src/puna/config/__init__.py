@@ -4,6 +4,7 @@ from puna.config.environment import Keys, Mode
 from puna.config.load import load
 from puna.config.model import (
     AccountSection,
+    AlertsSection,
     Config,
     DataSection,
     JournalSection,
@@ -19,6 +20,7 @@ from puna.core.risk import RiskLimits
 
 __all__ = [
     "AccountSection",
+    "AlertsSection",
     "Config",
     "DataSection",
     "JournalSection",

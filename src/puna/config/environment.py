@@ -27,6 +27,7 @@ __all__ = [
     "is_loopback",
     "keys",
     "refuse_live",
+    "webhook",
 ]
 
 PREFIX = "PUNA__"
@@ -35,7 +36,8 @@ LIVE_HOST, PAPER_HOST = "api.alpaca.markets", "paper-api.alpaca.markets"
 _KEY_NAMES = ("ALPACA_API_KEY", "APCA_API_KEY_ID")
 _SECRET_NAMES = ("ALPACA_SECRET_KEY", "ALPACA_API_SECRET", "APCA_API_SECRET_KEY")
 _URL_NAMES = ("ALPACA_BASE_URL", "APCA_API_BASE_URL")
-_OURS = re.compile(rf"{PREFIX}|ALPACA_|APCA_|STAGE$")
+_WEBHOOK_NAME = "PUNA_ALERT_WEBHOOK"
+_OURS = re.compile(rf"{PREFIX}|{_WEBHOOK_NAME}|ALPACA_|APCA_|STAGE$")
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED = re.compile(r"""(["'])(.*)\1\s*(?:#.*)?""")
 _MAX_FILE = 64 * 1024
@@ -133,6 +135,45 @@ def base_url(environment: Mapping[str, Variable], mode: Mode) -> Variable | None
         wanted = "a loopback address such as http://127.0.0.1:8790" if mode is Mode.SIM else f"https://{PAPER_HOST}"
         raise _bad_url(found, f"mode {mode} talks to {wanted}, and {url.hostname} is another place")
     return Variable(f"{url.scheme}://{url.netloc}", found.origin)
+
+
+def webhook(environment: Mapping[str, Variable]) -> Secret | None:
+    """PUNA_ALERT_WEBHOOK (or its *_FILE): whoever knows such an address can post there, so it is kept like a key.
+
+    Raises:
+        ConfigError: E008, it is no address that alerts may be posted to.
+    """
+    found = _one(environment, (_WEBHOOK_NAME,))
+    if found is None:
+        return None
+    if not _takes_alerts(found.value):
+        raise ConfigError(
+            f"{found.origin} is no address for alerts.",
+            why="an address begins with https:// and leads to the internet, or to this machine (http:// will do there);"
+            " it has no user name in it",
+            state="Nothing was started.",
+            remedy="correct or unset it, then try it: puna alarms --test; alerts.command reaches what is elsewhere",
+            code="E008",
+        )
+    return Secret(found.value)
+
+
+def _takes_alerts(text: str) -> bool:
+    """Whether alerts may be posted there (SEC-17): names are looked at again when they are resolved."""
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        return False
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        return False
+    if not url.hostname or url.username is not None:
+        return False
+    try:
+        public = ip_address(url.hostname).is_global
+    except ValueError:
+        public = True
+    return is_loopback(url) if url.scheme == "http" else url.scheme == "https" and (public or is_loopback(url))
 
 
 def implied_mode(environment: Mapping[str, Variable]) -> tuple[Mode, str]:

@@ -294,6 +294,7 @@ def _complete(document: Document, path: Path | None, sources: Sources, variables
     return Config(
         **made,
         keys=env.keys(variables) if url or document.account.mode is not env.Mode.SIM else None,
+        webhook=env.webhook(variables),
         base_url=url.value if url else None,
         path=path,
         origins={dotted(keys): origin for keys, origin in sources.origins.items()},

@@ -9,12 +9,14 @@ import msgspec
 from msgspec import Meta
 
 from puna.config.environment import Keys, Mode
+from puna.config.secret import Secret
 from puna.core.risk import RiskLimits
 
 __all__ = [
     "NARROW_TEXTS",
     "RISK_TEXTS",
     "AccountSection",
+    "AlertsSection",
     "Config",
     "DataSection",
     "Document",
@@ -215,6 +217,37 @@ class JournalSection(Section, frozen=True, kw_only=True):
     ] = None
 
 
+class AlertsSection(Section, frozen=True, kw_only=True):
+    """Who is told of alarms; the address of a webhook comes from PUNA_ALERT_WEBHOOK, never from here."""
+
+    command: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="A program and its arguments; each alert comes to its standard input as text.",
+            examples=[["mail", "-s", "Puna", "me@example.com"]],
+        ),
+    ] = ()
+    webhook_key: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=40,
+            description="Where in the webhook's JSON the text stands: text (Slack, Mattermost), content (Discord).",
+        ),
+    ] = "text"
+    repeat_minutes: Annotated[
+        float, Meta(ge=1, le=1440, description="How often an alarm is told again that nobody has acknowledged.")
+    ] = 15.0
+    down_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="An alarm when only reductions can be sent for so long: a stream is down.",
+        ),
+    ] = 30.0
+
+
 class ServerSection(Section, frozen=True, kw_only=True):
     """Health, readiness and metrics over HTTP."""
 
@@ -308,6 +341,7 @@ class Document(Section, frozen=True, kw_only=True):
     risk: RiskLimits = RiskLimits()
     sim: SimSection = SimSection()
     journal: JournalSection = JournalSection()
+    alerts: AlertsSection = AlertsSection()
     server: ServerSection = ServerSection()
     services: ServicesSection = ServicesSection()
 
@@ -317,12 +351,14 @@ class Config(Document, frozen=True, kw_only=True):
 
     Attributes:
         keys: the API key pair from the environment, or None.
+        webhook: where alerts are posted, from the environment, or None.
         base_url: the broker's address where the environment names one that agrees with the mode, or None.
         path: the file, or None; relative paths in it are meant from its folder.
         origins: dotted key -> where its value came from (`default`, `bot.toml:3`, `env NAME`, `flag`).
     """
 
     keys: Keys | None = None
+    webhook: Secret | None = None
     base_url: str | None = None
     path: Path | None = None
     origins: dict[str, str] = {}

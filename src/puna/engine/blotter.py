@@ -18,9 +18,12 @@ from puna.core.portfolio import Booking, Portfolio, Reason, book, enter, opening
 from puna.core.risk import Lock, Tally, TradingState
 from puna.core.sleeves import Sleeve
 from puna.core.types import ZERO, Fill
+from puna.engine.alarms import Alarms
 from puna.engine.attribution import EXTERNAL, attributed
 from puna.engine.entries import (
+    Acknowledged,
     Adoption,
+    Alerted,
     CancelAsked,
     Crossed,
     Decision,
@@ -104,6 +107,7 @@ class Blotter:
         self.cancels: set[str] = set()
         self.refusals: list[Refusal] = []
         self.notes: list[Note] = []
+        self.alarms = Alarms()
         self.parents: dict[str, ParentOrder] = {}
         self.working: dict[str, ParentOrder] = {}
         self.children: defaultdict[str, list[str]] = defaultdict(list)
@@ -193,8 +197,12 @@ class Blotter:
                 self._parent(entry)
             case StateChange() | Locked() | Tallied():
                 self._restrict(entry)
+                self.alarms.take(self.seq, entry)
             case Note():
                 self.notes.append(entry)
+                self.alarms.take(self.seq, entry)
+            case Alerted() | Acknowledged():
+                self.alarms.take(self.seq, entry)
 
     def _reach(self, entry: Told | FeedReached | Reconciled) -> None:
         if isinstance(entry, Told):

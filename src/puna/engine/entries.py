@@ -19,7 +19,9 @@ from puna.errors import JournalError
 from puna.seams import Record
 
 __all__ = [
+    "Acknowledged",
     "Adoption",
+    "Alerted",
     "CancelAsked",
     "Crossed",
     "Decision",
@@ -285,6 +287,21 @@ class Note(_Entry, frozen=True, kw_only=True, tag="note"):
     text: str
 
 
+class Alerted(_Entry, frozen=True, kw_only=True, tag="alerted"):
+    """Somebody was told of every alarm up to record `up_to`; `to` names the ways that worked."""
+
+    up_to: int
+    to: tuple[str, ...]
+
+
+class Acknowledged(_Entry, frozen=True, kw_only=True, tag="acknowledged"):
+    """A person has taken note of alarms, by their numbers (`engine.alarms`), and says why they may rest."""
+
+    alarms: tuple[int, ...]
+    by: str
+    reason: str
+
+
 class Told(_Entry, frozen=True, kw_only=True, tag="told"):
     """The strategies know of all fills up to record `up_to`."""
 
@@ -324,6 +341,8 @@ Entry: TypeAlias = (
     | Moved
     | Tallied
     | Note
+    | Alerted
+    | Acknowledged
     | Told
     | FeedReached
     | Reconciled

@@ -196,7 +196,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Ends all that runs, and closes the journal."""
-        await asyncio.gather(*self._writing, return_exceptions=True)
+        await self.noted()
         await self.tasks.close()
         if self._halted and self.blotter.state is not TradingState.HALTED:
             await self.decide(TradingState.HALTED, self._halted, "gateway")
@@ -509,6 +509,10 @@ class Gateway:
         task = self.tasks.spawn(self.record(entry), "record")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+
+    async def noted(self) -> None:
+        """Returns when all that was noted down is written, or cannot be."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
 
     async def _write(self, entries: Sequence[Entry]) -> bool:
         """False when the journal cannot be written; trading is halted then."""

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from puna.core.risk import TradingState
-from puna.engine.latch import Acknowledgement, Wish
+from puna.engine.entries import Acknowledged
+from puna.engine.latch import Acknowledgement, Seen, Wish
 from puna.errors import PunaError
 
 if TYPE_CHECKING:
@@ -95,6 +96,16 @@ class KillSwitch:
             await self._resume(resume)
         elif signalled and not wishes:
             await self._halt_by_signal()
+        for seen in self._gateway.latch.seen():
+            await self._notice(seen)
+
+    async def _notice(self, seen: Seen) -> None:
+        """Durable, then the word may go; while it cannot be, it waits for the next process."""
+        gateway = self._gateway
+        entry = Acknowledged(ts=gateway.clock.now(), alarms=seen.alarms, by=seen.by, reason=seen.reason)
+        await gateway.record(entry)
+        if gateway.journal.failure is None:
+            gateway.latch.noticed(seen)
 
     async def _hold(self, wish: Wish) -> None:
         """From this moment on; the answer follows when nothing that was allowed before can leave."""

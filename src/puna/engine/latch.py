@@ -3,8 +3,8 @@
 `<journal>.halt` is there: the account is halted; `<journal>.halt.<scope>`: a strategy or symbol is. Whoever writes one
 needs neither the process nor its loop nor the network, and a process that hung looks at it before its next order. A
 latch that cannot be read counts as a halt (I28). A wish to resume lies in `<journal>.resume`; what the running process
-made of a wish it says in `<journal>.ack`; that it lives, in `<journal>.alive`. All files are of mode 0600 and change in
-one step.
+made of a wish it says in `<journal>.ack`; that it lives, in `<journal>.alive`. That a person has seen alarms lies in
+`<journal>.seen.<id>` until the journal holds it. All files are of mode 0600 and change in one step.
 """
 
 import os
@@ -17,7 +17,7 @@ import msgspec
 from puna.core.risk import TradingState
 from puna.errors import PunaError
 
-__all__ = ["Acknowledgement", "Beat", "Latch", "Wish", "scopes_of"]
+__all__ = ["Acknowledgement", "Beat", "Latch", "Seen", "Wish", "scopes_of"]
 
 T = TypeVar("T")
 
@@ -47,6 +47,22 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     done: bool
     text: str
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """A person has taken note of alarms.
+
+    Args:
+        id: of this word; it is a file of its own until the journal holds it.
+        alarms: their numbers.
+        by: who.
+        reason: why they may rest.
+    """
+
+    id: str
+    alarms: tuple[int, ...]
+    by: str
+    reason: str
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -133,6 +149,25 @@ class Latch:
         """What the process said about a wish."""
         found = None if self._journal is None else self._read(self._beside("ack"), Acknowledgement)
         return found if found is not None and found.id == wish else None
+
+    def see(self, seen: Seen) -> None:
+        """Leaves word that alarms were seen, for the process that runs, or the next one."""
+        self._write(self._beside(f"seen.{seen.id}"), seen)
+
+    def seen(self) -> list[Seen]:
+        """All such words that no journal holds yet."""
+        if self._journal is None:
+            return []
+        found = sorted(self._journal.parent.glob(f"{self._journal.name}.seen.*"))
+        return [each for path in found if path.suffix != ".part" and (each := self._read(path, Seen)) is not None]
+
+    def noticed(self, seen: Seen) -> None:
+        """The journal holds it."""
+        self._beside(f"seen.{seen.id}").unlink(missing_ok=True)
+
+    def pending(self, seen: Seen) -> bool:
+        """Whether nobody has taken it yet."""
+        return self._beside(f"seen.{seen.id}").exists()
 
     def listen(self, pid: int) -> None:
         """This process looks at the latch at once when SIGUSR1 comes."""

@@ -26,6 +26,7 @@ from puna.core.orders import Order, Status
 from puna.core.risk import RiskLimits, TradingState
 from puna.core.types import TimeInForce
 from puna.engine.activities import SILENCE_SECONDS, ActivityFollower, OpenFeed
+from puna.engine.alerts import Alerts, AlertTerms, restriction
 from puna.engine.data_source import DataSource
 from puna.engine.desk import StrategyDesk
 from puna.engine.explained import explanation
@@ -76,6 +77,7 @@ class Trader:
         accept_books: a person accepts the broker's books where they differ from ours.
         resume: a person ends a halt.
         activities: opens the feed of account activities; None leaves it alone.
+        alerts: who is told of alarms.
 
     Attributes:
         activities: who follows that feed, if anybody does.
@@ -83,6 +85,7 @@ class Trader:
         say_order: hears one line about each fill, refusal and end of an order.
         reconciliation: what the start found.
         switch: the kill switch.
+        alerts: who tells people of alarms.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Trader:
         accept_books: bool = False,
         resume: bool = False,
         activities: OpenFeed | None = None,
+        alerts: AlertTerms | None = None,
     ) -> None:
         self.gateway = gateway
         self.desk = StrategyDesk(strategies, gateway, feed=feed)
@@ -122,11 +126,13 @@ class Trader:
         self._held = ExitStack()
         self._holding = False
         self._over = False
+        self._closed = False
         self._began = self._clock.monotonic()
         self.desk.on_failure = lambda _, text: self._speak(text)
         self.desk.on_order = lambda text: self.say_order(self._clock.now(), text)
         gateway.gate = self._gate
         self.switch = KillSwitch(gateway, self._unfit)
+        self.alerts = Alerts(gateway, alerts or AlertTerms(), self._restricted)
 
     async def run(self) -> RunRecord:
         """From the start to the end of the session, or until `stop`.
@@ -139,6 +145,9 @@ class Trader:
             await self._begin()
             await self._trade()
             await self._finish()
+        except Exception as error:
+            await self._close(error)
+            raise
         finally:
             await self._close()
         return self.record()
@@ -213,6 +222,9 @@ class Trader:
         await gateway.start()
         if gateway.journal.path is not None:
             gateway.tasks.spawn(self.switch.watch(), "kill switch")
+            gateway.tasks.spawn(self.alerts.watch(), "alerts")
+        if standing := gateway.blotter.alarms.standing:
+            self._speak(f"{len(standing)} alarms stand, the last: {[*standing.values()][-1].text}; puna alarms")
         self.reconciliation = await self._patiently(lambda: reconcile(gateway, accept=self._accept_books))
         for line in self.reconciliation.lines():
             self._speak(line)
@@ -286,9 +298,13 @@ class Trader:
             self._recorder.books = final.books
             self._speak(final.summary)
 
-    async def _close(self) -> None:
+    async def _close(self, error: Exception | None = None) -> None:
+        if self._closed:
+            return
+        self._closed = True
         self._held.close()
         await self._hang_up()
+        await self.alerts.last(error, traded=self.switch.connected is not None)
         await self.gateway.stop()
         await self.gateway.alpaca.close()
 
@@ -360,6 +376,12 @@ class Trader:
         up = self._updates.connected and self._data.connected
         agreed = not self.gateway.disagreement
         return TradingState.ACTIVE if up and sure and agreed else TradingState.REDUCING
+
+    def _restricted(self) -> str:
+        """Why only reductions may be sent while this run trades, in words; empty when there is no such reason."""
+        if self.switch.connected is None or self._clock.driven or self._gate() is TradingState.ACTIVE:
+            return ""
+        return restriction(self._data.connected, self._updates.connected, self.gateway.disagreement)
 
     async def _follow_data(self) -> None:
         async for frame in self._data:
@@ -491,6 +513,7 @@ def assemble(
     resume: bool = False,
     data: DataSource | None = None,
     activities: bool = False,
+    alerts: AlertTerms | None = None,
 ) -> Trader:
     """A whole trading process, ready to `run`. Nothing is sent and nothing dialled here; call it inside a running loop.
 
@@ -515,6 +538,7 @@ def assemble(
         resume: a person ends a halt.
         data: where market data comes from; None is Alpaca's stream.
         activities: follow the feed of account activities too; never on a driven clock.
+        alerts: who is told of alarms.
 
     Raises:
         JournalError: the journal cannot be opened, is damaged, or in use.
@@ -560,6 +584,7 @@ def assemble(
             accept_books=accept_books,
             resume=resume,
             activities=opens if activities and not clock.driven else None,
+            alerts=alerts,
         )
     except ConfigError:
         opened.close()

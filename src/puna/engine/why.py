@@ -16,6 +16,7 @@ from puna.core.symbols import multiplier
 from puna.core.types import ZERO, Bar, OrderIntent, exact
 from puna.engine.blotter import Blotter, Booked
 from puna.engine.entries import (
+    Acknowledged,
     Adoption,
     CancelAsked,
     Crossed,
@@ -102,6 +103,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     events: list[Step]
     state: str
     locks: list[str]
+    alarms: list[str] = []
 
 
 class Story:
@@ -226,7 +228,7 @@ def around(story: Story, symbol: str, begin: int, end: int) -> Moment:
                 orders |= dict.fromkeys(_keys(entry))
             for key in _keys(entry):
                 events += [Step(ts=step.ts, what=f"{key}  {step.what}") for step in _steps(entry, key)]
-        elif isinstance(entry, Note | StateChange | Locked):
+        elif isinstance(entry, Note | StateChange | Locked | Acknowledged):
             events += _steps(entry)
     locks = [each for each in blotter.locks.values() if not each.until or each.until > begin]
     return Moment(
@@ -238,6 +240,7 @@ def around(story: Story, symbol: str, begin: int, end: int) -> Moment:
         events=events,
         state=f"{blotter.state}{f': {blotter.state_reason}' if blotter.state_reason else ''}",
         locks=[f"{each.scope or 'account'} by {each.cause}: {each.reason}" for each in locks],
+        alarms=[f"#{each.number} {each.code} {each.text}" for each in blotter.alarms.standing.values()],
     )
 
 
@@ -290,6 +293,8 @@ def _steps(entry: Entry, key: str = "") -> list[Step]:
             text = f"{lock.scope or 'account'} locked by {lock.cause}: {lock.reason}"
         case Note(code=code, text=said):
             text = f"{code} {said}"
+        case Acknowledged(alarms=numbers, by=by, reason=reason):
+            text = f"alarm {', '.join(map(str, numbers))} acknowledged by {by}: {reason}"
         case _:
             return []
     return [Step(ts=entry.ts, what=text)]

@@ -36,6 +36,7 @@ from puna.config import Mode
 from puna.core.orders import Status
 from puna.core.risk import TradingState
 from puna.core.sessions import trading_days
+from puna.engine.alerts import terms_of
 from puna.engine.blotter import Change
 from puna.engine.entries import Entry, Intent, Reconciled
 from puna.engine.journal import open_journal
@@ -164,6 +165,7 @@ class Execution(Component):
         failure = gateway.journal.failure if gateway else None
         halted = gateway.halted if gateway else self._fatal
         up = trader is not None and trader.updates.connected
+        standing = len(gateway.blotter.alarms.standing) if gateway else 0
         return [
             Fact("journal", failure is None, failure.what if failure else "", fatal=True),
             Fact("reconciled", trader is not None and trader.reconciled, self.trouble),
@@ -174,6 +176,7 @@ class Execution(Component):
             Fact("broker", self.calls is None or self.calls.reachable, "the broker does not answer"),
             Fact("doubt", not self._in_doubt_long(), "an order's fate is not known for too long", ready=False),
             Fact("queue", self.waiting < BUSY, f"{self.waiting} messages wait", ready=False),
+            Fact("alarms", not standing, f"{standing} alarms stand: puna alarms", ready=False),
             Fact("gaps", not self._gap_lately(), "market data was lost a moment ago", ready=False),
         ]
 
@@ -262,6 +265,7 @@ class Execution(Component):
             rate_limit=0 if sim else 200,
             data=self._feed,
             activities=config.account.activities_feed,
+            alerts=terms_of(config, place.folder.name),
         )
         gateway, inner = trader.gateway, trader.gateway.gate
         gateway.gate = lambda: _strictest(inner(), self.guard.state)

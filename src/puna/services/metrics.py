@@ -61,6 +61,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("orders_in_doubt", "gauge", (EXECUTION,), "Orders whose fate is being asked about."),
     Metric("fills", "counter", (EXECUTION,), "Fills that were booked."),
     Metric("risk_refusals", "counter", (EXECUTION,), "Orders that risk did not let pass."),
+    Metric("alarms_standing", "gauge", (EXECUTION,), "Alarms that nobody has acknowledged."),
     Metric("journal_writable", "gauge", (EXECUTION,), "1 while the journal can be written."),
     Metric("risk_age_seconds", "gauge", (EXECUTION,), "Seconds since the last word of the risk process."),
     Metric("equity", "gauge", (EXECUTION, RISK), "What the account is worth at marks."),

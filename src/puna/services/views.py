@@ -89,6 +89,7 @@ def _of_trader(execution: "Execution") -> dict[str, Any]:
         "orders_in_doubt": sum(order.status is Status.IN_DOUBT for order in blotter.open.values()),
         "fills": len(blotter.booked),
         "risk_refusals": len(blotter.refusals),
+        "alarms_standing": len(blotter.alarms.standing),
         "rate_budget_remaining": gateway.alpaca.turnstiles["trading"].remaining,
         **{name: float(value) for name, value in worth.items()},
     }
