@@ -124,7 +124,7 @@ def test_resuming_acknowledges_what_it_ends_and_nothing_else() -> None:
 
 def test_alarms_of_a_journal_are_those_of_its_entries(tmp_path: Path) -> None:
     """Read from the file, alone of the kinds that matter."""
-    entries = [FAILED, lock(), Alerted(ts=7, up_to=2, to=("webhook",))]
+    entries: list[Entry] = [FAILED, lock(), Alerted(ts=7, up_to=2, to=("webhook",))]
     with closing(SqliteStorage(tmp_path / "j.sqlite")) as storage:
         storage.append([to_record(each) for each in entries])
     found = alarms_of(records(tmp_path / "j.sqlite"))
@@ -251,12 +251,14 @@ async def test_a_receiver_that_hangs_holds_up_no_order(
     monkeypatch.setattr("puna.engine.delivery.PATIENCE", 1.0)
     receiver.hang = True
     market = lab.exchange()
+    traders: list[Any] = []
     strategy = lab.scripted(
-        m0=lambda s: trader.gateway.note("E910", "an alarm"),
+        m0=lambda s: traders[0].gateway.note("E910", "an alarm"),
         **{f"m{n}": lambda s: s.buy("AAPL", 1) for n in range(2, 40, 4)},
     )
     terms = AlertTerms([receiver.webhook()], "bot", repeat=0.1)
     trader = market.trader(strategy, minutes=45, journal=lab.journal, alerts=terms)
+    traders.append(trader)
     record = await trader.run()
     assert len(receiver.told) >= 1
     assert len(record.fills) == 10
