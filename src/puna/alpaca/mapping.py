@@ -334,6 +334,9 @@ def check_echo(wanted: OrderIntent, order: trading.Order) -> None:
     Raises:
         ProtocolError: it does not; what became of the order is in doubt.
     """
+    sent = (wanted.client_order_id, wanted.symbol, wanted.side, wanted.qty)
+    if (order.client_order_id, order.symbol, order.side, order.qty) == sent and not wanted.legs:
+        return
     if differences := list(_differences(wanted, order)):
         error = ProtocolError(
             "The broker's answer speaks of another order.",

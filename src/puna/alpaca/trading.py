@@ -262,7 +262,7 @@ def _plain(value: S) -> S:
         changed = {
             name: plain
             for name, field in fields
-            if field is not None and type(field) is not str and (plain := _plain(field)) is not field
+            if field is not None and not isinstance(field, str) and (plain := _plain(field)) is not field
         }
         return msgspec.structs.replace(value, **changed) if changed else value
     return value

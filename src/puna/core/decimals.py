@@ -14,7 +14,7 @@ from decimal import (
     InvalidOperation,
     Overflow,
     getcontext,
-    localcontext,
+    setcontext,
 )
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -36,10 +36,14 @@ def exactly(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> T:
-        if getcontext().prec == _DIGITS:
+        outer = getcontext()
+        if outer.prec == _DIGITS:
             return function(*args, **kwargs)
-        with localcontext(EXACT):
+        setcontext(EXACT)  # nobody changes it, so nobody needs a copy of his own
+        try:
             return function(*args, **kwargs)
+        finally:
+            setcontext(outer)
 
     return inside
 
@@ -50,9 +54,11 @@ def plain(amount: Decimal) -> Decimal:
     Raises:
         ValueError: not finite, or absurdly large.
     """
-    if not amount.is_finite() or abs(amount.adjusted()) > _WIDEST:
+    if not amount.is_finite() or not -_WIDEST <= amount.adjusted() <= _WIDEST:
         raise ValueError(f"not an amount: {str(amount)[:40]}")
     if not amount:
         return _ZERO
+    if (text := str(amount)).isdigit():
+        return amount if type(amount) is Decimal else Decimal(text)
     short = amount.normalize(EXACT)
-    return short.quantize(_ONE, context=EXACT) if "+" in str(short) else short  # 1E+2 is spelled 100
+    return EXACT.quantize(short, _ONE) if "+" in str(short) else short  # 1E+2 is spelled 100

@@ -46,7 +46,7 @@ __all__ = [
 _FINEST = Decimal("1e-18")
 
 
-class Portfolio(msgspec.Struct, frozen=True, kw_only=True):
+class Portfolio(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is owned and what came of it.
 
     Args:

@@ -341,7 +341,7 @@ class Blotter:
         for broker_id in order.broker_ids:
             self._by_broker_id[broker_id] = key
         self._relate(order)
-        if order.is_open:
+        if not order.is_terminal:
             self.open[key] = order
             self.ended.pop(key, None)
         else:
@@ -359,6 +359,8 @@ class Blotter:
 
     def _relate(self, order: Order) -> None:
         """Joins what is linked by replaces. Ids of the broker stand in between: who bears one may still be to come."""
+        if not (self._kin or order.replaces or order.replaced_by or order.intent.replaces):
+            return
         links = {*order.replaces, *order.replaced_by, *filter(None, [order.intent.replaces])}
         names = {order.client_order_id, *order.broker_ids, *links}
         if not links and self._kin.keys().isdisjoint(names):

@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+class _Entry(msgspec.Struct, gc=False, frozen=True, kw_only=True, tag_field="kind"):
     """A record: when it was written, market time."""
 
     ts: int

@@ -69,7 +69,7 @@ __all__ = ["Gateway"]
 
 NANOS = 1_000_000_000
 UNKNOWN_PRICE = Decimal("NaN")  # refuses whatever has to be compared with it (I11)
-_EVIDENCE = (Evidence, Adoption)
+_EVIDENCE = frozenset({Evidence, Adoption})
 _SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 
 
@@ -218,7 +218,7 @@ class Gateway:
         found = [self.state]
         for scope in scopes_of(intent.strategy, intent.symbol)[1:]:
             found += [each.state for each in (self.blotter.states.get(scope), self.latch.standing(scope)) if each]
-        return _strictest(*found)
+        return found[0] if len(found) == 1 else _strictest(*found)
 
     def why(self, intent: OrderIntent) -> str:
         """Why not everything may be sent of this order's strategy and symbol, in words."""
@@ -299,12 +299,12 @@ class Gateway:
         netting = self.crossings.plan(intent, view)
         if netting.netted:
             view = replace(view, netted=netting.netted)
-        breach = check(intent, view, self.limits)
+        breach = check(intent, view, self._limits)
         if breach is not None:
             breach = _with_obstacle(breach, netting.obstacle)
             self.refuse(intent, breach, view)
             return breach
-        price = protected_price(intent, view.quote, self.limits)
+        price = protected_price(intent, view.quote, self._limits)
         entry = Intent(
             ts=view.now,
             intent=intent,
@@ -312,7 +312,7 @@ class Gateway:
             mid=self.market.mid(intent.symbol),
         )
         self._reserved[intent.client_order_id] = entry
-        self.recent.add(view.now, intent, self.limits)
+        self.recent.add(view.now, intent, self._limits)
         self.outbound.in_hand.add(intent.client_order_id)
         self.probe("risk-reserved")
         bar, seen = self.market.last_bar(intent.symbol, "1Min"), dict(self.sight(intent))
@@ -379,8 +379,8 @@ class Gateway:
             instrument=self.market.listings.get(intent.symbol),
             quote=self.market.quotes.get(intent.symbol),
             open=tuple(self._reservations()),
-            recent=self.recent.alike(intent, now, self.limits),
-            submits=self.recent.count(now, self.limits),
+            recent=self.recent.alike(intent, now, self._limits),
+            submits=self.recent.count(now, self._limits),
             buying_power=self.means.power_for(intent),
             id_used=key in self.blotter.orders or key in self._reserved,
             locks=self.guard.locks(),
@@ -478,7 +478,7 @@ class Gateway:
 
     async def _keep(self, entries: Sequence[Entry]) -> list[Change]:
         """Durable, then applied, then told. The lock is held."""
-        if self._heard_of > self.blotter.told and any(isinstance(entry, _EVIDENCE) for entry in entries):
+        if self._heard_of > self.blotter.told and not _EVIDENCE.isdisjoint(map(type, entries)):
             entries = (Told(ts=self.clock.now(), up_to=self._heard_of), *entries)
         durable = await self._write(entries)
         self.crossings.settle(entries)
@@ -494,7 +494,7 @@ class Gateway:
         for change in changes:
             self._reserved.pop(change.order.client_order_id, None)
             self._attend(change)
-        filled = any(change.fills for change in changes)
+        filled = [change for change in changes if change.fills]
         if filled:
             self.probe("fill-projected")
         if durable and changes and self.tell is not None:
@@ -543,7 +543,7 @@ class Gateway:
             if (mark := f"{key} {word}") not in self._strange:
                 self._strange.add(mark)
                 self.note("E300", f"the broker used a word that nobody here knows about {key}: {word}")
-        if order.is_open and order.seen:
+        if order.seen and not order.is_terminal:
             self.outbound.attend(key)
         for fill in change.fills:
             if not fill.internal:  # the broker's figures know nothing of it
@@ -584,7 +584,7 @@ def _seen(sightings: Iterable[Sighting]) -> Iterable[str]:
 
 def _points(entries: Sequence[Entry]) -> Iterable[str]:
     """The named points that a commit of these entries is."""
-    updates = [entry.update for entry in entries if isinstance(entry, _EVIDENCE)]
+    updates = [entry.update for entry in entries if isinstance(entry, Evidence | Adoption)]
     if any(update.cum_qty for update in updates):
         yield "fill-durable"
     if any(update.status == "canceled" for update in updates):

@@ -70,7 +70,7 @@ class Intake:
 
     def _believable(self, order: Order, sighting: Sighting) -> bool:
         """Whether what the broker shows for the first time under our id is what we asked for."""
-        if sighting.shown is None or order.seen:
+        if sighting.shown is None:
             return True
         try:
             mapping.check_echo(order.remainder, sighting.shown)
@@ -81,10 +81,10 @@ class Intake:
 
     def _evidence(self, order: Order, sighting: Sighting, now: int) -> tuple[Entry | None, Order | None]:
         """What is new about an order, and the order with it."""
-        self._gateway.heard[order.client_order_id] = now
-        if not self._believable(order, sighting):
-            return None, order
         update, key = sighting.update, order.client_order_id
+        self._gateway.heard[key] = now
+        if not (order.seen or self._believable(order, sighting)):
+            return None, order
         if update.client_order_id != key:
             update = replace(update, client_order_id=key)
         after, _ = reduce(order, update)

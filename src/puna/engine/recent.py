@@ -1,7 +1,6 @@
 """What was submitted lately, counted as it comes: an answer costs the same after ten orders and after a million."""
 
 from collections import defaultdict, deque
-from decimal import Decimal
 
 from puna.core.risk import RiskLimits, Submit
 from puna.core.types import OrderIntent
@@ -60,9 +59,6 @@ def _left(times: deque[int], now: int, seconds: float) -> int:
 
 def _terms(intent: OrderIntent) -> _Terms:
     """What makes two orders equal; a quantity or price that is no number equals nothing, and is refused elsewhere."""
-    limit, stop = _key(intent.limit_price), _key(intent.stop_price)
-    return intent.symbol, intent.side, intent.type, _key(intent.qty), limit, stop
-
-
-def _key(value: Decimal | None) -> Decimal | str | None:
-    return value if value is None or not value.is_nan() else "NaN"
+    numbers = (intent.qty, intent.limit_price, intent.stop_price)
+    comparable = ["NaN" if each is not None and each.is_nan() else each for each in numbers]
+    return intent.symbol, intent.side, intent.type, *comparable
