@@ -288,10 +288,11 @@ CODES: dict[str, Text] = {
     ),
     "E612": Text("A data file cannot be read", "A file that ships with Puna is damaged.", "Install Puna again."),
     "E613": Text(
-        "A timeframe or an adjustment that does not exist",
+        "A timeframe or an adjustment that cannot be had",
         "Timeframes look like 1Min, 15Min, 1Hour, 1Day, 1Week, 3Month; adjustments are raw, split, dividend, spin-off "
-        "and all.",
-        "Use one of these.",
+        "and all. A strategy that runs live hears bars of minutes only, of a length that divides an hour; a backtest "
+        "has longer ones, too.",
+        "Use one of these. Live, put longer bars into warmup and decide at a time of the day: docs/strategies.md.",
     ),
     "E614": Text(
         "No path of prices leads through this day",

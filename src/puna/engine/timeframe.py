@@ -24,7 +24,8 @@ def minutes(timeframe: str) -> int:
             f"A strategy cannot run on bars of {timeframe!r}.",
             why="live bars are of 1Min, or of minutes that divide an hour",
             state="Nothing was started.",
-            remedy="Use 1Min, 2Min, 3Min, 5Min, 10Min, 15Min, 20Min or 30Min; longer ones belong into warmup.",
+            remedy="Use 1Min, 2Min, 3Min, 5Min, 10Min, 15Min, 20Min or 30Min, put longer ones into warmup, and decide "
+            "at a time of the day: docs/strategies.md, once a day. Backtests take 1Day as it is.",
             code="E613",
         )
     return length
