@@ -15,8 +15,6 @@ from puna.exchange.options import ExchangeConfig
 from puna.research.backtest.exchange_days import run_exchange, run_exchanges
 from puna.research.backtest.run import BacktestResult
 
-PATIENT = RiskLimits(max_quote_age_seconds=120)
-"""Quotes of options and coins are asked for once a minute, so they are a minute old when the next bar comes."""
 DAY = date(2012, 7, 5)  # a Thursday; options expire on the day after
 
 
@@ -69,7 +67,7 @@ class Holder(Writer):
 def played(kind: type[Writer], **wanted: Any) -> tuple[Writer, BacktestResult]:
     strategy = kind()
     config = ExchangeConfig(day=DAY, days=3, symbols=("IBM",), seed=3)
-    return strategy, run_exchange([strategy], config, fills="optimistic", limits=PATIENT, **wanted)
+    return strategy, run_exchange([strategy], config, fills="optimistic", **wanted)
 
 
 def test_a_written_call_is_assigned_and_the_shares_leave() -> None:
@@ -96,6 +94,28 @@ def test_a_held_call_is_exercised_and_the_shares_come() -> None:
     assert record.cash == record.start_cash - premium - strike
 
 
+def test_quotes_of_options_are_fresh_enough_at_the_next_bar() -> None:
+    """What a strategy sees of a contract when a bar comes is half a minute old at most: no order is refused for it."""
+
+    class Watch(Holder):
+        def on_start(self) -> None:
+            super().on_start()
+            self.ages: list[float] = []
+
+        def on_bar(self, bar: Bar) -> None:
+            if self.contract and (quote := self.quote(self.contract)):
+                self.ages.append((self.now - quote.ts_event) / 1e9)
+            super().on_bar(bar)
+
+    watch = Watch()
+    config = ExchangeConfig(day=DAY, days=1, symbols=("IBM",), seed=3)
+    record = run_exchange([watch], config, fills="optimistic").record
+    assert record.refusals == 0
+    assert len(record.fills) == 1
+    assert len(watch.ages) > 100
+    assert max(watch.ages) <= 31
+
+
 class Coins(Strategy):
     """Buys a coin when a share's bar comes, and sells it later."""
 
@@ -116,7 +136,7 @@ class Coins(Strategy):
 def test_coins_pay_their_fees_in_coins() -> None:
     """What a purchase brings is less by the fee; the ledger and the books agree about it at the end of the day."""
     config = ExchangeConfig(day=date(2012, 7, 3), symbols=("IBM", "BTC/USD"), seed=5)
-    result = run_exchange([Coins()], config, fills="optimistic", limits=PATIENT)
+    result = run_exchange([Coins()], config, fills="optimistic")
     record = result.record
     assert [row.symbol for row in record.fills][:1] == ["BTC/USD"]
     assert record.books is not None

@@ -29,6 +29,8 @@ from puna.wire.stream import BarMessage, QuoteMessage, StatusMessage, TradeMessa
 __all__ = ["Feed"]
 
 DAY = 86_400_000_000_000
+ASK_EVERY = 30_000_000_000
+"""Between two questions for quotes that no stream brings: at the next bar the answer is fresher than risk demands."""
 
 
 class Feed:
@@ -53,6 +55,7 @@ class Feed:
         self._recorder = recorder
         self._market = gateway.market
         self._feed = feed
+        self._asked = 0
 
     @property
     def symbols(self) -> list[str]:
@@ -61,7 +64,7 @@ class Feed:
 
     @property
     def subscription(self) -> Subscription:
-        """What the stream is to send: stocks. Options are asked for every minute."""
+        """What the stream is to send: stocks. Options are asked for twice a minute."""
         names = [symbol for symbol in self.symbols if asset_class(symbol) is AssetClass.US_EQUITY]
         return Subscription.of(
             quotes=names, bars=names, updated_bars=names, statuses=names, trades=self._desk.wants_trades
@@ -151,8 +154,10 @@ class Feed:
                     self._hear_status(message)
                 case _:
                     pass
-        if minute and self._desk.options:
-            self._gateway.tasks.spawn(self.ask_options(), "option quotes")
+        if minute or frame.ts_init - self._asked >= ASK_EVERY:
+            self._asked = frame.ts_init
+            if self._desk.options:
+                self._gateway.tasks.spawn(self.ask_options(), "option quotes")
         if minute:
             self._recorder.point(frame.ts_init, self._desk.equity())
 

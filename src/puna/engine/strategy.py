@@ -487,7 +487,7 @@ class Strategy:
         return tuple(each for each in found if isinstance(each, Option))
 
     def watch(self, *symbols: str) -> None:
-        """Lets the quotes of options be asked for every minute, held or not; those that are held are anyway."""
+        """Lets the quotes of options be asked for twice a minute, held or not; those that are held are anyway."""
         self._desk.watch(symbols)
 
     def quote(self, symbol: str) -> Quote | None:
