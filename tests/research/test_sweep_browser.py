@@ -23,7 +23,13 @@ OTHERS = ("max_drawdown", "trades", "turnover", "fees", "sortino", "calmar", "re
 
 def page() -> bytes:
     """Three axes, one of long names; gains and losses; a failure; more metrics than there is room for."""
-    words = read_axes(["momentum_of_the_week.lookback=2..20:2", "slow=20..200:10", "style=patient,market"])
+    words = read_axes(
+        [
+            "momentum_of_the_week.lookback=2..20:2",
+            "slow=20..200:10",
+            "style=patient,a_style_whose_name_is_as_long_as_a_sentence",
+        ]
+    )
     axes = [typed(words[0], "whole"), typed(words[1], "whole"), typed(words[2], "text")]
     chance = np.random.default_rng(5)
     rows = []
@@ -58,11 +64,15 @@ async def test_it_fits_every_screen_and_its_maps_can_be_read(tmp_path: Path) -> 
                 read, faint = await tab.ask(_FIGURES)
                 assert read > 40 or width < 720  # a phone has no room for them
                 assert faint == []
+                assert await tab.ask(_OUTSIDE.replace("WIDTH", str(width))) == []
                 assert await tab.ask("document.querySelectorAll('.chart > .wide rect.best').length") == 3
         assert tab.complaints == []
         assert set(tab.asked) == {file.as_uri()}
 
 
+_OUTSIDE = """[...document.querySelectorAll('.chart svg text')].filter(each => each.getClientRects().length)
+  .filter(each => { const { left, right } = each.getBoundingClientRect(); return left < 0 || right > WIDTH; })
+  .map(each => each.textContent)"""
 _FIGURES = """(() => {
   const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
   const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(v => { v /= 255;

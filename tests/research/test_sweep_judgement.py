@@ -209,7 +209,34 @@ def test_cells_that_tell_next_to_nothing_are_judged_without_a_number(returns: li
     judged = judge(axes("a=0..2"), rows)
     assert judged.noise
     assert headline(judged).startswith("Nothing to judge")
-    assert b"Nothing to judge" in html(_page(judged, rows, axes("a=0..2")))
+    page = _page(judged, rows, axes("a=0..2"))
+    assert page.maps == []
+    assert b"Nothing to judge" in html(page)
+    assert b"Luck alone" not in html(page)
+    assert doubts(judged) == []
+
+
+def test_one_cell_is_no_choice() -> None:
+    """Nothing is said of neighbours, maps and overfitting where there was nothing to choose from."""
+    over = axes("a=1")
+    rows = [*swept(Noise(periods=80), over), Row(Cell(1, {"a": 2}), Failure("E683", "no"))]
+    judged = judge(over, rows)
+    assert verdict(judged).startswith("One cell gave a result, a 1; one other failed.")
+    page = _page(judged, rows, over)
+    assert page.maps == []
+    assert b"Overfitting" not in html(page)
+    assert not any("Overfitting" in each for each in doubts(judged))
+
+
+def test_cells_that_failed_alike_are_told_together() -> None:
+    """One line for each reason, with how many and the first of them; reasons beyond ten are counted."""
+    good = swept(Noise(periods=80), axes("a=1..2"))
+    failed = [Row(Cell(n, {"a": n}), Failure("E683", f"reason {max(10, n)}")) for n in range(3, 25)]
+    rows = [*good, *failed]
+    page = html(_page(judge(axes("a=1..24"), rows), rows, axes("a=1..24"))).decode()
+    assert page.count("reason 10 ") == 1
+    assert '<td class="n">8</td><td>a 3</td>' in page
+    assert "22 of 24 cells, for 15 reasons, the first 10 of them." in page
 
 
 def _page(judged: Judgement, rows: list[Row], over: list[Axis]) -> Page:

@@ -280,9 +280,15 @@ def _greet(made: _Made, search: Search) -> None:
     where = f"Ray {made.wish.ray}" if made.wish.ray else count(_jobs(made, search), "process", "processes")
     history = made.history
     click.secho(" SWEEP ", fg="black", bg="white", bold=True, nl=False)
-    click.echo(f" {search.total:,} cells ({lengths}), {made.wish.search}, {where}")
-    click.echo(f"{history.rows:,} bars of {history.timeframe} each, {len(history.columns)} symbols: {history.source}")
+    known = len(history.columns)
+    symbols = "one symbol" if known == 1 else f"{known:,} symbols"
+    click.echo(f" {_cells(search.total)} ({lengths}), {made.wish.search}, {where}")
+    click.echo(f"{history.rows:,} bars of {history.timeframe}, {symbols}: {history.source}")
     click.echo(f"folder {made.folder}\n")
+
+
+def _cells(number: int) -> str:
+    return "1 cell" if number == 1 else f"{number:,} cells"
 
 
 @contextmanager
@@ -370,7 +376,7 @@ def _tell(made: _Made, page: Page, progress: Progress) -> None:
     click.echo()
     run = progress.done - progress.present - progress.tests
     tests = f", {count(progress.tests, 'test')} of walk-forward" if progress.tests else ""
-    click.echo(f"{run:,} cells run{tests}, {progress.present:,} were there")
+    click.echo(f"{_cells(run)} run{tests}, {progress.present:,} were there")
     if page.cost is not None:
         click.echo(told(page.cost))
     click.echo(f"report    {made.folder / 'sweep.html'}")

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from shutil import get_terminal_size
+from string import ascii_uppercase
 
 import click
 
 from puna.cli.output import print_rows
-from puna.research.sweep.cells import Failure, Row
+from puna.research.sweep.cells import Cell, Failure, Row
 from puna.research.sweep.heat import Heat
 from puna.research.sweep.judgement import Judgement, Standing
 from puna.research.sweep.words import doubts, gaps, headline, listing, outside, probability, ratio, steadiness, verdict
@@ -15,13 +16,14 @@ __all__ = ["show"]
 
 _SHOWN, _MAPS, _FAILED = 10, 3, 3
 _PERCENT = ("return", "max_drawdown")
+_COUNTS = ("trades", "refused")
 _BLUE, _ORANGE = (31, 95, 191), (168, 72, 11)  # of the page, light
 _WIDEST = 18  # columns of a map in a terminal
 
 
 def show(judged: Judgement, rows: Sequence[Row], maps: Sequence[Heat], *, colour: bool) -> None:
     """Prints all of it on stdout."""
-    print_rows(list(_cells(judged)), right=frozenset(_numbers(judged)))
+    _table(judged, get_terminal_size().columns)
     for heat in maps[:_MAPS]:
         click.echo()
         for line in _map(heat, judged.by, colour=colour):
@@ -39,16 +41,28 @@ def show(judged: Judgement, rows: Sequence[Row], maps: Sequence[Heat], *, colour
 
 
 def _failures(rows: Sequence[Row]) -> Iterator[str]:
-    """The first cells that failed, and why."""
-    failed = [(row.cell, row.result) for row in rows if isinstance(row.result, Failure)]
-    for cell, failure in failed[:_FAILED]:
-        yield f"{failure.code} {listing(cell.values)}: {failure.what}"
-    if len(failed) > _FAILED:
-        yield f"and {len(failed) - _FAILED:,} more; all stand in the report"
+    """Why cells failed, the first of each reason."""
+    alike: dict[tuple[str, str], list[Cell]] = {}
+    for row in rows:
+        if isinstance(row.result, Failure):
+            alike.setdefault((row.result.code, row.result.what), []).append(row.cell)
+    for (code, what), cells in [*alike.items()][:_FAILED]:
+        more = f" and {len(cells) - 1:,} more" if len(cells) > 1 else ""
+        yield f"{code} {listing(cells[0].values)}{more}: {what}"
+    if len(alike) > _FAILED:
+        yield f"and {len(alike) - _FAILED:,} other reasons; all stand in the report"
 
 
-def _numbers(judged: Judgement) -> list[str]:
-    return list(next(_cells(judged)))
+def _table(judged: Judgement, width: int) -> None:
+    """The best cells; where their keys are too long for the terminal, letters stand for them."""
+    rows = list(_cells(judged))
+    columns = (max(len(name), *(len(row[name]) for row in rows)) for name in rows[0])
+    if sum(columns) + 2 * (len(rows[0]) - 1) > width:
+        short = dict(zip(judged.best.cell.values, ascii_uppercase, strict=False))
+        for key, letter in short.items():
+            click.echo(f"{letter} is {key}")
+        rows = [{short.get(name, name): text for name, text in row.items()} for row in rows]
+    print_rows(rows, right=frozenset(rows[0]))
 
 
 def _cells(judged: Judgement) -> Iterator[dict[str, str]]:
@@ -72,14 +86,17 @@ def _metric(name: str, value: float | None) -> str:
     if value is None:
         return "-"
     if name in _PERCENT:
-        return f"{value * 100:+.2f}%"
+        return f"{value * 100:+.2f}%" if value else "0.00%"
+    if name in _COUNTS:
+        return f"{value:,.0f}"
     return f"{value:,.0f}" if value == int(value) and abs(value) >= 1 else ratio(value)
 
 
 def _figures(judged: Judgement) -> Iterator[tuple[str, str]]:
     overfit, forward = judged.overfit, judged.forward
     failed = f", {judged.failed} failed" if judged.failed else ""
-    yield "cells", f"{judged.cells:,}{failed}, worth {judged.effective:.0f} independent trials"
+    worth = f"{judged.effective:.0f} independent {'trial' if round(judged.effective) == 1 else 'trials'}"
+    yield "cells", f"{judged.cells:,}{failed}, worth {worth}"
     yield "best neighbourhood", _place(judged.best, judged.by)
     yield "highest of its own", _place(judged.peak, judged.by)
     if overfit is not None:
@@ -111,7 +128,8 @@ def _map(heat: Heat, by: str, *, colour: bool) -> Iterator[str]:
     left = max(len(line) for line in (*heat.lines, heat.y))
     some = f" (every {each}th value)" if each > 1 else ""
     yield f"{_said(by)}, median of the cells with these values{some}"
-    yield heat.y.rjust(left)
+    if heat.y:
+        yield heat.y.rjust(left)
     for row in reversed(range(len(heat.lines))):
         cells = zip(fields[row], shown, strict=True)
         painted = (_painted(text.rjust(width), heat, row, column, colour=colour) for text, column in cells)

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from puna.errors import ConfigError
 
-__all__ = ["Axis", "Kind", "Span", "Value", "read_axes", "size", "typed"]
+__all__ = ["Axis", "Kind", "Span", "Value", "is_number", "read_axes", "size", "typed"]
 
 Value: TypeAlias = bool | int | float | str
 Kind: TypeAlias = Literal["whole", "number", "exact", "flag", "text"]
@@ -120,6 +120,11 @@ def size(axes: Sequence[Axis]) -> int | None:
             "Take larger steps, or --search random --cells N.",
         )
     return cells
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value is a number or a percentage, also where it is kept as text."""
+    return not isinstance(value, bool) and re.fullmatch(_NUMBER, str(value)) is not None
 
 
 def _number(value: Value) -> Decimal:

@@ -21,6 +21,8 @@ __all__ = ["Field", "Heat", "draw", "heats"]
 
 _MOST = 6  # maps on one page
 _ROW, _TOP, _HEAD, _FOOT = 30.0, 8.0, 12.0, 46.0
+_FEWEST = 3  # labels below a map, where there are as many columns
+_LABELS = 0.4  # of the width, at most, for the labels of the vertical axis
 _CHARACTER = 6.9  # widest digit of the 12 px figures
 _WEAKEST, _STRONGEST = 0.06, 0.5  # opacity at which text is still read on it, light and dark
 
@@ -59,7 +61,7 @@ class Heat(msgspec.Struct, frozen=True):
 
 
 def heats(axes: Sequence[Axis], cells: Sequence[Cell], scores: Sequence[float | None], best: Cell) -> list[Heat]:
-    """A map for each pair of axes that have more than one value, at most six.
+    """A map for each pair of axes that have more than one value, at most six; none where nothing can be compared.
 
     Args:
         axes: what was varied.
@@ -67,7 +69,9 @@ def heats(axes: Sequence[Axis], cells: Sequence[Cell], scores: Sequence[float | 
         scores: of each cell.
         best: the cell that is marked.
     """
-    varied = [axis for axis in axes if len(_labels(axis)) > 1] or list(axes[:1])
+    varied = [axis for axis in axes if len(_labels(axis)) > 1]
+    if not varied or all(score is None for score in scores):
+        return []
     if len(varied) == 1:
         return [_heat(varied[0], None, cells, scores, best)]
     pairs = [_lying(*pair) for pair in combinations(varied, 2)][:_MOST]
@@ -135,17 +139,18 @@ def _labels(axis: Axis) -> list[str]:
 
 
 def _svg(heat: Heat, name: str, width: int, tell: Callable[[float], str]) -> Html:
-    left = max(len(line) for line in heat.lines) * _CHARACTER + _TOP
+    lines = [_short(line, width * _LABELS) for line in heat.lines]
+    left = max(len(line) for line in lines) * _CHARACTER + _TOP
     field = min((width - left - _TOP) / len(heat.columns), 96.0)
     height = _TOP + _HEAD + _ROW * len(heat.lines) + _FOOT
     return tag(
         "svg",
         tag("title", _title(heat), id=f"{name}-title"),
         tag("desc", _summary(heat, tell), id=f"{name}-desc"),
-        tag("text", heat.y, x=0.0, y=_HEAD, class_="tick") if heat.y else None,
-        *(_line(heat, row, left, field, tell) for row in range(len(heat.lines))),
+        tag("text", _short(heat.y, width), x=0.0, y=_HEAD, class_="tick") if heat.y else None,
+        *(_line(heat, row, lines[row], (left, field), tell) for row in range(len(lines))),
         *_columns(heat, left, field, height - _FOOT + 16),
-        tag("text", heat.x, x=left + field * len(heat.columns), y=height - 10, class_="tick", text_anchor="end"),
+        _below(_short(heat.x, width), left + field * len(heat.columns), height - 10),
         class_=name.rpartition("-")[2],
         viewbox=f"0 0 {width} {height:.0f}",
         width=width,
@@ -155,10 +160,26 @@ def _svg(heat: Heat, name: str, width: int, tell: Callable[[float], str]) -> Htm
     )
 
 
-def _line(heat: Heat, row: int, left: float, field: float, tell: Callable[[float], str]) -> Html:
+def _short(text: str, room: float) -> str:
+    """As much of it as there is room for; begin and end say more than the middle."""
+    most = max(3, int(room / _CHARACTER))
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - (most - 1) // 2 :]}"
+
+
+def _below(text: str, right: float, y: float) -> Html:
+    """The key of the horizontal axis: at its right end, or from the left on where it is longer than the map."""
+    if len(text) * _CHARACTER > right:
+        return tag("text", text, x=0.0, y=y, class_="tick")
+    return tag("text", text, x=right, y=y, class_="tick", text_anchor="end")
+
+
+def _line(heat: Heat, row: int, name: str, across: tuple[float, float], tell: Callable[[float], str]) -> Html:
     """One row, the first one at the bottom."""
+    left, field = across
     top = _TOP + _HEAD + _ROW * (len(heat.lines) - 1 - row)
-    label = tag("text", heat.lines[row], x=left - 8, y=top + 19, class_="tick", text_anchor="end")
+    label = tag("text", name, x=left - 8, y=top + 19, class_="tick", text_anchor="end")
     fields = [
         _drawn(heat, row, column, (left + field * column, top), field, tell) for column in range(len(heat.columns))
     ]
@@ -200,12 +221,13 @@ def _box(x: float, y: float, width: float, kind: str, strength: float) -> Html:
 
 
 def _columns(heat: Heat, left: float, field: float, y: float) -> list[Html]:
-    """Labels below, as many as find room."""
-    longest = max(len(label) for label in heat.columns) * _CHARACTER + 6
+    """Labels below, as many as find room; long ones are cut, so that there are at least a few."""
+    names = [_short(label, field * max(1, len(heat.columns) // _FEWEST) - 6) for label in heat.columns]
+    longest = max(len(label) for label in names) * _CHARACTER + 6
     each = max(1, -int(-longest // field))
     return [
         tag("text", label, x=left + field * (n + 0.5), y=y, class_="tick", text_anchor="middle")
-        for n, label in enumerate(heat.columns)
+        for n, label in enumerate(names)
         if n % each == 0
     ]
 

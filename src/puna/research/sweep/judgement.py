@@ -150,7 +150,7 @@ def judge(
         daily=outcomes[0].daily,
         luck=expected_best(effective, deviation) * year,
         interval=_interval(returns[best], year, seed),
-        overfit=overfitting(returns) if returns.shape[1] else None,
+        overfit=overfitting(returns) if returns.any() else None,
         forward=None if folding is None else forward(cells, outcomes, neighbours, folding, afresh=afresh, seed=seed),
         edges=at_edge(axes, cells[best]),
         noise=not (deflated[best] or 0.0) >= CONFIDENCE,

@@ -4,26 +4,28 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from puna.research.report.charts import Chart, Point
-from puna.research.report.charts import draw as draw_chart
-from puna.research.report.formats import DASH, percent, wall
-from puna.research.report.markup import Html, join, tag
+from puna.research.report.formats import DASH, percent
+from puna.research.report.markup import Child, Html, join, tag
 from puna.research.report.page import asset
 from puna.research.report.page import page as whole_page
 from puna.research.report.sections import table
+from puna.research.sweep.axes import is_number
 from puna.research.sweep.cells import Failure, Row
 from puna.research.sweep.cost import Spent, told
 from puna.research.sweep.forward import Forward
+from puna.research.sweep.forward_section import forward_section
 from puna.research.sweep.heat import Heat, draw
 from puna.research.sweep.judgement import Judgement, Standing
 from puna.research.sweep.store import Plan
-from puna.research.sweep.words import doubts, headline, listing, named, probability, ratio, steadiness, verdict
+from puna.research.sweep.words import doubts, headline, listing, number, probability, verdict
 
 __all__ = ["Page", "html", "json"]
 
 _SHOWN = 25
 _METRICS = 5  # further ones stand in sweep.json and cells.parquet
 _FAILED = 10
+_BREAK = "\N{ZERO WIDTH SPACE}"
+_COUNTS = ("trades", "refused")
 _PARTS = ("return", "max_drawdown")  # metrics that are fractions
 
 
@@ -97,14 +99,14 @@ def _body(page: Page) -> Html:
     parts = (
         ("Maps", "maps", _maps(page)),
         ("The best cells", "cells", _cells(judged)),
-        ("Walk-forward", "forward", _forward(judged.forward)),
+        ("Walk-forward", "forward", forward_section(judged.forward)),
         ("Cells that failed", "failed", _failures(page.rows)),
         ("How to get this again", "made", _origin(page)),
     )
     there = [(title, name, part) for title, name, part in parts if part is not None]
     return join(
         (
-            tag("div", tag("b", "SWEEP"), f"{judged.cells:,} backtests of one strategy, compared", class_="mode"),
+            tag("div", tag("b", "SWEEP"), _ran(judged.cells), class_="mode"),
             tag(
                 "main",
                 _opening(page),
@@ -115,6 +117,10 @@ def _body(page: Page) -> Html:
             ),
         )
     )
+
+
+def _ran(cells: int) -> str:
+    return f"{cells:,} backtests, compared" if cells > 1 else "one backtest: nothing to compare"
 
 
 def _opening(page: Page) -> Html:
@@ -132,41 +138,41 @@ def _opening(page: Page) -> Html:
     )
 
 
-def _figures(judged: Judgement) -> Html:
+def _figures(judged: Judgement) -> Html | None:
+    if judged.best.deflated is None:
+        return None
     best, forward, overfit = judged.best, judged.forward, judged.overfit
-    figures = [
+    figures: list[tuple[str, Child, str]] = [
         (
             "Best neighbourhood",
-            named(best),
-            f"{judged.by} {ratio(best.score)}, with its neighbours {ratio(best.neighbourhood)}",
+            _lines(best),
+            f"{_said(judged.by)} {number(best.score)}, with its neighbours {number(best.neighbourhood)}",
         ),
         (
             "Deflated Sharpe ratio",
             probability(best.deflated),
             f"The probability that it has skill, after {judged.effective:.0f} independent trials.",
         ),
-        (
-            "Overfitting",
-            probability(overfit.probability if overfit else None),
-            "How often the best of one half of the time is below the middle in the other.",
-        ),
-        ("Luck alone", ratio(judged.luck), "The annual Sharpe ratio of the best of so many trials without skill."),
+        ("Luck alone", number(judged.luck), "The annual Sharpe ratio of the best of so many trials without skill."),
         (
             "Sharpe ratio a year",
-            ratio(best.metrics.get("sharpe")),
+            number(best.metrics.get("sharpe")),
             _between(judged),
         ),
         (
             "Highest of its own",
-            named(judged.peak),
-            f"{judged.by} {ratio(judged.peak.score)}, deflated {probability(judged.peak.deflated)}",
+            _lines(judged.peak),
+            f"{_said(judged.by)} {number(judged.peak.score)}, deflated {probability(judged.peak.deflated)}",
         ),
     ]
+    if overfit:
+        meaning = "How often the best of one half of the time is below the middle in the other."
+        figures.insert(2, ("Overfitting", probability(overfit.probability), meaning))
     if forward:
         figures.append(
             (
                 "Walk-forward",
-                ratio(forward.sharpe),
+                number(forward.sharpe),
                 f"The annual Sharpe ratio of what the past chose, in the time after it{_within(forward)}.",
             )
         )
@@ -180,19 +186,36 @@ def _figures(judged: Judgement) -> Html:
     )
 
 
+def _lines(standing: Standing) -> Html:
+    """A cell, a value a line: keys may be long."""
+    values = standing.cell.values.items()
+    return tag("span", *(tag("span", _breaking(f"{key} {value}")) for key, value in values), class_="values")
+
+
+def _breaking(text: str) -> str:
+    """A name that may go on in the next line after each of its words."""
+    return text.replace("_", f"_{_BREAK}")
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def _between(judged: Judgement) -> str:
     if judged.interval is None:
         return "Of the best cell."
-    return f"Of the best cell; between {ratio(judged.interval.low)} and {ratio(judged.interval.high)} with 95 %."
+    return f"Of the best cell; between {number(judged.interval.low)} and {number(judged.interval.high)} with 95 %."
 
 
 def _within(found: Forward) -> str:
     if found.interval is None:
         return ""
-    return f"; between {ratio(found.interval.low)} and {ratio(found.interval.high)} with 95 %"
+    return f"; between {number(found.interval.low)} and {number(found.interval.high)} with 95 %"
 
 
-def _maps(page: Page) -> Html:
+def _maps(page: Page) -> Html | None:
+    if not page.maps:
+        return None
     note = (
         f"The median {page.judged.by.replace('_', ' ')} of all cells with these two values; blue above zero, orange "
         "below it, stronger further away. The best neighbourhood is framed."
@@ -214,17 +237,18 @@ def _maps(page: Page) -> Html:
 
 
 def _tell(by: str) -> Callable[[float], str]:
-    return percent if by in _PARTS else ratio
+    return percent if by in _PARTS else number
 
 
 def _cells(judged: Judgement) -> Html:
     shown = judged.standings[:_SHOWN]
     keys = list(judged.best.cell.values)
     metrics = [name for name in judged.best.metrics if name != judged.by][:_METRICS]
+    names = {n for n, key in enumerate(keys) if not all(is_number(each.cell.values[key]) for each in judged.standings)}
     head = [*keys, judged.by, "neighbours", "deflated", *metrics]
     rows = [
         [
-            *(str(each.cell.values[key]) for key in keys),
+            *(_breaking(str(each.cell.values[key])) for key in keys),
             _metric(judged.by, each.score),
             _metric(judged.by, each.neighbourhood),
             probability(each.deflated),
@@ -232,16 +256,16 @@ def _cells(judged: Judgement) -> Html:
         ]
         for each in shown
     ]
-    chance = probability(judged.overfit.probability if judged.overfit else None)
+    overfit = judged.overfit
+    chance = f" Probability of overfitting of this choice: {probability(overfit.probability)}." if overfit else ""
     note = (
         f"{len(shown)} of {len(judged.standings):,}, the best neighbourhood first: the median of a cell and those one "
-        "step away. Deflated: the probability of skill after all trials. "
-        f"Probability of overfitting of this choice: {chance}."
+        f"step away. Deflated: the probability of skill after all trials.{chance}"
     )
     return join(
         (
             tag("p", note, class_="note"),
-            table([each.replace("_", " ") for each in head], rows, numbers=range(len(head))),
+            table([_said(each) for each in head], rows, numbers=[n for n in range(len(head)) if n not in names]),
         )
     )
 
@@ -251,113 +275,33 @@ def _metric(name: str, value: float | None) -> str:
         return DASH
     if name in _PARTS:
         return percent(value)
-    return f"{value:,.0f}" if value == int(value) and abs(value) >= 1 else ratio(value)
-
-
-def _forward(found: Forward | None) -> Html | None:
-    if found is None:
-        return None
-    rows = [
-        [
-            _days(each.train),
-            _days(each.test),
-            each.failure or listing(each.values),
-            ratio(each.inside),
-            ratio(each.outside),
-            DASH if each.gain is None else percent(each.gain),
-            ratio(each.median),
-            probability(each.rank),
-            probability(each.held),
-        ]
-        for each in found.stretches
-    ]
-    worth = 1.0
-    points = []
-    for end, each in zip(found.ends, found.returns, strict=True):
-        worth *= 1 + each
-        points.append(Point(end, worth - 1))
-    chart = Chart(
-        name="forward",
-        title="Return of what the past chose",
-        points=points,
-        tell=percent,
-        base=0.0,
-        area=True,
-        height=240,
-    )
-    means = (
-        ratio(found.inside),
-        ratio(found.sharpe),
-        percent(found.gain),
-        ratio(found.median),
-        probability(found.rank),
-    )
-    head = [
-        "training",
-        "test",
-        "chosen",
-        "Sharpe inside",
-        "outside",
-        "return",
-        "median cell",
-        "beat",
-        "held at the end",
-    ]
-    return join(
-        (
-            tag("p", _walked(found), class_="note"),
-            *((draw_chart(chart),) if points else ()),
-            table(head, rows, numbers=range(3, len(head)), foot=["", "", "all tests", *means, ""]),
-        )
-    )
-
-
-def _walked(found: Forward) -> str:
-    """How the tests were made, and what came of the choice as a whole."""
-    folding = found.folding
-    test = (
-        "that cell is run afresh on the time after it, with nothing held at first"
-        if found.fresh
-        else "the time after it, cut out of the run over the whole span, judges"
-    )
-    heard = f", after hearing {folding.warmup} periods without an order" if found.fresh and folding.warmup else ""
-    kept = (
-        "" if found.efficiency is None else f" {found.efficiency * 100:.0f} % of the Sharpe ratio in training is left."
-    )
-    return (
-        f"In each stretch the past chooses the cell of the best neighbourhood by Sharpe ratio, and {test}{heard}. "
-        f"{folding.purge} periods before each test are purged, and {folding.embargo} more are left out as an embargo. "
-        f"{steadiness(found).capitalize()}.{kept} Beat: the part of the other cells that did worse in the test; 50% is "
-        "chance. The median cell and this part are cut out of runs over the whole span."
-    )
-
-
-def _days(span: tuple[int, int]) -> Html:
-    return tag("span", f"{wall(span[0], '%Y-%m-%d')} {DASH} {wall(span[1], '%Y-%m-%d')}", class_="t")
+    if name in _COUNTS:
+        return f"{value:,.0f}"
+    return f"{value:,.0f}" if value == int(value) and abs(value) >= 1 else number(value)
 
 
 def _failures(rows: Sequence[Row]) -> Html | None:
     failed = [(row, row.result) for row in rows if isinstance(row.result, Failure)]
     if not failed:
         return None
-    told = [
-        [
-            listing(row.cell.values),
-            failure.code,
-            f"{failure.what} {failure.why}",
-        ]
-        for row, failure in failed[:_FAILED]
-    ]
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row, failure in failed:
+        alike.setdefault((failure.code, f"{failure.what} {failure.why}"), []).append(row)
+    first = [*alike.items()][:_FAILED]
+    reasons = [[code, why, f"{len(found):,}", listing(found[0].cell.values)] for (code, why), found in first]
+    more = f", for {len(alike):,} reasons, the first {_FAILED} of them" if len(alike) > _FAILED else ""
     return join(
-        (tag("p", f"{len(failed)} of {len(rows):,} cells.", class_="note"), table(["cell", "code", "why"], told))
+        (
+            tag("p", f"{len(failed):,} of {len(rows):,} cells{more}.", class_="note"),
+            table(["code", "why", "cells", "the first of them"], reasons, numbers=(2,)),
+        )
     )
 
 
 def _origin(page: Page) -> Html:
     known = {**{key: value for key, value in page.plan.options.items() if value}, **page.versions}
     facts = [part for name, value in known.items() for part in (tag("dt", name), tag("dd", value))]
-    hashes = [
-        part for name, value in page.plan.hashes.items() for part in (tag("dt", name), tag("dd", value, class_="hash"))
-    ]
-    cost = tag("p", f"{told(page.cost)}.", class_="note") if page.cost is not None else None
-    return join((tag("pre", page.command), tag("dl", *facts, *hashes, class_="facts"), *((cost,) if cost else ())))
+    named = ((name, value) for name, value in page.plan.hashes.items() if name not in known)
+    hashes = [part for name, value in named for part in (tag("dt", name), tag("dd", value, class_="hash"))]
+    cost = (tag("p", f"{told(page.cost)}.", class_="note cost"),) if page.cost is not None else ()
+    return join((tag("pre", page.command), tag("dl", *facts, *hashes, class_="facts"), *cost))

@@ -2,12 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 
-from puna.research.report.formats import count, listed, percent
+from puna.research.report.formats import DASH, MINUS, count, listed
 from puna.research.sweep.axes import Value
 from puna.research.sweep.forward import Forward
 from puna.research.sweep.judgement import CONFIDENCE, Judgement, Standing
 
-__all__ = ["doubts", "gaps", "headline", "listing", "named", "outside", "probability", "ratio", "steadiness", "verdict"]
+__all__ = [
+    "doubts",
+    "gaps",
+    "headline",
+    "listing",
+    "named",
+    "number",
+    "outside",
+    "probability",
+    "ratio",
+    "steadiness",
+    "verdict",
+]
 
 _HALF = 0.5
 _LONELY = 0.5  # of its own score; a neighbourhood below it does not carry the cell
@@ -28,6 +40,11 @@ def listing(values: Mapping[str, Value]) -> str:
 def ratio(value: float | None) -> str:
     """A number with two decimals, or a dash."""
     return "-" if value is None else f"{value:.2f}"
+
+
+def number(value: float | None) -> str:
+    """The same on a page: with a minus of its own width, or its dash."""
+    return DASH if value is None else f"{value:.2f}".replace("-", MINUS)
 
 
 def probability(value: float | None) -> str:
@@ -53,6 +70,8 @@ def verdict(judged: Judgement) -> str:
     best = judged.best
     if best.deflated is None:
         return f"{count(judged.cells, 'cell').capitalize()} ran, and none made or lost anything."
+    if len(judged.standings) == 1:
+        return _alone(judged) + _after(judged)
     found = (
         f"Of {judged.cells:,} cells, {named(best)} stands in the best neighbourhood, with a Sharpe ratio of "
         f"{ratio(best.metrics.get('sharpe'))} a year. "
@@ -65,14 +84,24 @@ def verdict(judged: Judgement) -> str:
     return found + luck + end + _halves(judged) + _after(judged)
 
 
+def _alone(judged: Judgement) -> str:
+    """One cell: there was nothing to choose from."""
+    best = judged.best
+    others = f"; {count(judged.failed, 'other')} failed" if judged.failed else ""
+    skill = f"the probability that there is skill behind it is {probability(best.deflated)}"
+    return (
+        f"One cell gave a result, {named(best)}{others}. Its Sharpe ratio is {ratio(best.metrics.get('sharpe'))} a "
+        f"year; {skill}, and {CONFIDENCE:.0%} is what it takes."
+    )
+
+
 def outside(found: Forward) -> str:
     """What walk-forward gave, against what training had shown."""
-    kept = (
-        "" if found.efficiency is None else f", {found.efficiency * 100:.0f}% of the {ratio(found.inside)} in training"
-    )
+    share = found.efficiency
+    kept = f"{share * 100:.0f}% of the" if share is not None and share > 0 else "after"
     between = f" (95%: {ratio(found.interval.low)} to {ratio(found.interval.high)})" if found.interval else ""
-    gain = f"return {percent(found.gain)}; median cell {ratio(found.median)}"
-    return f"Sharpe ratio {ratio(found.sharpe)}{between}{kept}, {gain}"
+    gain = f"return {found.gain * 100:+.2f}%; median cell {ratio(found.median)}"
+    return f"Sharpe ratio {ratio(found.sharpe)}{between}, {kept} {ratio(found.inside)} in training, {gain}"
 
 
 def steadiness(found: Forward) -> str:
@@ -80,9 +109,8 @@ def steadiness(found: Forward) -> str:
     folds = len(found.stretches)
     if found.steady is None:
         return "one choice"
-    stayed = round(found.steady * (folds - 1))
-    moved = f"{stayed} of {folds - 1} times within a step of the last choice"
-    return f"{count(found.distinct, 'cell')} chosen in {folds} folds, {moved}"
+    steady = f"within a step of the last choice in {found.steady:.0%} of the changes"
+    return f"{count(found.distinct, 'cell')} chosen in {folds} folds, {steady}"
 
 
 def gaps(found: Forward) -> str:
@@ -141,11 +169,29 @@ def _walk(found: Forward) -> Iterator[str]:
 
 
 def _doubts(judged: Judgement) -> Iterator[str]:
-    best, peak = judged.best, judged.peak
+    if judged.best.deflated is not None:
+        yield from _choice(judged)
+        yield from _place(judged)
+        if judged.forward:
+            yield from _walk(judged.forward)
+    if judged.failed:
+        yield f"{count(judged.failed, 'cell').capitalize()} failed and tell nothing."
+    trades = judged.best.metrics.get("trades")
+    if judged.best.deflated is not None and trades is not None and trades < _FEW:
+        yield f"The best cell traded {count(round(trades), 'time')}; so few say little."
+
+
+def _choice(judged: Judgement) -> Iterator[str]:
+    """Whether choosing among the cells is worth anything."""
     if judged.overfit and judged.overfit.probability > _HALF:
         yield "The choice is overfit: the best cell of one half of the time is no better than the others in the other."
-    if judged.overfit is None:
+    if judged.overfit is None and len(judged.standings) > 1:
         yield "Overfitting could not be measured: there are too few cells or periods."
+
+
+def _place(judged: Judgement) -> Iterator[str]:
+    """Where the best stands: among its neighbours, beside holding, in the grid."""
+    best, peak = judged.best, judged.peak
     if peak.score and peak.neighbourhood is not None and peak.neighbourhood < peak.score * _LONELY and peak.score > 0:
         yield (
             f"The highest {judged.by}, {ratio(peak.score)} at {named(peak)}, stands alone: its neighbourhood has "
@@ -156,9 +202,3 @@ def _doubts(judged: Judgement) -> Iterator[str]:
         yield f"Holding the same symbols had a Sharpe ratio of {ratio(holding)}: the best cell is no better than that."
     if judged.edges:
         yield f"The best cell stands at the edge of {listed(judged.edges)}: what lies beyond was not tried."
-    if judged.forward:
-        yield from _walk(judged.forward)
-    if judged.failed:
-        yield f"{count(judged.failed, 'cell').capitalize()} failed and tell nothing."
-    if (trades := best.metrics.get("trades")) is not None and trades < _FEW:
-        yield f"The best cell traded {trades:.0f} times; so few say little."
