@@ -6,14 +6,16 @@ Source: SPEC-T, and the fact sheet, sections 5.4 to 5.6. There are no calls for 
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
+from types import NoneType
 from typing import Literal, TypeVar, cast
 
 import msgspec
 
 from puna.alpaca.operations import operation
 from puna.alpaca.request import Lane, Page, Paged, Request, nothing, query_string, reading, segment
+from puna.core.types import OrderClass, OrderType, PositionIntent, Side, TimeInForce
 from puna.errors import ProtocolError
-from puna.wire.codec import amount, decoder, encode, format_time, parse_time
+from puna.wire.codec import Amount, amount, decoder, encode, format_time, parse_time
 from puna.wire.trading import (
     Account,
     Asset,
@@ -247,6 +249,10 @@ def _get(target: str, read: Callable[[bytes], T], lane: Lane = Lane.READ) -> Req
     return Request("GET", target, read, repeatable=True, lane=lane)
 
 
+_WRITTEN = frozenset({NoneType, str, bool, int, Amount, Side, OrderType, TimeInForce, OrderClass, PositionIntent})
+"""Types whose values are sent as they are."""
+
+
 def _plain(value: S) -> S:
     """The same, with every Decimal written out: `1E+2` is no amount to the broker.
 
@@ -258,11 +264,14 @@ def _plain(value: S) -> S:
     if isinstance(value, list):
         return cast(S, [_plain(each) for each in value])
     if isinstance(value, msgspec.Struct):
-        fields = zip(value.__struct_fields__, msgspec.structs.astuple(value), strict=True)
+        values = msgspec.structs.astuple(value)
+        if _WRITTEN.issuperset(map(type, values)):
+            return value
+        fields = zip(value.__struct_fields__, values, strict=True)
         changed = {
             name: plain
             for name, field in fields
-            if field is not None and not isinstance(field, str) and (plain := _plain(field)) is not field
+            if field is not None and type(field) is not str and (plain := _plain(field)) is not field
         }
         return msgspec.structs.replace(value, **changed) if changed else value
     return value

@@ -54,11 +54,12 @@ def plain(amount: Decimal) -> Decimal:
     Raises:
         ValueError: not finite, or absurdly large.
     """
-    if not amount.is_finite() or not -_WIDEST <= amount.adjusted() <= _WIDEST:
-        raise ValueError(f"not an amount: {str(amount)[:40]}")
+    text = str(amount)
+    if text.isdigit() and len(text) <= _WIDEST:
+        return amount if type(amount) is Decimal else Decimal(text)
+    if not amount.is_finite() or abs(amount.adjusted()) > _WIDEST:
+        raise ValueError(f"not an amount: {text[:40]}")
     if not amount:
         return _ZERO
-    if (text := str(amount)).isdigit():
-        return amount if type(amount) is Decimal else Decimal(text)
     short = amount.normalize(EXACT)
     return EXACT.quantize(short, _ONE) if "+" in str(short) else short  # 1E+2 is spelled 100

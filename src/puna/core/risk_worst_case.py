@@ -154,8 +154,8 @@ def _folded(intent: OrderIntent, price: Decimal, view: RiskView) -> Sequence[Und
 
 def leaves_of(under_way: Iterable[UnderWay], symbol: str, side: Side) -> Decimal:
     """What may still fill of a symbol on one side, packages aside."""
-    rows = [r for r in under_way if r.intent.symbol == symbol and r.intent.side is side and not r.intent.legs]
-    return sum([r.leaves for r in rows], ZERO)
+    mine = [r.leaves for r in under_way if (i := r.intent).symbol == symbol and i.side is side and not i.legs]
+    return sum(mine, ZERO)
 
 
 def symbols_of(view: RiskView, under_way: Iterable[UnderWay]) -> set[str]:

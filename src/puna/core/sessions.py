@@ -121,6 +121,7 @@ def day(on: date) -> TradingDay | None:
     return TradingDay(on, at(on, _PRE), at(on, _OPEN), at(on, close), at(on, post))
 
 
+@lru_cache(maxsize=256)  # several ask of the same moment
 def session_at(ts: int) -> Session:
     """Which session runs at `ts`."""
     on = date_of(ts)
@@ -156,11 +157,13 @@ def next_close(ts: int) -> int:
     return here.close if here and here.close > ts else next_trading_day(today).close
 
 
+@cache
 def next_trading_day(after: date) -> TradingDay:
     """The first trading day after that date."""
     return _walk(after, _DAY)
 
 
+@cache
 def previous_trading_day(before: date) -> TradingDay:
     """The last trading day before that date."""
     return _walk(before, -_DAY)
@@ -172,6 +175,7 @@ def trading_days(start: date, end: date) -> list[TradingDay]:
     return [found for number in span if (found := day(date.fromordinal(number)))]
 
 
+@cache
 def settlement_date(trade_date: date) -> date:
     """When a stock trade of that trading day settles: T+3, T+2 since 2017-09-05, T+1 since 2024-05-28 (SEC 15c6-1).
 

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 ZERO = Decimal(0)
+_INFINITE = float("inf")
 
 
 class Side(StrEnum):
@@ -117,7 +118,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     @property
     def usable(self) -> bool:
         """Both sides quoted and not crossed; NaN is never usable."""
-        return 0 < self.bid <= self.ask < float("inf")
+        return 0 < self.bid <= self.ask < _INFINITE
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):

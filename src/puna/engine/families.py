@@ -6,7 +6,7 @@ The broker makes the legs, under ids of its own. Here a leg is an order like any
 is not.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -34,13 +34,12 @@ class Families:
         if shown is not None and shown.group_id and order.intent.leg_of is None:
             self._heads.setdefault(shown.group_id, order.client_order_id)
 
-    def parts(self, order: Order, sighting: Sighting) -> Iterator[Sighting]:
+    def parts(self, order: Order, sighting: Sighting) -> list[Sighting]:
         """What a sighting of a head says about its legs: bodies below it, and executions beside it."""
         if order.intent.leg_of is not None or sighting.shown is None:
-            return
-        for leg in sighting.shown.legs or ():
-            yield Sighting.of("rest", leg)._replace(head=order.client_order_id)
-        yield from (each._replace(head=order.client_order_id) for each in sighting.executions)
+            return []
+        legs = [Sighting.of("rest", leg) for leg in sighting.shown.legs or ()]
+        return [each._replace(head=order.client_order_id) for each in (*legs, *sighting.executions)]
 
     def intent(self, sighting: Sighting, known: Lookup) -> OrderIntent | None:
         """The intent of a leg that is seen for the first time; None when it belongs to nobody here.

@@ -215,10 +215,13 @@ class Gateway:
 
     def state_of(self, intent: OrderIntent) -> TradingState:
         """What may be sent of this order's strategy and symbol: never more than of the account."""
-        found = [self.state]
+        state, decided = self.state, self.blotter.states
         for scope in scopes_of(intent.strategy, intent.symbol)[1:]:
-            found += [each.state for each in (self.blotter.states.get(scope), self.latch.standing(scope)) if each]
-        return found[0] if len(found) == 1 else _strictest(*found)
+            if scope in decided:
+                state = _strictest(state, decided[scope].state)
+            if (latched := self.latch.standing(scope)) is not None:
+                state = _strictest(state, latched.state)
+        return state
 
     def why(self, intent: OrderIntent) -> str:
         """Why not everything may be sent of this order's strategy and symbol, in words."""

@@ -63,7 +63,7 @@ class Intake:
                 ahead |= dict.fromkeys((after.client_order_id, *after.broker_ids), after)
                 if sighting.shown is not None:
                     self._families.learn(after, sighting.shown)
-                    waiting.extendleft(reversed([*self._families.parts(after, sighting)]))
+                    waiting.extendleft(reversed(self._families.parts(after, sighting)))
             if entry is not None:
                 entries.append(entry)
         return entries
