@@ -269,6 +269,10 @@ class Ids(Protocol):
         """A fresh UUID, 36 characters."""
 
 
+_FREE = ~(0xF000 << 64 | 0xC000 << 48)  # the bits of a UUID that are chance (RFC 9562)
+_VERSION_4 = 0x4000 << 64 | 0x8000 << 48
+
+
 class SeededIds:
     """UUIDs (version 4 in form) from seeded chance: the same run makes the same ids."""
 
@@ -276,7 +280,9 @@ class SeededIds:
         self._rng = rng
 
     def uuid(self) -> str:
-        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        bits = self._rng.getrandbits(128) & _FREE | _VERSION_4
+        text = f"{bits:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class RandomIds:

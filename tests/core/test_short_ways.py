@@ -3,6 +3,7 @@
 from datetime import time, timedelta
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import risk_cases
 from hypothesis import given
@@ -14,6 +15,7 @@ from puna.core.evidence import Execution, Mark, tally
 from puna.core.risk_worst_case import _folded, all_under_way
 from puna.core.sessions import Session, date_of, day, new_york, session_at
 from puna.core.types import ZERO, exact
+from puna.seams import SeededIds, seeded_rng
 
 Evidence: TypeAlias = tuple[tuple[Mark, ...], tuple[Execution, ...]]
 
@@ -93,3 +95,11 @@ def test_an_order_alone_is_all_that_is_under_way(qty: int, price: Decimal) -> No
     intent, seen = risk_cases.order(qty=qty), risk_cases.view()
     assert not seen.open
     assert all_under_way(intent, price, seen) == _folded(intent, price, seen)
+
+
+@given(st.integers())
+def test_seeded_ids_are_uuids_of_chance(seed: int) -> None:
+    """Version 4 of the seed's bits, spelled as the standard library spells it."""
+    ids, chance = SeededIds(seeded_rng(seed)), seeded_rng(seed)
+    for _ in range(3):
+        assert ids.uuid() == str(UUID(int=chance.getrandbits(128), version=4))

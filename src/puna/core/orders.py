@@ -496,7 +496,7 @@ def _step(before: Order, after: Order, update: Update) -> tuple[Fill, ...]:
         symbol=intent.symbol,
         side=intent.side,
         qty=plain(qty),
-        price=plain(price),
+        price=price if price is update.last_price else plain(price),
         cum_qty=plain(new.qty + after.crossed_qty),
         ts_event=update.ts,
         execution_id=update.execution_id or "",

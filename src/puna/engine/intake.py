@@ -6,7 +6,7 @@ or somebody else's; whatever cannot be believed halts trading.
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from puna.core.orders import Order, from_intent, reduce
 from puna.core.types import OrderClass, OrderIntent
 from puna.engine.blotter import EXTERNAL
 from puna.engine.entries import Adoption, Entry, Evidence
-from puna.engine.families import Families, Lookup
+from puna.engine.families import Families
 from puna.engine.sighting import Sighting
 from puna.errors import ProtocolError
 from puna.wire import trading
@@ -47,20 +47,18 @@ class Intake:
         ahead: dict[str, Order] = {}
         waiting = deque(sightings)
 
-        def known(key: str) -> Order | None:
-            return ahead.get(key) or self._gateway.blotter.orders.get(key)
-
         while waiting:
             sighting = waiting.popleft()
             ours, theirs = sighting.update.client_order_id, sighting.update.broker_id
             order = ahead.get(ours) or ahead.get(theirs) or self._gateway.blotter.find(ours, theirs)
             entry, after = (
-                self._adoption(sighting, now, known, booked=booked)
+                self._adoption(sighting, now, ahead, booked=booked)
                 if order is None
                 else self._evidence(order, sighting, now)
             )
             if after is not None:
-                ahead |= dict.fromkeys((after.client_order_id, *after.broker_ids), after)
+                for name in (after.client_order_id, *after.broker_ids):
+                    ahead[name] = after
                 if sighting.shown is not None:
                     self._families.learn(after, sighting.shown)
                     waiting.extendleft(reversed(self._families.parts(after, sighting)))
@@ -93,9 +91,13 @@ class Intake:
         return Evidence(ts=now, update=update, mid=self._gateway.market.mid(order.intent.symbol)), after
 
     def _adoption(
-        self, sighting: Sighting, now: int, known: Lookup, *, booked: bool
+        self, sighting: Sighting, now: int, ahead: Mapping[str, Order], *, booked: bool
     ) -> tuple[Entry | None, Order | None]:
         """An order that nobody here has heard of: a leg of one of ours, one of ours that was lost, or another's."""
+
+        def known(key: str) -> Order | None:
+            return ahead.get(key) or self._gateway.blotter.orders.get(key)
+
         try:
             found = self._families.intent(sighting, known) or self._found(sighting)
         except ProtocolError as error:
