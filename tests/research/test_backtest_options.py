@@ -238,3 +238,32 @@ def test_what_is_held_at_the_end_stands_in_the_report_with_its_greeks() -> None:
     assert row.greeks["delta"] == pytest.approx(100 + row.lines[0].greeks["delta"])
     assert [(each.symbol, each.outcome, each.cash) for each in row.ends] == [(later, "assigned", Decimal(17_000))]
     assert b"Held at the end" in html(report(result.record))
+
+
+@pytest.mark.parametrize(("fills", "price"), [("optimistic", 4.0), ("realistic", 4.04), ("pessimistic", 4.08)])
+def test_the_spread_of_options_is_a_part_of_their_price(fills: str, price: float) -> None:
+    """A hundredth of it on each side, twice that for the pessimist; packages pay it on every leg."""
+    history = minutes_of({STOCK: [[172.0] * 4], C170: [[4.0] * 4], C180: [[1.0] * 4]})
+    deeds = {0: lambda s: s.buy(C170, 1), 1: lambda s: s.package(call_spread(), 1, limit="3.50")}
+    _, result = play(history, deeds, fills=fills)
+    half = price / 4 - 1
+    assert [float(row.price) for row in result.record.fills] == pytest.approx([price, price, 1 - half], abs=1e-9)
+
+
+def test_a_bar_of_few_contracts_gives_one() -> None:
+    """A tenth of three is none, but somebody traded: one of two contracts in each bar."""
+    history = minutes_of({STOCK: [[172.0] * 4], C170: [[4.0] * 4]}, volume=3)
+    _, result = play(history, {0: lambda s: s.buy(C170, 2)}, fills="realistic")
+    assert [row.qty for row in result.record.fills] == [1, 1]
+
+
+def test_a_credit_spread_needs_what_it_may_lose() -> None:
+    """Ten dollars between the strikes less 2.50 of credit: an account of 900 carries one package, and not two."""
+    history = minutes_of({STOCK: [[172.0] * 4, [165.0] * 4], C170: [[4.0] * 4], C180: [[1.5] * 4]})
+    sold = call_spread(buy=C180, sell=C170)
+    one, result = play(history, {0: lambda s: s.package(sold, 1, limit="-2.50")}, cash=900)
+    two, refused = play(history, {0: lambda s: s.package(sold, 2, limit="-2.50")}, cash=900)
+    assert one.refused == []
+    assert result.record.cash == 900 + 250
+    assert refused.record.fills == []
+    assert [code for code, _ in two.refused] == ["R113"]

@@ -2,13 +2,17 @@
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from tests.research.conftest import CLOSE, OPEN
 
-from puna.engine.record import EquityPoint, FillRow, PositionRow, RunRecord
+from puna.engine.record import EquityPoint, FillRow, PositionRow, PricePoint, RunRecord
+from puna.research.report.run_report import report
 from puna.research.statistics import metrics
+from puna.research.statistics.returns import held
 
 
 def test_profit_is_what_equity_gained(run: RunRecord) -> None:
@@ -59,6 +63,22 @@ def test_turnover_exposure_and_counts(run: RunRecord) -> None:
 def test_holding_instead_is_the_mean_of_the_symbols(run: RunRecord) -> None:
     """AAPL gained 2 %, IBM lost 1 %."""
     assert metrics.hold_return(run) == pytest.approx(0.005)
+
+
+def test_options_are_nothing_to_hold_instead(run: RunRecord) -> None:
+    """A contract that grew tenfold is no benchmark; the stocks are, and the curve says the same as the figure."""
+    run.prices["AAPL121019C00100000"] = [PricePoint(OPEN, 1.0), PricePoint(CLOSE, 10.0)]
+    assert metrics.hold_return(run) == pytest.approx(0.005)
+    curve = held(run, np.array([OPEN, CLOSE]))
+    assert curve is not None
+    assert curve[-1] / curve[0] - 1 == pytest.approx(0.005)
+
+
+def test_what_is_not_realised_of_contracts_counts_a_hundred_times(run: RunRecord) -> None:
+    """Two contracts bought for 3.00 at a mark of 4.50: 300 dollars, as the distrust says."""
+    run.positions = [PositionRow(symbol="AAPL121221C00100000", qty=Decimal(2), cost=Decimal(600), mark=Decimal("4.50"))]
+    told = [doubt.text for doubt in report(run).distrust if "still open" in doubt.short]
+    assert told == ["+300.00 USD of the result is not realised; it stands at the last price."]
 
 
 def test_strategies_and_fees_add_up_to_the_whole(run: RunRecord) -> None:

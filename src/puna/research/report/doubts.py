@@ -237,7 +237,9 @@ def _still_open(study: Study) -> Doubt | None:
     held = [row for row in study.record.positions if row.qty]
     if not held:
         return None
-    profit = sum((row.qty * row.mark - row.cost for row in held if row.mark is not None), ZERO)
+    profit = sum(
+        (row.qty * row.mark * metrics.times(row.symbol) - row.cost for row in held if row.mark is not None), ZERO
+    )
     return Doubt(
         f"{count(len(held), 'position')} still open.".capitalize(),
         f"{signed(profit)} USD of the result is not realised; it stands at the last price.",

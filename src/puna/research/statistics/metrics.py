@@ -16,7 +16,7 @@ import msgspec
 
 from puna.core.symbols import is_symbol, multiplier, underlying
 from puna.core.types import ZERO, Side
-from puna.engine.record import FillRow, OrderRow, RunRecord
+from puna.engine.record import FillRow, OrderRow, PricePoint, RunRecord
 from puna.research.statistics.bootstrap import Interval
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "factor_after",
     "fees",
     "hold_return",
+    "holdable",
     "is_continued",
     "is_refused",
     "largest_exposure",
@@ -95,12 +96,17 @@ def return_after_costs(record: RunRecord) -> float | None:
     return _ratio(pnl_after_costs(record), record.start_equity)
 
 
+def holdable(record: RunRecord) -> dict[str, list[PricePoint]]:
+    """The prices of what one could have held instead: not of options, which end."""
+    return {name: each for name, each in record.prices.items() if each and times(name) == 1}
+
+
 def hold_return(record: RunRecord) -> float | None:
     """What buying every symbol at its first price, in equal parts, would have returned, without costs."""
     moves = [
         points[-1].close / points[0].close * float(factor_after(record, symbol, points[0].ts)) - 1
-        for symbol, points in record.prices.items()
-        if points and points[0].close
+        for symbol, points in holdable(record).items()
+        if points[0].close
     ]
     return sum(moves) / len(moves) if moves else None
 

@@ -16,6 +16,7 @@ from puna.core import sessions
 from puna.core.symbols import asset_class, is_symbol
 from puna.core.types import AssetClass
 from puna.engine.record import PricePoint, RunRecord
+from puna.research.statistics.metrics import holdable
 
 __all__ = ["Drawdown", "Month", "Track", "day_ends", "deepest", "held", "is_around_the_clock", "months", "track"]
 
@@ -118,9 +119,7 @@ def held(record: RunRecord, times: Times) -> Floats | None:
     The benchmark is the record's own, or buying every symbol in equal parts at its first price, without costs
     and dividends.
     """
-    series = (
-        {"": record.benchmark} if record.benchmark else {name: each for name, each in record.prices.items() if each}
-    )
+    series = {"": record.benchmark} if record.benchmark else holdable(record)
     if not series:
         return None
     total = np.zeros(len(times))
