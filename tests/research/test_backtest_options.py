@@ -22,8 +22,9 @@ MINUTE = 60_000_000_000
 STOCK = "AAPL"
 C170, C180, P170 = "AAPL240315C00170000", "AAPL240315C00180000", "AAPL240315P00170000"
 LIMITS = RiskLimits(
-    max_order_value=Decimal(1_000_000), max_order_percent=Decimal(100),
-    max_position_value=Decimal(1_000_000), max_position_percent=Decimal(100),
+    max_order_value=Decimal(1_000_000), max_order_percent=Decimal(1000),
+    max_position_value=Decimal(1_000_000), max_position_percent=Decimal(1000),
+    max_gross_percent=Decimal(1000), max_net_percent=Decimal(1000), max_open_percent=Decimal(1000),
 )  # fmt: skip
 
 Prices = Mapping[int, float] | Sequence[float]
