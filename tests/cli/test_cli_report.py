@@ -53,6 +53,13 @@ def record(name: str, seed: int = 1, drift: float = 0.001, **fields: Any) -> Run
     return RunRecord(**(known | fields))
 
 
+def test_a_comparison_tells_what_was_chosen_from_many() -> None:
+    """A run that is the best of several is told to be, beside whatever luck explains."""
+    made = compare([made_of(record("one")), made_of(record("two", seed=2, trials=12))])
+    assert "two was chosen from 12 trials; the luck of that choice is not taken off." in made.verdict
+    assert "one was chosen" not in made.verdict
+
+
 @pytest.mark.parametrize("words", [["--trials", "0"], ["two", "--trials", "5"]])
 def test_trials_are_of_one_run_and_at_least_one(words: list[str], folder: Path) -> None:
     """Anything else is a wrong use, and nothing is written."""

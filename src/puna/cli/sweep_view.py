@@ -7,6 +7,7 @@ from string import ascii_uppercase
 import click
 
 from puna.cli.output import print_rows
+from puna.research.report.formats import independent
 from puna.research.sweep.cells import Cell, Failure, Row
 from puna.research.sweep.heat import Heat
 from puna.research.sweep.judgement import Judgement, Standing
@@ -95,8 +96,7 @@ def _metric(name: str, value: float | None) -> str:
 def _figures(judged: Judgement) -> Iterator[tuple[str, str]]:
     overfit, forward = judged.overfit, judged.forward
     failed = f", {judged.failed} failed" if judged.failed else ""
-    worth = f"{judged.effective:.0f} independent {'trial' if round(judged.effective) == 1 else 'trials'}"
-    yield "cells", f"{judged.cells:,}{failed}, worth {worth}"
+    yield "cells", f"{judged.cells:,}{failed}, worth {independent(judged.effective)} independent trials"
     yield "best neighbourhood", _place(judged.best, judged.by)
     yield "highest of its own", _place(judged.peak, judged.by)
     if overfit is not None:

@@ -145,6 +145,11 @@ def _verdict(names: Sequence[str], records: Sequence[RunRecord], differences: Se
             f"both have, between {percent(around.low)} and {percent(around.high)} with {share(around.level)}: "
             f"{'more than luck explains.' if sure else 'it may as well be luck.'}"
         )
+    words += [
+        f"{name} was chosen from {record.trials:,} trials; the luck of that choice is not taken off."
+        for name, record in zip(names, records, strict=True)
+        if record.trials > 1
+    ]
     if not differences and len(ends) > 1:
         words.append(
             f"Fewer than {FEWEST_DAYS} days are common to them: whether the difference is luck cannot be said."

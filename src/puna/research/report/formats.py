@@ -14,6 +14,7 @@ __all__ = [
     "day_of",
     "dollars",
     "duration",
+    "independent",
     "listed",
     "percent",
     "plain",
@@ -25,6 +26,7 @@ __all__ = [
     "wall",
 ]
 
+_TENTHS = 10.0  # below it, a tenth matters
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 _NANOS = 1_000_000_000
@@ -55,6 +57,11 @@ def signed(value: Decimal | float | None, places: int = 2) -> str:
 def percent(fraction: Decimal | float | None, places: int = 2) -> str:
     """0.0123 -> +1.23 %."""
     return DASH if fraction is None else f"{signed(fraction * 100, places)}\N{NO-BREAK SPACE}%"
+
+
+def independent(trials: float) -> str:
+    """How many independent trials many are worth: 2.4, 31."""
+    return f"{trials:.1f}" if trials < _TENTHS else f"{trials:,.0f}"
 
 
 def share(part: float, places: int = 0) -> str:

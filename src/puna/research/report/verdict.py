@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from puna.core import sessions
 from puna.engine.record import DataRow, RunRecord
-from puna.research.report.formats import MINUS, count, day_of, dollars, listed, percent, share, wall
+from puna.research.report.formats import MINUS, count, day_of, dollars, independent, listed, percent, share, wall
 from puna.research.report.study import Study
 from puna.research.statistics import metrics
 
@@ -177,7 +177,7 @@ def _chosen(study: Study) -> str:
     record = study.record
     if record.trials <= 1:
         return ""
-    worth = f", worth {record.trials_effective:.0f} independent ones" if record.trials_effective else ""
+    worth = f", worth {independent(record.trials_effective)} independent ones" if record.trials_effective else ""
     place = f" ({listed(record.trials_from)})" if record.trials_from else ""
     left = study.metric("deflated_sharpe_ratio").value
     told = "cannot be said" if left is None else f"has a probability of {share(float(left))}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from puna.research.report.formats import DASH, percent
+from puna.research.report.formats import DASH, independent, percent
 from puna.research.report.markup import Child, Html, join, tag
 from puna.research.report.page import asset
 from puna.research.report.page import page as whole_page
@@ -151,7 +151,7 @@ def _figures(judged: Judgement) -> Html | None:
         (
             "Deflated Sharpe ratio",
             probability(best.deflated),
-            f"The probability that it has skill, after {judged.effective:.0f} independent trials.",
+            f"The probability that it has skill, after {independent(judged.effective)} independent trials.",
         ),
         ("Luck alone", number(judged.luck), "The annual Sharpe ratio of the best of so many trials without skill."),
         (

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from puna.research.report.formats import DASH, MINUS, count, listed
+from puna.research.report.formats import DASH, MINUS, count, independent, listed
 from puna.research.sweep.axes import Value
 from puna.research.sweep.forward import Forward
 from puna.research.sweep.judgement import CONFIDENCE, Judgement, Standing
@@ -77,7 +77,8 @@ def verdict(judged: Judgement) -> str:
         f"{ratio(best.metrics.get('sharpe'))} a year. "
     )
     luck = (
-        f"So many trials, worth {judged.effective:.0f} independent ones, bring {ratio(judged.luck)} by luck alone; "
+        f"So many trials, worth {independent(judged.effective)} independent ones, bring {ratio(judged.luck)} by luck "
+        "alone; "
         f"the probability that there is skill behind it is {probability(best.deflated)}"
     )
     end = f", and {CONFIDENCE:.0%} is what it takes. Do not trade it." if judged.noise else "."
