@@ -25,6 +25,7 @@ from puna.core.risk import (
     verdicts,
 )
 from puna.core.risk_ceilings import CEILINGS, above_ceilings, unfit_for_live
+from puna.core.risk_gates import maintenance
 from puna.core.sessions import at
 from puna.core.types import Leg, OrderClass, OrderIntent, OrderType, Side, TimeInForce
 
@@ -157,6 +158,24 @@ def test_r126_maintenance() -> None:
     assert code(order(qty=100), view(maintenance=D(96_900))) is None
     assert code(order(qty=100), view(maintenance=D(97_000))) == "R126"
     assert code(order(qty=100), view(maintenance=D(60_000)), max_maintenance_percent=D(60)) == "R126"
+
+
+def test_r126_where_the_broker_says_nothing() -> None:
+    """Row 17: 30 % of held stocks, coins in full, options by the spread rule; short calls without cover refuse."""
+    spread = {"MSFT130420C00100000": -5, "MSFT130420C00110000": 5}  # 5 contracts, 10 dollars wide
+    cases = (
+        ({"MSFT": 500}, 15_000), ({"MSFT": -100}, 3_000), ({"BTC/USD": 50}, 5_000), (spread, 5_000),
+        ({"MSFT": 500, "MSFT130420C00100000": -5}, 15_000),
+    )  # fmt: skip
+    for held, required in cases:
+        seen = view(portfolio=holding(**held), marks=dict.fromkeys(("AAPL", *held), D(100)))
+        assert seen.equity is not None
+        just = (D(required) + 10 * D("30.9")) / seen.equity * 100
+        assert maintenance(order(), seen, RiskLimits(max_maintenance_percent=just)) is None, held
+        tighter = RiskLimits(max_maintenance_percent=just - D("0.01"))
+        assert maintenance(order(), seen, tighter) is not None, held
+    naked = view(portfolio=holding(MSFT130420C00100000=-1), marks=dict.fromkeys(("AAPL", "MSFT130420C00100000"), D(1)))
+    assert maintenance(order(), naked, RiskLimits()) is not None
 
 
 def test_r128_clock() -> None:
@@ -428,10 +447,9 @@ def stopped(qty: Any, seen: Any, limits: RiskLimits) -> bool:  # noqa: PLR0911 -
         return True
     if limits.open_blackout_minutes == 151 or limits.close_blackout_minutes == 241:
         return True
-    if seen.maintenance is not None:
-        rate = limits.max_maintenance_percent / 100
-        if seen.maintenance + qty * 103 * D("0.3") > worth * rate:
-            return True
+    reported = seen.maintenance if seen.maintenance is not None else held * 100 * D("0.3")
+    if reported + qty * 103 * D("0.3") > worth * limits.max_maintenance_percent / 100:
+        return True
     if "AAPL" in limits.groups.get("g", ()) and held * 100 + qty * 103 > worth * limits.max_group_percent / 100:
         return True
     most = limits.max_unprotected_seconds

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from puna.engine.pacing import PacedClock
 from puna.engine.storage import MemoryStorage, SqliteStorage, records
 from puna.errors import JournalError, PunaError
 from puna.seams import DrivenClock
+from puna.wire.trading import OrderRequest
 
 HALTED, REDUCING, ACTIVE = TradingState.HALTED, TradingState.REDUCING, TradingState.ACTIVE
 FAILED = Note(ts=5, code="E910", text="momentum failed in on_bar")
@@ -377,3 +379,27 @@ def gateway(*entries: Entry) -> Any:
     for number, entry in enumerate(entries, 1):
         made.blotter.apply(number, entry)
     return made
+
+
+async def test_an_intraday_margin_deficit_is_an_alarm_once_and_nothing_is_opened(lab: Any) -> None:
+    """Row 17: borrowed shares, then most of the equity is gone: E531 with both figures, and R126 or R113 refuses."""
+    market = lab.exchange()
+    market.place(OrderRequest(symbol="AAPL", side="buy", type="market", time_in_force="day", qty=Decimal(400)))
+    strategy = lab.scripted(
+        m2=lambda s: market.pay(Decimal(-40_000)),
+        m3=lambda s: traders[0].gateway.means.look(),
+        m5=lambda s: traders[0].gateway.means.look(),
+        m7=lambda s: s.buy("AAPL", 1),
+        m9=lambda s: s.buy("MSFT", 1),
+    )
+    strategy.symbols = ("AAPL", "MSFT")
+    names = ("position", "gross", "net")
+    wide = {f"max_{name}_{unit}": Decimal(10**7) for name in names for unit in ("value", "percent")}
+    trader = market.trader(strategy, minutes=12, journal=lab.journal, limits=RiskLimits(**wide))
+    traders = [trader]
+    await trader.run()
+    alarms = [each for each in trader.gateway.blotter.alarms.standing.values() if each.code == "E531"]
+    assert [each.count for each in alarms] == [1]
+    assert alarms[0].text.startswith("intraday margin deficit of ")
+    assert {code for code, _ in strategy.refused} <= {"R126", "R113"}
+    assert len(strategy.refused) == 2

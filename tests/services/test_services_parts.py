@@ -20,9 +20,9 @@ from puna.bus.keys import Role
 from puna.bus.sockets import Curve
 from puna.config import Keys, Secret, load
 from puna.core.risk import RiskLimits
+from puna.core.risk_change import change_of, limits_version
 from puna.services.doors import Doors
 from puna.services.health import Fact, judge
-from puna.services.limits import change_of, limits_version
 from puna.services.logs import capped, configure, redacted
 from puna.services.metrics import CATALOGUE, PREFIX, Metrics, catalogue_of
 from puna.services.place import PEERS, Place

@@ -97,6 +97,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "puna.cli.alarms",
         "Acknowledge alarms, by their numbers or all: they are not told again, and the journal holds who and why.",
     ),
+    "selfcheck": (
+        "puna.cli.selfcheck",
+        "Show every risk check an order that it must refuse, under the limits of a configuration, and tell which did.",
+    ),
     "watchdog": (
         "puna.cli.watchdog",
         "Watch a run; when it dies, hangs or loses the broker, halt it and cancel its orders that could add risk.",

@@ -1,8 +1,6 @@
 """`puna alarms`, `puna ack`: what asks for a person, and a person's answer with a name and a reason, in the journal."""
 
 import asyncio
-import getpass
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from puna.cli.output import json_option, print_json, print_next, print_rows, verbose_option
+from puna.cli.output import json_option, print_json, print_next, print_rows, user_name, verbose_option
 from puna.errors import PunaError
 
 if TYPE_CHECKING:
@@ -90,7 +88,7 @@ def ack(
             code="E524",
         )
     chosen = tuple(standing) if every else tuple(dict.fromkeys(numbers))
-    who = (by or _user()).strip()[:80] or "nobody"
+    who = (by or user_name()).strip()[:80] or "nobody"
     taken = not chosen or asyncio.run(_acknowledge(target, chosen, who, reason.strip(), timeout))
     left = [number for number in standing if number not in chosen]
     if as_json:
@@ -196,13 +194,6 @@ def _write(journal: Path, seen: "Seen") -> None:
         storage.append([to_record(entry)])
     finally:
         storage.close()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a user's name
-        return f"uid {os.getuid()}"
 
 
 def _test(run: Path | None, *, as_json: bool) -> int:

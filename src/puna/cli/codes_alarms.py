@@ -33,4 +33,21 @@ ALARM_CODES: dict[str, Text] = {
         "belongs to another run.",
         "puna alarms shows those that stand, puna alarms --all also who acknowledged the others, and why.",
     ),
+    "E530": Text(
+        "The limits are looser than those of the last run",
+        "The journal knows the limits of the run before. What is tighter applies at once; what is looser is noted with "
+        "both values and who confirmed it. On paper that is all. A live account does not start on looser limits, "
+        "and nothing is written, until a second person has named their version.",
+        "Look at each change in the message. If it is meant: puna run CONFIG --confirm-limits VERSION --by NAME, with "
+        "the name of somebody else than who starts. Else put the old values back.",
+    ),
+    "E531": Text(
+        "An intraday margin deficit",
+        "The broker's maintenance margin of what is held is larger than equity by more than the lower of 1,000 dollars "
+        "and 5 % of equity. Under the intraday margin rule of June 2026 the broker calls for it within two business "
+        "days; unmet after five, it freezes new debits and short sales for 90 days. Pattern day trading is gone: no "
+        "trades are counted. R126 refuses what would make such a deficit, but prices can.",
+        "Reduce (`puna close`, `puna flatten`) or deposit, then `puna ack`. risk.max_maintenance_percent below 100% "
+        "keeps a distance.",
+    ),
 }

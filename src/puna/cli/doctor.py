@@ -62,12 +62,19 @@ def _findings(path: Path | None, *, offline: bool) -> Iterator[Finding]:
         yield Finding("config", "fail", f"{error.code} {error.what} {error.why}".strip())
         return
     yield Finding("config", "ok", f"{path or 'no file: defaults and environment'}, mode {config.account.mode}")
+    yield from _access(config)
     yield _keys(config)
     yield from _journal(config)
     broker = _broker(config, offline=offline)
     yield broker
     if config.keys is not None and config.base_url and broker.verdict != "warn" and not offline:
         yield _account(config)
+
+
+def _access(config: "Config") -> Iterator[Finding]:
+    """Whoever may write the configuration may loosen its limits."""
+    if config.path is not None and config.path.stat().st_mode & 0o002:
+        yield Finding("limits", "warn", f"anybody may write {config.path}, and so loosen its limits: chmod o-w")
 
 
 def _python() -> Finding:

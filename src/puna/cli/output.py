@@ -1,6 +1,8 @@
 """What the verbs share: options, JSON, plain tables, and the line that says what to do next."""
 
+import getpass
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -22,6 +24,7 @@ __all__ = [
     "print_next",
     "print_rows",
     "print_words",
+    "user_name",
     "verbose_option",
 ]
 
@@ -117,3 +120,11 @@ def _plain(value: object) -> object:
     if isinstance(value, (tuple, frozenset, set)):
         return list(value)
     return str(value)
+
+
+def user_name() -> str:
+    """Who sits at this shell, as the system knows it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user's name
+        return f"uid {os.getuid()}"

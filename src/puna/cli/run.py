@@ -15,11 +15,29 @@ __all__ = ["run"]
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the run.  [default: runs/NAME-...]")
 @click.option("--resume", is_flag=True, help="End a halt: a person has found out why it was.")
 @click.option("--accept-books", is_flag=True, help="Take the broker's cash and positions where ours differ.")
+@click.option("--confirm-limits", metavar="VERSION", default="", help="Limits looser than before may apply; with --by.")
+@click.option("--by", metavar="NAME", default="", help="Who confirms them; of a live account a second person.")
 @json_option
 @verbose_option
-def run(*, config: Path, out: Path | None, resume: bool, accept_books: bool, as_json: bool) -> int:
-    """Run the strategies of a config; its [account] mode decides where orders go."""
-    loaded = load_config(config)
-    from puna.cli.run_live import run_config  # what it needs takes a moment to import
+def run(
+    *,
+    config: Path,
+    out: Path | None,
+    resume: bool,
+    accept_books: bool,
+    confirm_limits: str,
+    by: str,
+    as_json: bool,
+) -> int:
+    """Run the strategies of a config; its [account] mode decides where orders go.
 
-    return run_config(loaded, out, resume=resume, accept_books=accept_books, as_json=as_json)
+    Limits that are looser than those of the last run on the same journal are told, with what they were, and written
+    down. On a live account they do not apply until a second person confirms their version.
+    """
+    if bool(confirm_limits) != bool(by.strip()):
+        raise click.UsageError("--confirm-limits and --by go together")
+    loaded = load_config(config)
+    from puna.cli.run_live import confirmation, run_config  # what it needs takes a moment to import
+
+    word = confirmation(loaded, confirm_limits, by.strip())
+    return run_config(loaded, out, resume=resume, accept_books=accept_books, as_json=as_json, confirmed=word)

@@ -18,13 +18,14 @@ from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.trading import get_clock
 from puna.cli.demo_text import books_line, closing, document
-from puna.cli.output import print_json
+from puna.cli.output import print_json, user_name
 from puna.cli.run_folder import put
 from puna.cli.strategies import strategies
 from puna.config import Config, Mode
 from puna.core.sessions import new_york, trading_days
 from puna.engine.alerts import terms_of
 from puna.engine.heard import HEARD, heard_bars
+from puna.engine.loosened import Confirmation
 from puna.engine.outbound import Timing
 from puna.engine.pacing import PacedClock
 from puna.engine.record import RunRecord
@@ -36,12 +37,13 @@ from puna.exchange.server import ExchangeConfig, ExchangeThread, Lockstep, Speed
 from puna.research.report.run_report import html, json, report
 from puna.seams import Clock, DrivenClock, SystemClock, seeded_rng, system_rng
 
-__all__ = ["exchange_config", "run_config", "run_team"]
+__all__ = ["confirmation", "exchange_config", "run_config", "run_team"]
 
 BANNERS = {
     Mode.SIM: ("SIMULATED EXCHANGE", "no account, no keys, no network, paper money", "black", "white"),
     Mode.PAPER: ("PAPER", "Alpaca's paper account, no real money", "white", "blue"),
 }
+NOBODY = Confirmation()
 LOCKSTEP_KEYS = Credentials.of("sim", "sim")
 PEEK_SECONDS = 0.3
 MOVING = 0.01  # market seconds that pass in PEEK_SECONDS of a clock that is not standing
@@ -65,15 +67,41 @@ class Wish(NamedTuple):
     accept_books: bool
     as_json: bool
     prepare: Callable[[Trader], None]
+    confirmed: Confirmation
 
 
-def run_config(config: Config, out: Path | None, *, resume: bool, accept_books: bool, as_json: bool) -> int:
+def confirmation(config: Config, version: str, by: str) -> Confirmation:
+    """A person's word on looser limits.
+
+    Raises:
+        ConfigError: E530, on a live account whoever starts it cannot be the second person.
+    """
+    if by and config.account.mode is Mode.LIVE and by.casefold() == user_name().casefold():
+        raise ConfigError(
+            f"{by} starts this run, and cannot be the second person who confirms its limits.",
+            state="Nothing was started.",
+            remedy="Somebody else looks at the change and gives a name.",
+            code="E530",
+        )
+    return Confirmation(version, by)
+
+
+def run_config(
+    config: Config,
+    out: Path | None,
+    *,
+    resume: bool,
+    accept_books: bool,
+    as_json: bool,
+    confirmed: Confirmation = NOBODY,
+) -> int:
     """Runs the strategies to the end of the session; 0 when it ended well, 1 after a halt or a failed strategy.
 
     Raises:
         PunaError: it could not be started or go on; BooksDifferError when the books differ at the end.
     """
-    return _tell(*run_team(config, strategies(config), out, resume, accept_books, as_json), as_json=as_json)
+    record, folder = run_team(config, strategies(config), out, resume, accept_books, as_json, confirmed=confirmed)
+    return _tell(record, folder, as_json=as_json)
 
 
 def run_team(
@@ -84,6 +112,7 @@ def run_team(
     accept_books: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
     prepare: Callable[[Trader], None] = lambda _: None,
+    confirmed: Confirmation = NOBODY,
 ) -> tuple[RunRecord, Path]:
     """Runs these strategies where the configuration says; the record and its folder. `prepare` sees the trader first.
 
@@ -97,7 +126,7 @@ def run_team(
         _greet(config, team, folder)
     with ExitStack() as stack:
         place = stack.enter_context(_place(config, folder))
-        wish = Wish(config, folder, resume, accept_books, as_json, prepare)
+        wish = Wish(config, folder, resume, accept_books, as_json, prepare, confirmed)
         record = asyncio.run(_run(wish, team, place))
         if place.exchange is not None:
             record.event_log_hash = place.exchange.event_log_hash()
@@ -135,6 +164,7 @@ async def _run(wish: Wish, team: list[Strategy], place: Place) -> RunRecord:
     )
     if not wish.as_json:
         trader.say = trader.say_order = _say
+    trader.gateway.confirmed = wish.confirmed
     wish.prepare(trader)
     with _stopping(trader):
         record = await trader.run()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from puna.core.admission import objections
-from puna.core.margin import OptionPosition, UnlimitedRisk, equity_maintenance_margin
+from puna.core.margin import OptionPosition, UnlimitedRisk, equity_maintenance_margin, maintenance_margin
 from puna.core.protections import standing
 from puna.core.risk_finding import Finding, over, unvalued
 from puna.core.risk_options import held_options, held_shares, legs_of, net_price
@@ -138,11 +138,16 @@ def repeats(_intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding
 
 
 def maintenance(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Finding | None:
-    """Row 17. The maintenance margin of what is held and would be opened stays within equity (MARG)."""
-    if view.maintenance is None or asset_class(intent.symbol) is not AssetClass.US_EQUITY or intent.legs:
+    """Row 17. The maintenance margin of what is held and would be opened stays within equity (MARG).
+
+    So no order of ours makes an intraday margin deficit (IMR). What the broker says is held for counts; where it says
+    nothing, the same table.
+    """
+    if asset_class(intent.symbol) is not AssetClass.US_EQUITY or intent.legs:
         return None
     price, worth = unit_value(intent, view, limits), view.equity
-    if price is None or worth is None:
+    held = view.maintenance if view.maintenance is not None else _required(view)
+    if price is None or worth is None or held is None:
         return unvalued()
     rows = [each for each in all_under_way(intent, price, view) if not each.intent.legs]
     added = sum(
@@ -150,7 +155,7 @@ def maintenance(intent: OrderIntent, view: RiskView, limits: RiskLimits) -> Find
     )
     return over(
         "the maintenance margin would be too large a part of equity",
-        view.maintenance + added,
+        held + added,
         worth * limits.max_maintenance_percent / _HUNDRED,
     )
 
@@ -223,6 +228,21 @@ def _opens_stock(intent: OrderIntent, view: RiskView) -> bool:
     except DataError:
         return False
     return stock and view.portfolio.qty(intent.symbol) * intent.side.sign >= 0
+
+
+def _required(view: RiskView) -> Decimal | None:
+    """The maintenance margin of all that is held, by the table; coins in full. None: options with no bound."""
+    stocks, coins = ZERO, ZERO
+    for symbol, position in view.portfolio.positions.items():
+        kind = asset_class(symbol)
+        if kind is AssetClass.US_EQUITY and position.qty:
+            stocks += equity_maintenance_margin(view.marks[symbol], position.qty)
+        elif kind is AssetClass.CRYPTO:
+            coins += position.qty * view.marks[symbol]
+    try:
+        return stocks + coins + maintenance_margin(held_options(view.portfolio), held_shares(view.portfolio))
+    except UnlimitedRisk:
+        return None
 
 
 def _requires(intent: OrderIntent, leaves: Decimal, price: Decimal) -> Decimal:

@@ -21,7 +21,7 @@ PERSON = "operator"
 """By whom a state is that a person decided; it is no alarm."""
 
 HALT, LOCK = "E520", "R121"
-ASKING = frozenset({"E302", "E500", "E521", "E522", "E910", "R129"})
+ASKING = frozenset({"E302", "E500", "E521", "E522", "E531", "E910", "R129"})
 """Codes of notes that are alarms."""
 
 _KINDS = frozenset({"state", "lock", "note", "alerted", "acknowledged"})

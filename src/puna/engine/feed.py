@@ -26,7 +26,7 @@ from puna.errors import ConfigError, NotFoundError, PunaError
 from puna.wire import trading
 from puna.wire.stream import BarMessage, QuoteMessage, StatusMessage, TradeMessage, UpdatedBarMessage
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "latest"]
 
 DAY = 86_400_000_000_000
 ASK_EVERY = 30_000_000_000
@@ -230,3 +230,8 @@ def _is_complete(ts_event: int, timeframe: str, now: int) -> bool:
     if timeframe.endswith("Hour"):
         return ts_event + int(timeframe.removesuffix("Hour") or 1) * 60 * MINUTE <= now
     return sessions.date_of(ts_event) < sessions.date_of(now)
+
+
+def latest(frame: Frame[MarketMessage]) -> int:
+    """When the last of its quotes and prints happened; a bar is stamped with its beginning."""
+    return max((int(each.t) for each in frame.messages if isinstance(each, QuoteMessage | TradeMessage)), default=0)

@@ -56,9 +56,11 @@ from puna.engine.guard import Guard
 from puna.engine.intake import Intake
 from puna.engine.journal import Journal
 from puna.engine.latch import Latch, scopes_of
+from puna.engine.loosened import Confirmation
 from puna.engine.market import MarketView
 from puna.engine.means import Means
 from puna.engine.outbound import Outbound, Timing
+from puna.engine.probes import durable_points, seen_points
 from puna.engine.recent import Recent
 from puna.engine.sighting import Sighting
 from puna.engine.tasks import Line, Rank, Tasks
@@ -101,6 +103,7 @@ class Gateway:
         sight: what the strategy of an order looked at, by name; written down with the decision.
         disagreement: where the broker's clock and our calendar differ; only reductions while it is not empty.
         lock: whoever handles an event holds it, so events are handled one at a time.
+        confirmed: who says that limits may be looser than those of the run before; `loosened` is what is, and by whom.
     """
 
     def __init__(
@@ -132,6 +135,7 @@ class Gateway:
         self.watch: Callable[[int, Entry, Sequence[Change]], None] | None = None
         self.sight: Callable[[OrderIntent], Mapping[str, float]] = lambda _: {}
         self.lock = asyncio.Lock()
+        self.confirmed, self.loosened = Confirmation(), ""
         self.line = Line(lambda: alpaca.turnstiles["trading"].pause(Lane.ORDER), clock.backoff)
         self.tasks = Tasks()
         self.latch = Latch(journal.path)
@@ -175,18 +179,20 @@ class Gateway:
 
         Raises:
             JournalError: the journal cannot be understood or written; nothing was sent.
+            ConfigError: E530, the limits of a live account are looser than before, and nobody has confirmed them.
         """
         for seq, entry in self.journal.read():
             self.blotter.apply(seq, entry)
         self._heard_of = self.blotter.told
         for each in self.blotter.intents.values():
             self.recent.add(each.ts, each.intent, self.limits)
-        before = self.blotter.epoch.number if self.blotter.epoch else 0
+        last, now = self.blotter.epoch, self.clock.now()
+        looser = self.loosened = self.confirmed.of(last.limits if last else None, self.limits, live=self._live)
+        before = last.number if last else 0
         # At least the second of its start: also a new journal of an old account never makes an old id.
-        number = max(before + 1, self.clock.now() // NANOS)
-        await self.record(
-            Epoch(ts=self.clock.now(), number=number, prefix=self._prefix, version=__version__, limits=self.limits)
-        )
+        number = max(before + 1, now // NANOS)
+        epoch = Epoch(ts=now, number=number, prefix=self._prefix, version=__version__, limits=self.limits)
+        await self.record(epoch, *([Note(ts=now, code="E530", text=f"limits loosened: {looser}")] if looser else []))
         if self.journal.failure is not None:
             raise self.journal.failure
         for wish in self.latch.all():
@@ -410,7 +416,7 @@ class Gateway:
         """
         sightings = list(sightings)
         if self.probe is not no_probe:
-            for point in _seen(sightings):
+            for point in seen_points(sightings):
                 self.probe(point)
         async with self.lock:
             entries = self.intake.entries(sightings, booked=booked)
@@ -526,7 +532,7 @@ class Gateway:
                 self._halted = error.what
             return False
         if self.probe is not no_probe:
-            for point in _points(entries):
+            for point in durable_points(entries):
                 self.probe(point)
         return True
 
@@ -574,23 +580,3 @@ def _with_obstacle(breach: Breach, obstacle: str) -> Breach:
     if breach.code != "R114" or not obstacle:
         return breach
     return replace(breach, message=f"{breach.message}, and cannot be crossed with it: {obstacle}")
-
-
-def _seen(sightings: Iterable[Sighting]) -> Iterable[str]:
-    """The named points that evidence is, before anything is done with it."""
-    updates = [sighting.update for sighting in sightings]
-    if any(update.source == "stream" and update.status == "new" for update in updates):
-        yield "new-seen"
-    if any(update.cum_qty for update in updates):
-        yield "fill-read"
-
-
-def _points(entries: Sequence[Entry]) -> Iterable[str]:
-    """The named points that a commit of these entries is."""
-    updates = [entry.update for entry in entries if isinstance(entry, Evidence | Adoption)]
-    if any(update.cum_qty for update in updates):
-        yield "fill-durable"
-    if any(update.status == "canceled" for update in updates):
-        yield "canceled-durable"
-    if any(isinstance(entry, Crossed) for entry in entries):
-        yield "cross-durable"

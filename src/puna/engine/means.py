@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Means"]
 
+DE_MINIMIS, DE_MINIMIS_PART = Decimal(1000), Decimal("0.05")  # the lower of both is no deficit yet (IMR)
+
 
 class Means:
     """The account as the broker sees it.
@@ -38,6 +40,7 @@ class Means:
         self._powers: dict[AssetClass, Decimal] = {}
         self._spent = ZERO
         self._refreshing = False
+        self._lacking = False
 
     @property
     def power(self) -> Decimal | None:
@@ -78,12 +81,26 @@ class Means:
         self.maintenance = _plain(account.maintenance_margin)
         level = account.options_trading_level
         self.option_level = None if level is None else int(level)
+        self._look_at_margin(account)
         if self._account_id and account.id != self._account_id:
             gateway.halt(f"the keys now lead to account {account.id}, and the books are of {self._account_id}")
         self._account_id = account.id
         if account.account_blocked or account.trading_blocked or account.trade_suspended_by_user:
             gateway.halt("the broker says that trading is blocked or suspended on this account", by="broker")
         return account
+
+    def _look_at_margin(self, account: trading.Account) -> None:
+        """An alarm when equity no longer covers the maintenance margin, once until it does again (facts.md 4, IMR)."""
+        equity, needed = account.equity, account.maintenance_margin
+        if equity is None or needed is None:
+            return
+        lacking = plain(needed - equity)
+        if lacking <= min(DE_MINIMIS, max(ZERO, plain(equity)) * DE_MINIMIS_PART):
+            self._lacking = False
+        elif not self._lacking:
+            self._lacking = True
+            text = f"intraday margin deficit of {lacking:f}: maintenance margin {needed:f}, equity {equity:f}"
+            self._gateway.note("E531", text)
 
     async def _refreshed(self, later: float) -> None:
         if later:

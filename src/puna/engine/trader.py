@@ -15,10 +15,10 @@ from typing import TypeVar
 
 from puna.alpaca.events import Events
 from puna.alpaca.feed import EventFeed
-from puna.alpaca.frames import Frame, Gap, StreamOptions, StreamStatus, Subscription
+from puna.alpaca.frames import Gap, StreamOptions, StreamStatus, Subscription
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
-from puna.alpaca.session import MarketMessage, UpdateMessage
+from puna.alpaca.session import UpdateMessage
 from puna.alpaca.stream import Stream, market_data, trade_updates
 from puna.alpaca.trading import get_clock
 from puna.core import sessions
@@ -30,7 +30,7 @@ from puna.engine.alerts import Alerts, AlertTerms, restriction
 from puna.engine.data_source import DataSource
 from puna.engine.desk import StrategyDesk
 from puna.engine.explained import explanation
-from puna.engine.feed import Feed
+from puna.engine.feed import Feed, latest
 from puna.engine.gateway import Gateway
 from puna.engine.journal import Journal, open_journal
 from puna.engine.killswitch import KillSwitch
@@ -47,7 +47,7 @@ from puna.engine.strategy import Strategy
 from puna.errors import BooksDifferError, ConfigError, JournalError, PunaError, RateLimitError
 from puna.seams import Clock, DrivenClock, Probe, Rng, no_probe, system_rng
 from puna.wire.activities import ActivityEvent
-from puna.wire.stream import QuoteMessage, TradeMessage, UnknownMessage
+from puna.wire.stream import UnknownMessage
 
 __all__ = ["Trader", "assemble"]
 
@@ -223,6 +223,8 @@ class Trader:
         if gateway.journal.path is not None:
             gateway.tasks.spawn(self.switch.watch(), "kill switch")
             gateway.tasks.spawn(self.alerts.watch(), "alerts")
+        if gateway.loosened:
+            self._speak(f"limits loosened: {gateway.loosened}")
         if standing := gateway.blotter.alarms.standing:
             self._speak(f"{len(standing)} alarms stand, the last: {[*standing.values()][-1].text}; puna alarms")
         self.reconciliation = await self._patiently(lambda: reconcile(gateway, accept=self._accept_books))
@@ -389,7 +391,7 @@ class Trader:
             if frame.gap is not None and frame.gap.reason == "reconnect":
                 self._dropped("data", frame.gap, bars)
             if frame.messages and isinstance(self._clock, PacedClock):
-                self._clock.observe(_latest(frame))
+                self._clock.observe(latest(frame))
             async with self.gateway.lock:
                 self.gateway.guard.look()  # what is decided on this frame is decided with the protections in place
                 self._feed.hear(frame)
@@ -484,11 +486,6 @@ class Trader:
 
     def _speak(self, text: str) -> None:
         self.say(self._clock.now(), text)
-
-
-def _latest(frame: Frame[MarketMessage]) -> int:
-    """When the last of its quotes and prints happened; a bar is stamped with its beginning."""
-    return max((int(each.t) for each in frame.messages if isinstance(each, QuoteMessage | TradeMessage)), default=0)
 
 
 def assemble(

@@ -22,12 +22,12 @@ from puna.bus.publisher import Publisher
 from puna.bus.subscriber import Subscriber
 from puna.config import Config
 from puna.core.risk import RiskLimits, TradingState
+from puna.core.risk_change import Change, change_of, limits_version
 from puna.core.sessions import date_of
 from puna.engine.pacing import PacedClock
 from puna.engine.tasks import Tasks
 from puna.errors import DeadlineError, PunaError
 from puna.services.health import Fact
-from puna.services.limits import Change, change_of, limits_version
 from puna.services.place import Place
 from puna.services.serve import Component
 
