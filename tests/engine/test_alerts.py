@@ -394,7 +394,7 @@ async def test_an_intraday_margin_deficit_is_an_alarm_once_and_nothing_is_opened
     )
     strategy.symbols = ("AAPL", "MSFT")
     names = ("position", "gross", "net")
-    wide = {f"max_{name}_{unit}": Decimal(10**7) for name in names for unit in ("value", "percent")}
+    wide: dict[str, Any] = {f"max_{name}_{unit}": Decimal(10**7) for name in names for unit in ("value", "percent")}
     trader = market.trader(strategy, minutes=12, journal=lab.journal, limits=RiskLimits(**wide))
     traders = [trader]
     await trader.run()

@@ -204,7 +204,10 @@ REST: Mapping[str, Proof] = {
     "OPR-02": Proof("mistakes in a configuration", (f"{LOAD}::test_every_mistake_names_its_place",)),
     "OPR-03": Proof(
         "a reload of less, of more, of nonsense",
-        (f"{RELOAD}::test_tighter_applies_looser_waits_and_invalid_changes_nothing",),
+        (
+            f"{RELOAD}::test_tighter_applies_looser_waits_and_invalid_changes_nothing",
+            "engine/test_loosened.py::test_live_does_not_start_on_looser_limits_until_their_version_is_confirmed",
+        ),
     ),
     "OPR-04": Proof("another configuration or code", (f"{SERVICES}::test_a_version_changes_with_what_counts",)),
     "OPR-05": Proof(
@@ -308,8 +311,13 @@ REST: Mapping[str, Proof] = {
     ),
     "SEC-16": Proof("addresses that look alike", (f"{HOSTS}::test_everything_else_is_refused",)),
     "SEC-17": Proof(
-        "redirects, and names that lead elsewhere",
-        (f"{HTTP}::test_redirects_are_never_followed", f"{HOSTS}::test_names_must_resolve_to_where_they_belong"),
+        "redirects, and names that lead elsewhere; addresses of webhooks",
+        (
+            f"{HTTP}::test_redirects_are_never_followed",
+            f"{HOSTS}::test_names_must_resolve_to_where_they_belong",
+            "engine/test_alerts.py::test_a_webhook_that_does_not_answer_with_success_has_failed",
+            "cli/test_cli_alarms.py::test_an_address_that_alerts_may_not_go_to_is_refused",
+        ),
     ),
     "SEC-18": Proof(
         "a way to switch TLS off",

@@ -32,7 +32,7 @@ LONGEST_PAUSE = 1.0
 STOP_SECONDS = 8.0
 LOOK_SECONDS = 0.5
 LEAD_SECONDS = 10  # of wall time, before the open, for everybody to be there
-_KEY_PREFIXES = ("ALPACA_", "APCA_")
+_KEY_PREFIXES = ("ALPACA_", "APCA_", "PUNA_ALERT_")
 
 
 class Child:
