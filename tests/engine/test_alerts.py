@@ -385,6 +385,7 @@ async def test_an_intraday_margin_deficit_is_an_alarm_once_and_nothing_is_opened
     """Row 17: borrowed shares, then most of the equity is gone: E531 with both figures, and R126 or R113 refuses."""
     market = lab.exchange()
     market.place(OrderRequest(symbol="AAPL", side="buy", type="market", time_in_force="day", qty=Decimal(400)))
+    traders: list[Any] = []
     strategy = lab.scripted(
         m2=lambda s: market.pay(Decimal(-40_000)),
         m3=lambda s: traders[0].gateway.means.look(),
@@ -396,7 +397,7 @@ async def test_an_intraday_margin_deficit_is_an_alarm_once_and_nothing_is_opened
     names = ("position", "gross", "net")
     wide: dict[str, Any] = {f"max_{name}_{unit}": Decimal(10**7) for name in names for unit in ("value", "percent")}
     trader = market.trader(strategy, minutes=12, journal=lab.journal, limits=RiskLimits(**wide))
-    traders = [trader]
+    traders.append(trader)
     await trader.run()
     alarms = [each for each in trader.gateway.blotter.alarms.standing.values() if each.code == "E531"]
     assert [each.count for each in alarms] == [1]
