@@ -193,3 +193,25 @@ def test_days_of_the_exchange_instead_of_bars() -> None:
     )
     assert isinstance(none.exception, PunaError)
     assert none.exception.code == "E670"
+
+
+@pytest.mark.parametrize("words", [("hold.py",), ("hold.py", "--exchange")], ids=["bars", "exchange"])
+def test_what_a_strategy_prints_leaves_the_document_alone(words: tuple[str, ...]) -> None:
+    """With --json stdout is one document; prints of the file and of its strategy go to stderr."""
+    told = FILE.replace('timeframe = "1Day"', "").replace(
+        "def on_bar(self, bar):", "def on_bar(self, bar):\n        print('hey')"
+    )
+    Path("hold.py").write_text(f"print('hello')\n{told}")
+    made = ask(*words, "--from", "2012-07-25", "--to", "2012-07-25", "--fills", "realistic", "--json")
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["fills"]["realistic"]["books_equal"]
+    assert {"hello", "hey"} <= set(made.stderr.split())
+
+
+@pytest.mark.parametrize("given", ["01/02/2012", "2012-13-01", "yesterday"])
+def test_what_is_no_day_is_told_how_days_are_written(given: str) -> None:
+    """Not the format of a C library, but a day as one writes it."""
+    made = ask("bot.toml", "--from", given)
+    assert made.exit_code == 2
+    assert f"'{given}' is no day: YYYY-MM-DD, such as 2012-07-25" in made.output
+    assert "%Y" not in ask("--help").output

@@ -96,6 +96,13 @@ def test_explain_without_a_key_lists_all(ask: "Ask") -> None:
     assert {"key", "type", "default", "required", "description", "examples", "variable"} == set(rows[0])
 
 
+@pytest.mark.parametrize("key", ["risk.max_pos", "risk.maxpos"])
+def test_explain_the_beginning_of_a_key(ask: "Ask", key: str) -> None:
+    """A key that begins so is meant rather than one that looks like it."""
+    made = ask("explain", key)
+    assert "did you mean risk.max_position_value?" in str(made.exception)
+
+
 def test_explain_an_unknown_key(ask: "Ask") -> None:
     """The nearest name is offered."""
     made = ask("explain", "risk.max_submitz")

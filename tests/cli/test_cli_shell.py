@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -237,3 +239,23 @@ def test_the_codes_stand_in_order(tmp_path: Path) -> None:
     lines = puna_command("explain", folder=tmp_path).stdout.splitlines()
     listed = [line.split()[0] for line in lines if re.match(r"[ER]\d{3} ", line)]
     assert listed == sorted(CODES)
+
+
+def test_no_color_is_heeded_on_a_terminal(tmp_path: Path) -> None:
+    """With NO_COLOR a terminal gets no escape of colour; without it, it does."""
+    (tmp_path / "bot.py").write_text("from puna import Strategy\nclass Bot(Strategy):\n    symbols = ['AAPL']\n")
+    words = ["backtest", "bot.py", "--from", "2012-07-25", "--to", "2012-07-25", "--fills", "realistic"]
+    for no_color, painted in (("1", False), ("", True)):
+        mine, theirs = pty.openpty()
+        environ = CLEAN | {"NO_COLOR": no_color, "TERM": "xterm"}
+        with subprocess.Popen(
+            [sys.executable, "-m", "puna", *words], cwd=tmp_path, env=environ, stdout=theirs, stderr=subprocess.DEVNULL
+        ):
+            os.close(theirs)
+            told = b""
+            with suppress(OSError):  # EIO: the other side has gone
+                while piece := os.read(mine, 65_536):
+                    told += piece
+        os.close(mine)
+        assert b"BACKTEST" in told
+        assert (b"\x1b[" in told) is painted

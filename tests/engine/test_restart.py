@@ -217,7 +217,7 @@ async def test_a_halt_outlives_the_process(lab: Any) -> None:
     trader = market.trader(strategy, minutes=9, journal=lab.journal, probe=lab.crash_at("cancel-durable"))
     with pytest.raises(lab.Crash):
         await trader.run()
-    assert strategy.refused == [("R101", "trading is halted: halted against active")]
+    assert strategy.refused == [("R101", "trading is halted")]
     with pytest.raises(PunaError, match="Trading is halted"):
         await market.trader(lab.scripted(), minutes=9, journal=lab.journal).run()
     assert [order.status for order in market.orders()] == ["pending_cancel"]

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from puna.cli import main
-from puna.engine.record import RunRecord
+from puna.cli import main, puna
+from puna.cli.run_live import _tell
+from puna.engine.record import NoteRow, RunRecord
 from puna.engine.storage import SqliteStorage
+from puna.errors import ConfigError, PunaError
 
 BOT = '''
 from puna import Strategy
@@ -206,3 +208,34 @@ def test_ctrl_c_ends_a_run_in_good_order(run: Run, tmp_path: Path) -> None:
     assert any("stopping" in line for line in lines)
     assert "equal the exchange's to the cent" in out
     assert json.loads((tmp_path / "runs" / "bot-1" / "report.json").read_text())["record"]["outcome"] == "stopped"
+
+
+def test_a_strategy_file_is_no_configuration(run: Run) -> None:
+    """E007 says what to write; nothing is started."""
+    run(CONFIG, "--help")
+    with pytest.raises(ConfigError) as caught:
+        puna(["run", "bot.py"], standalone_mode=False)
+    assert "bot.py is a strategy" in caught.value.what
+    assert 'use = "bot.py:CLASS"' in caught.value.remedy
+    assert not Path("runs").exists()
+
+
+def test_books_that_nobody_could_compare_do_not_differ(tmp_path: Path) -> None:
+    """E511 with what stood in the way, and not E510, which is for two sides that were seen."""
+    text = "the books could not be compared at the end: Could not connect for GET /v2/account."
+    record = RunRecord(mode="sim", notes=[NoteRow(ts=0, code="E011", text=text)])
+    with pytest.raises(PunaError) as caught:
+        _tell(record, tmp_path, as_json=False)
+    assert (caught.value.code, caught.value.exit_code, caught.value.why) == ("E511", 1, text)
+    assert (tmp_path / "report.html").exists()
+
+
+def test_the_last_screen_names_a_command_that_works(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """What stands behind `next` explains the last order of this run."""
+    _, out, _ = run(CONFIG)
+    words = re.search(r"^ next +puna (why buyer-1 --run runs/bot-1)$", out, re.MULTILINE)
+    assert words is not None, out
+    with pytest.raises(SystemExit) as ended:
+        main(words[1].split())
+    assert not ended.value.code
+    assert "because    once" in capsys.readouterr().out

@@ -167,7 +167,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits."""
     words = list(sys.argv[1:] if args is None else args)
     try:
-        sys.exit(_code(puna(words, prog_name="puna", standalone_mode=False)))
+        colour = False if os.environ.get("NO_COLOR") else None  # None: as the terminal can; https://no-color.org
+        sys.exit(_code(puna(words, prog_name="puna", standalone_mode=False, color=colour)))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -8,7 +8,17 @@ import click
 
 from puna.cli.account import ask, print_wire
 from puna.cli.config import load_config
-from puna.cli.output import config_option, json_option, money, new_york, price, print_next, print_rows, verbose_option
+from puna.cli.output import (
+    DATE,
+    config_option,
+    json_option,
+    money,
+    new_york,
+    price,
+    print_next,
+    print_rows,
+    verbose_option,
+)
 
 if TYPE_CHECKING:
     from puna.alpaca.http import AsyncAlpaca
@@ -19,7 +29,7 @@ __all__ = ["activity"]
 
 @click.command
 @click.option("--type", "types", multiple=True, help="FILL, DIV, FEE, OPASN, ...; as often as needed.")
-@click.option("--after", type=click.DateTime(["%Y-%m-%d"]), help="Later than the beginning of this day.")
+@click.option("--after", type=DATE, help="Later than the beginning of this day.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Newest first, at most so many.")
 @config_option
 @json_option

@@ -12,7 +12,7 @@ import click
 
 from puna.cli.backtest_data import history_for
 from puna.cli.check_marks import marks_of
-from puna.cli.output import print_json, print_next, print_words
+from puna.cli.output import aside, print_json, print_next, print_words
 from puna.cli.run_folder import fresh_folder, put
 from puna.cli.strategy_code import code_hash, team_from
 from puna.config import Config
@@ -66,7 +66,8 @@ def run(wish: Wish) -> int:
     Raises:
         PunaError: it could not be started, or its books do not add up.
     """
-    config, team = team_from(wish.config)
+    with aside(when=wish.as_json):
+        config, team = team_from(wish.config)
     seed = config.sim.seed if wish.seed is None else wish.seed
     if wish.exchange:
         return _on_exchange(wish, config, team, seed)
@@ -77,7 +78,7 @@ def run(wish: Wish) -> int:
     folder = wish.out or _free(wish.config.stem)
     if not wish.as_json:
         _greet(history, team, folder)
-    with _bar(shown=sys.stderr.isatty() and not wish.as_json) as progress:
+    with _bar(shown=sys.stderr.isatty() and not wish.as_json) as progress, aside(when=wish.as_json):
         results = run_backtests(
             lambda: team_from(wish.config)[1],
             history,
@@ -100,7 +101,7 @@ def _on_exchange(wish: Wish, config: Config, team: Sequence[Strategy], seed: int
     folder = wish.out or _free(wish.config.stem)
     if not wish.as_json:
         _greet_with(f"{len(days)} days of the exchange, {', '.join(symbols)}, seed {seed}", team, folder)
-    with _bar(shown=sys.stderr.isatty() and not wish.as_json, what="minutes") as progress:
+    with _bar(shown=sys.stderr.isatty() and not wish.as_json, what="minutes") as progress, aside(when=wish.as_json):
         results = run_exchanges(
             lambda: team_from(wish.config)[1],
             exchange,

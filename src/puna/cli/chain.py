@@ -9,7 +9,7 @@ import click
 
 from puna.cli.account import ask
 from puna.cli.config import load_config
-from puna.cli.output import config_option, json_option, print_json, print_next, print_rows, verbose_option
+from puna.cli.output import DATE, config_option, json_option, print_json, print_next, print_rows, verbose_option
 
 if TYPE_CHECKING:
     from puna.alpaca.http import AsyncAlpaca
@@ -20,7 +20,7 @@ __all__ = ["chain"]
 
 @click.command
 @click.argument("symbol")
-@click.option("--expiry", type=click.DateTime(["%Y-%m-%d"]), help="This day only; the nearest one when not given.")
+@click.option("--expiry", type=DATE, help="This day only; the nearest one when not given.")
 @click.option("--type", "right", type=click.Choice(["call", "put"]), help="Calls or puts only.")
 @click.option("--strikes", type=click.IntRange(1), default=10, show_default=True, help="So many around the price.")
 @config_option

@@ -5,18 +5,17 @@ from pathlib import Path
 
 import click
 
-from puna.cli.output import json_option, verbose_option
+from puna.cli.output import DATE, json_option, verbose_option
 
 __all__ = ["check"]
 
-DAY = click.DateTime(formats=["%Y-%m-%d"])
 DEFAULT = Path("puna.toml")
 
 
 @click.command
 @click.argument("config", metavar="FILE|CONFIG", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--from", "start", type=DAY, metavar="DATE", help="The first day; the first that there is by default.")
-@click.option("--to", "end", type=DAY, metavar="DATE", help="The last day; the last that there is by default.")
+@click.option("--from", "start", type=DATE, help="The first day; the first that there is by default.")
+@click.option("--to", "end", type=DATE, help="The last day; the last that there is by default.")
 @click.option("--bars", type=click.IntRange(20), default=600, show_default=True, help="The last so many of these days.")
 @click.option("--seed", type=click.IntRange(0), help="Of chance and ids.  [default: sim.seed of the config]")
 @click.option("--store", type=click.Path(path_type=Path, file_okay=False), default=Path("history"), show_default=True,

@@ -15,7 +15,7 @@ from puna.cli.backtest_data import history_for
 from puna.cli.check_child import Job
 from puna.cli.check_elsewhere import Processes
 from puna.cli.check_marks import keep_marks
-from puna.cli.output import print_json, print_next
+from puna.cli.output import aside, print_json, print_next
 from puna.cli.strategy_code import code_hash, team_from
 from puna.core.sessions import date_of, new_york
 from puna.engine.strategy import Strategy
@@ -52,7 +52,8 @@ def run(wish: Wish) -> int:
     Raises:
         PunaError: the strategies cannot be loaded, there are no bars, or no fresh process can run them.
     """
-    config, team = team_from(wish.path)
+    with aside(when=wish.as_json):
+        config, team = team_from(wish.path)
     code = code_hash(wish.path)
     seed = config.sim.seed if wish.seed is None else wish.seed
     history = latest(
@@ -65,7 +66,7 @@ def run(wish: Wish) -> int:
     if not wish.as_json:
         _greet(history, team)
     case = Case(lambda: team_from(wish.path)[1], history, config.sim.cash, seed, config.risk, config.sleeves.netting)
-    with _steps(shown=sys.stderr.isatty() and not wish.as_json) as tell:
+    with _steps(shown=sys.stderr.isatty() and not wish.as_json) as tell, aside():
         verdicts = check(case, Processes(_job(wish, seed)), tell)
     marks = keep_marks(code, verdicts, _bars(history))
     found = any(each.outcome == "found" for each in verdicts)

@@ -251,6 +251,14 @@ CODES: dict[str, Text] = {
         "books that do not agree.",
         "Compare with `puna positions` and `puna account`. Trades made by hand or by another program look like this.",
     ),
+    "E511": Text(
+        "The books could not be compared at the end",
+        "The run is over, and the broker could not be asked what the account holds: no network, or no answer in time. "
+        "Nothing says that the books differ, and nothing says that they agree. Orders that were to be cancelled at the "
+        "end may be open.",
+        "Look with `puna orders` and `puna positions` when the broker can be reached. The next start compares the "
+        "books before it sends anything.",
+    ),
     "E520": Text(
         "Trading is halted",
         "A halt outlives the process: it stands in the journal, or as a latch beside it (journal.sqlite.halt). The "

@@ -144,7 +144,8 @@ def _matching(key: str, known: "list[Field]") -> "list[Field]":
     ):
         if found := [each for each in known if fits(each.key)]:
             return found
-    near = get_close_matches(wanted, [each.key for each in known], n=1, cutoff=0.4)
+    begun = [each.key for each in known if each.key.startswith(wanted) or each.key.replace("_", "").startswith(wanted)]
+    near = begun or get_close_matches(wanted, [each.key for each in known], n=1, cutoff=0.4)
     raise ConfigError(
         f"unknown key {key}" + (f" - did you mean {near[0]}?" if near else ""), remedy="all keys: puna config explain"
     )

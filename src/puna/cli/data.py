@@ -11,7 +11,7 @@ import click
 
 from puna.cli.account import ask
 from puna.cli.config import load_config
-from puna.cli.output import config_option, json_option, print_json, print_next, print_rows, verbose_option
+from puna.cli.output import DATE, config_option, json_option, print_json, print_next, print_rows, verbose_option
 
 if TYPE_CHECKING:
     from puna.alpaca.http import AsyncAlpaca
@@ -24,7 +24,6 @@ __all__ = ["data"]
 
 F = TypeVar("F")
 KINDS = ("bars", "quotes", "trades")
-DAY = click.DateTime(["%Y-%m-%d"])
 
 
 def store_option(verb: Any) -> Any:
@@ -47,8 +46,8 @@ def data() -> None:
 @click.argument("symbols", nargs=-1, required=True)
 @click.option("--kind", type=click.Choice(KINDS), default="bars", show_default=True)
 @click.option("--timeframe", default="1Min", show_default=True, help="Of bars: 1Min to 59Min, 1Hour, 1Day, 1Week, ...")
-@click.option("--from", "start", type=DAY, required=True, metavar="DATE", help="The first day.")
-@click.option("--to", "end", type=DAY, metavar="DATE", help="The last day; the last that is over when not given.")
+@click.option("--from", "start", type=DATE, required=True, metavar="DATE", help="The first day.")
+@click.option("--to", "end", type=DATE, help="The last day; the last that is over when not given.")
 @click.option("--feed", help="Of stocks: iex, sip, boats, otc; of coins: us, us-1, ...; the configured one otherwise.")
 @click.option(
     "--adjust",

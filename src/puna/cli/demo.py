@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from puna.cli.output import json_option, verbose_option
+from puna.cli.output import DATE, json_option, verbose_option
 
 __all__ = ["demo"]
 
@@ -17,7 +17,7 @@ BANNER = "SIMULATED EXCHANGE \N{MIDDLE DOT} no account, no keys, no network, pap
 
 @click.command
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed gives the same day.")
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), default=DAY, show_default=True, help="Of March 2000 to 2013.")
+@click.option("--day", type=DATE, default=DAY, show_default=True, help="Of March 2000 to 2013.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the run.  [default: runs/demo-SEED]")
 @click.option(
     "--seconds",

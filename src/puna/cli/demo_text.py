@@ -67,13 +67,19 @@ def _facts(made: Report, folder: Path) -> Iterator[tuple[str, str]]:
     if metrics.is_continued(record):
         yield "continued", "the strategies' rows count from the journal's first start, the headline from this one"
     yield "report", f"{folder / 'report.html'}"
-    yield "next", _next(refused, record)
+    yield "next", _next(refused, record, folder)
 
 
-def _next(refused: Sequence[OrderRow], record: RunRecord) -> str:
-    explain = f"puna explain {refused[0].refusal_code} \N{MIDDLE DOT} " if refused else ""
-    again = f"puna demo --seed {(record.seed or 0) + 1}" if record.run_id.startswith("demo") else "puna config show"
-    return f"{explain}{again} \N{MIDDLE DOT} puna exchange --help"
+def _next(refused: Sequence[OrderRow], record: RunRecord, folder: Path) -> str:
+    explain = [f"puna explain {refused[0].refusal_code}"] if refused else []
+    if record.run_id.startswith("demo"):
+        further = [f"puna demo --seed {(record.seed or 0) + 1}", "puna exchange --help"]
+    elif record.orders:
+        last = record.orders[-1].client_order_id
+        further = [f"puna why {last.split('-', 2)[-1]} --run {folder}"]  # the end of an id is enough
+    else:
+        further = ["puna exchange --help"]
+    return " \N{MIDDLE DOT} ".join([*explain, *further])
 
 
 def refusal_line(order: OrderRow) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from puna.cli.output import json_option, money, price, print_rows, verbose_option
+from puna.cli.output import DATE, json_option, money, price, print_rows, verbose_option
 from puna.core import sessions
 from puna.errors import PunaError
 from puna.exchange.data import SYMBOLS
@@ -38,7 +38,7 @@ _PROGRESS_SECONDS = 1.0
 @click.option("--lockstep", is_flag=True, help="Go on when every client has answered; no wall time.")
 @click.option(
     "--day",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DATE,
     help=f"The first day.  [default: {DEFAULT_DAY}, or the scenario's, or the recording's first]",
 )
 @click.option("--days", type=click.IntRange(1), default=1, show_default=True, help="How many sessions.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from puna.cli.output import config_option, json_option, money, print_json, print_next, verbose_option
+from puna.cli.output import DATE, config_option, json_option, money, print_json, print_next, verbose_option
 from puna.cli.payoff_view import break_evens, draw
 from puna.errors import ConfigError
 
@@ -33,7 +33,7 @@ _LEG = re.compile(r"(?P<strike>[0-9]{1,6}(\.[0-9]{1,3})?)(?P<right>[CP])\s+(?P<r
 @click.option("--shares", default=0, show_default=True, help="Shares of the underlying that are held and free.")
 @click.option("--spot", help="Price of the underlying: adds what becomes of each leg at its expiration.")
 @click.option("--iv", help="Implied volatility such as 20%: with --spot, adds Greeks, scenarios and early assignment.")
-@click.option("--on", "on", type=click.DateTime(["%Y-%m-%d"]), help="The day that --spot and --iv are of; today.")
+@click.option("--on", "on", type=DATE, help="The day that --spot and --iv are of; today.")
 @click.option("--rate", default="4%", show_default=True, help="Interest a year, for --iv.")
 @click.option(
     "--dividend", "dividends", multiple=True, metavar="EX-DATE=AMOUNT", help="A dividend; as often as needed."

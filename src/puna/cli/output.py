@@ -4,7 +4,9 @@ import getpass
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -15,6 +17,8 @@ from typing import Any, TypeVar
 import click
 
 __all__ = [
+    "DATE",
+    "aside",
     "config_option",
     "json_option",
     "money",
@@ -29,6 +33,27 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Day(click.DateTime):
+    """A day as people write it: 2012-07-25."""
+
+    name = "date"
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d"])
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
+        return "DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{str(value)!r} is no day: YYYY-MM-DD, such as 2012-07-25", param, ctx)
+
+
+DATE = _Day()
 
 DEFAULT_CONFIG = Path("puna.toml")
 
@@ -54,6 +79,16 @@ def config_option(verb: F) -> F:
         default=lambda: DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None,
         help="The TOML file; ./puna.toml when there is one.",
     )(verb)
+
+
+@contextmanager
+def aside(*, when: bool = True) -> Iterator[None]:
+    """What strategies print goes to stderr, so that stdout holds one JSON document and nothing else."""
+    if not when:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def print_json(value: object) -> None:

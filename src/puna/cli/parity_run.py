@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from puna.cli.config import load_config
-from puna.cli.output import print_json
+from puna.cli.output import aside, print_json
 from puna.cli.run_folder import put
 from puna.cli.run_live import exchange_config, run_team
 from puna.cli.strategies import strategies
@@ -45,6 +45,20 @@ def compare(wish: Wish) -> int:
         ConfigError: E676, there is no such run, or its configuration is another one.
         DataError: its bars cannot be read.
     """
+    with aside(when=wish.as_json):
+        strict, loose = _compared(wish)
+    if wish.as_json:
+        print_json({"in_process": strict and _document(strict), "on_bars": _document(loose)})
+    else:
+        if strict is not None:
+            _show(strict, every=wish.every)
+            click.echo()
+        _show(loose, every=wish.every)
+    return 1 if loose.unexplained or (strict is not None and strict.unexplained) else 0
+
+
+def _compared(wish: Wish) -> tuple[Parity | None, Parity]:
+    """In one process, where that can be had, and on bars."""
     record, loaded, folder = _record(wish)
     strict = None
     if _repeatable(loaded):
@@ -56,15 +70,7 @@ def compare(wish: Wish) -> int:
         sure = not loaded.sim.faults
         strict = compared(record, replay, ("over sockets", "in one process"), same_market=sure)
     _tell_step("the same day on the bars that it heard", wish)
-    loose = _on_bars(wish, record, loaded, folder)
-    if wish.as_json:
-        print_json({"in_process": strict and _document(strict), "on_bars": _document(loose)})
-    else:
-        if strict is not None:
-            _show(strict, every=wish.every)
-            click.echo()
-        _show(loose, every=wish.every)
-    return 1 if loose.unexplained or (strict is not None and strict.unexplained) else 0
+    return strict, _on_bars(wish, record, loaded, folder)
 
 
 def _on_bars(wish: Wish, record: RunRecord, loaded: Config, folder: Path) -> Parity:

@@ -18,7 +18,7 @@ from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
 from puna.alpaca.trading import get_clock
 from puna.cli.demo_text import books_line, closing, document
-from puna.cli.output import print_json, user_name
+from puna.cli.output import aside, print_json, user_name
 from puna.cli.run_folder import put
 from puna.cli.strategies import strategies
 from puna.config import Config, Mode
@@ -31,7 +31,7 @@ from puna.engine.pacing import PacedClock
 from puna.engine.record import RunRecord
 from puna.engine.strategy import Strategy
 from puna.engine.trader import Trader, assemble
-from puna.errors import BooksDifferError, ConfigError
+from puna.errors import BooksDifferError, ConfigError, PunaError
 from puna.exchange.faults import load_faults
 from puna.exchange.server import ExchangeConfig, ExchangeThread, Lockstep, Speed
 from puna.research.report.run_report import html, json, report
@@ -100,7 +100,8 @@ def run_config(
     Raises:
         PunaError: it could not be started or go on; BooksDifferError when the books differ at the end.
     """
-    record, folder = run_team(config, strategies(config), out, resume, accept_books, as_json, confirmed=confirmed)
+    with aside(when=as_json):
+        record, folder = run_team(config, strategies(config), out, resume, accept_books, as_json, confirmed=confirmed)
     return _tell(record, folder, as_json=as_json)
 
 
@@ -321,7 +322,15 @@ def _tell(record: RunRecord, folder: Path, *, as_json: bool) -> int:
         click.echo()
         for line in closing(made, folder):
             click.echo(line)
-    if record.books is None or not record.books.equal:
+    if record.books is None:
+        raise PunaError(
+            "The books could not be compared with the broker's at the end.",
+            why=next((note.text for note in reversed(record.notes) if "could not be compared" in note.text), ""),
+            state=f"The run is over; journal and report are in {folder}.",
+            remedy="See what is there: puna positions, puna orders. The next start compares before it sends anything.",
+            code="E511",
+        )
+    if not record.books.equal:
         raise BooksDifferError(
             "Our books and the broker's differ.",
             why=books_line(record),

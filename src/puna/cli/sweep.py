@@ -5,17 +5,15 @@ from pathlib import Path
 
 import click
 
-from puna.cli.output import json_option, verbose_option
+from puna.cli.output import DATE, json_option, verbose_option
 
 __all__ = ["sweep"]
-
-DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
 @click.command
 @click.argument("words", nargs=-1, metavar="[CONFIG KEY=VALUES...]")
-@click.option("--from", "start", type=DAY, metavar="DATE", help="The first day; the first that there is by default.")
-@click.option("--to", "end", type=DAY, metavar="DATE", help="The last day; the last that there is by default.")
+@click.option("--from", "start", type=DATE, help="The first day; the first that there is by default.")
+@click.option("--to", "end", type=DATE, help="The last day; the last that there is by default.")
 @click.option("--search", type=click.Choice(["grid", "random", "optuna"]), default="grid", show_default=True,
               help="Every combination, cells drawn at random, or Optuna's TPE (extra sweep).")  # fmt: skip
 @click.option("--cells", type=click.IntRange(1, 1_000_000), default=100, show_default=True,

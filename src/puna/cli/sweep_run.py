@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from puna import __version__
-from puna.cli.output import print_json, print_next
+from puna.cli.output import aside, print_json, print_next
 from puna.cli.run_folder import put
 from puna.cli.sweep_keys import axes_of, targets, team_of
 from puna.cli.sweep_trial import BacktestTrial, Bars
@@ -138,7 +138,8 @@ def run(wish: Wish) -> int:
         PunaError: it could not be started, or no cell gave a result.
         KeyboardInterrupt: it was interrupted, and can be resumed.
     """
-    made = _understood(wish)
+    with aside(when=wish.as_json):
+        made = _understood(wish)
     search = _search(made)
     _greet(made, search)
     made.folder.mkdir(parents=True, exist_ok=True)

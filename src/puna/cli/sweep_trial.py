@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from puna.cli.backtest_data import history_for
+from puna.cli.output import aside
 from puna.cli.sweep_keys import Target, team_of
 from puna.config import Config
 from puna.engine.strategy import Strategy
@@ -59,16 +60,18 @@ class BacktestTrial:
     shared: Path | None = None
 
     def __call__(self, values: Mapping[str, Value]) -> Outcome:
-        config, team = team_of(self.path, self.targets, values)
-        return outcome_of(self._run(config, team, self.history(config, team)))
+        with aside():
+            config, team = team_of(self.path, self.targets, values)
+            return outcome_of(self._run(config, team, self.history(config, team)))
 
     def within(self, values: Mapping[str, Value], window: Window) -> Outcome:
         """The cell as if it began with the window."""
-        config, team = team_of(self.path, self.targets, values)
-        part = cut(self.history(config, team), window)
-        team = fitting(team, part)
-        listening(team, window.after)
-        return outcome_within(self._run(config, team, part), window)
+        with aside():
+            config, team = team_of(self.path, self.targets, values)
+            part = cut(self.history(config, team), window)
+            team = fitting(team, part)
+            listening(team, window.after)
+            return outcome_within(self._run(config, team, part), window)
 
     def _run(self, config: Config, team: list[Strategy], history: History) -> BacktestResult:
         return run_backtest(

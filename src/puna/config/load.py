@@ -121,7 +121,11 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise _error(f"cannot be read: {error.strerror}", str(path)) from None
+        raise ConfigError(
+            f"{path}  cannot be read: {error.strerror}",
+            state="Nothing was started.",
+            remedy="Name a TOML file that is there; the shortest one is in docs/tutorial.md.",
+        ) from None
     if len(raw) > _MAX_BYTES:
         raise _error("is larger than a megabyte: no configuration", str(path))
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -62,6 +62,7 @@ from puna.engine.means import Means
 from puna.engine.outbound import Outbound, Timing
 from puna.engine.probes import durable_points, seen_points
 from puna.engine.recent import Recent
+from puna.engine.refused import worded
 from puna.engine.sighting import Sighting
 from puna.engine.tasks import Line, Rank, Tasks
 from puna.errors import ConfigError, JournalError
@@ -339,7 +340,7 @@ class Gateway:
         """Writes down that an order was not sent, and tells."""
         view = view or self.view(intent)
         self.note_down(self._refusal(intent, breach, view))
-        self.tell_refusal(intent, breach.code, _worded(breach))
+        self.tell_refusal(intent, breach.code, worded(breach))
 
     def _refusal(self, intent: OrderIntent, breach: Breach, view: RiskView) -> Refusal:
         bar, seen = self.market.last_bar(intent.symbol, "1Min"), dict(self.sight(intent))
@@ -567,12 +568,6 @@ def _counts_elsewhere(order: Order) -> bool:
     """A leg of a package counts with its head; an exit that is held cannot fill while the other one works."""
     intent = order.intent
     return intent.leg_of is not None and (intent.order_class is OrderClass.MLEG or order.status is Status.HELD)
-
-
-def _worded(breach: Breach) -> str:
-    """The refusal in one line: the limit beside what was seen."""
-    seen = f": {breach.observed} against {breach.limit}" if breach.observed and breach.limit else ""
-    return f"{breach.message}{seen}"
 
 
 def _with_obstacle(breach: Breach, obstacle: str) -> Breach:

@@ -27,6 +27,7 @@ from puna.engine.record import (
     PricePoint,
     RunRecord,
 )
+from puna.engine.refused import worded
 
 __all__ = ["HeardBar", "Recorder"]
 
@@ -231,7 +232,6 @@ def _refusal(order: Order) -> tuple[str | None, str | None]:
 
 def _refusal_row(refusal: Refusal) -> OrderRow:
     intent, breach = refusal.intent, refusal.breach
-    seen = f": {breach.observed} against {breach.limit}" if breach.observed and breach.limit else ""
     quote = refusal.view.quote
     return OrderRow(
         client_order_id=intent.client_order_id,
@@ -249,7 +249,7 @@ def _refusal_row(refusal: Refusal) -> OrderRow:
         because=intent.because,
         arrival_mid=quote.mid if quote is not None and quote.usable else None,
         refusal_code=breach.code,
-        refusal_text=f"{breach.message}{seen}",
+        refusal_text=worded(breach),
         replaces=intent.replaces,
         parent=intent.parent,
         legs=[_leg(leg) for leg in intent.legs],
