@@ -182,6 +182,17 @@ def test_a_folder_is_resumed_and_never_mixed(folder: Path) -> None:
     assert "code" in changed.why
 
 
+def test_a_module_beside_the_strategy_is_part_of_its_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it imports decides what it does: a sweep does not go on when that has changed."""
+    monkeypatch.syspath_prepend(folder)
+    (folder / "rules_of_mine.py").write_text("MOST = 0.08\n")
+    (folder / "own.py").write_text(STRATEGY.replace("from puna import", "import rules_of_mine\nfrom puna import"))
+    swept("fast=2,3", "--out", "here")
+    assert run("--resume", "here", "--json").return_value == 0
+    (folder / "rules_of_mine.py").write_text("MOST = 0.05\n")
+    assert refused("--resume", "here").code == "E685"
+
+
 def test_a_failing_cell_is_one_line_and_no_end(folder: Path) -> None:
     """The others are judged; a resume tries the failed one again; when all fail, that is E687."""
     document = swept("slow=12..14", "--out", "here")

@@ -4,12 +4,12 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from puna.cli.backtest_data import history_for
 from puna.cli.output import aside
+from puna.cli.strategy_code import code_hash
 from puna.cli.sweep_keys import Target, team_of
 from puna.config import Config
 from puna.engine.strategy import Strategy
@@ -123,10 +123,5 @@ class BacktestTrial:
         return (self.bars, self.seed, self.path, symbols, tuple(each.timeframe for each in team))
 
     def code(self) -> str:
-        """The hash of the configuration and of the Python files that it names."""
-        digest = sha256(self.path.read_bytes())
-        config, _ = team_of(self.path, (), {})
-        for name in sorted({each.use.partition(":")[0] for each in config.strategy}):
-            if name.endswith(".py"):
-                digest.update(config.beside(name).read_bytes())
-        return digest.hexdigest()
+        """The hash of the configuration, of the Python files that it names, and of what these import from beside."""
+        return code_hash(self.path)
