@@ -26,7 +26,13 @@ FAILED = Note(ts=HALT.ts, code="E910", text="momentum failed")
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("PUNA_ALERT_WEBHOOK", "ALPACA_BASE_URL", "ALPACA_API_KEY", "ALPACA_SECRET_KEY"):
+    for name in (
+        "PUNA_ALERT_WEBHOOK",
+        "PUNA_ALERT_HEARTBEAT",
+        "ALPACA_BASE_URL",
+        "ALPACA_API_KEY",
+        "ALPACA_SECRET_KEY",
+    ):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -107,6 +113,19 @@ async def test_a_process_that_does_not_look_leaves_the_word_for_the_next_start(f
     held.close()
 
 
+def test_why_shows_the_alarms_that_stood_in_a_moment_and_who_took_note(folder: Path) -> None:
+    """Before the acknowledgement it stands; in its minute the events say who and why; after it nothing stands."""
+    later = HALT.ts + 120 * 10**9
+    path = journal(folder, FAILED, Acknowledged(ts=later, alarms=(1,), by="ann", reason="mended"))
+    during = verb("why", "AAPL", "2012-09-19T10:10", "--run", str(path))[1]
+    assert during["alarms"] == ["#1 E910 momentum failed"]
+    after = verb("why", "AAPL", "2012-09-19T10:12", "--run", str(path))[1]
+    assert after["alarms"] == []
+    assert [each["what"] for each in after["events"]] == ["alarm 1 acknowledged by ann: mended"]
+    text = CliRunner().invoke(puna, ["why", "AAPL", "2012-09-19T10:10", "--run", str(path)]).stdout
+    assert "alarm      #1 E910 momentum failed" in text
+
+
 # --- the ways
 
 
@@ -176,8 +195,10 @@ def test_an_address_that_alerts_may_not_go_to_is_refused(
 
 
 def test_the_address_is_never_shown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`puna config show` says that there is one."""
+    """`puna config show` says that there is one, and another."""
     monkeypatch.setenv("PUNA_ALERT_WEBHOOK", "https://hooks.example.com/s3cret")
+    monkeypatch.setenv("PUNA_ALERT_HEARTBEAT", "https://ping.example.com/s3cret")
     text = CliRunner().invoke(puna, ["config", "show"], standalone_mode=False).stdout
     assert "(alert webhook)" in text
+    assert "(alert heartbeat)" in text
     assert "s3cret" not in text

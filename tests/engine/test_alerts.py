@@ -17,7 +17,7 @@ from puna.config.secret import Secret
 from puna.core.risk import Lock, RiskLimits, TradingState
 from puna.engine.alarms import Alarm, Alarms, alarms_of
 from puna.engine.alerts import Alerts, AlertTerms
-from puna.engine.delivery import LONGEST, Alert, Command, Webhook, send
+from puna.engine.delivery import LONGEST, Alert, Command, Heartbeat, Webhook, send
 from puna.engine.entries import Acknowledged, Alerted, Entry, Locked, Note, StateChange, to_record
 from puna.engine.gateway import Gateway
 from puna.engine.journal import Journal
@@ -53,6 +53,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
+        self.pings = 0
         self.status = 200
         self.hang = False
         self.url = ""
@@ -64,6 +65,10 @@ class Receiver:
         headers = {"Location": f"{self.url}/elsewhere"} if self.status == 302 else {}
         return web.Response(status=self.status, headers=headers)
 
+    async def ping(self, _: web.Request) -> web.Response:
+        self.pings += 1
+        return web.Response(status=self.status)
+
     def webhook(self, key: str = "text") -> Webhook:
         return Webhook(Secret(f"{self.url}/hook/s3cret"), key)
 
@@ -72,6 +77,7 @@ class Receiver:
 async def receiver() -> AsyncIterator[Receiver]:
     made, app = Receiver(), web.Application()
     app.router.add_post("/{anything:.*}", made.take)
+    app.router.add_get("/ping/s3cret", made.ping)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -267,6 +273,26 @@ async def test_a_receiver_that_hangs_holds_up_no_order(
     minutes = [(row.ts_decision - lab.OPEN) // lab.MINUTE for row in record.orders]
     assert minutes == [n + 1 for n in range(2, 40, 4)]
     assert all(row.ts_final - row.ts_decision < lab.MINUTE for row in record.orders)
+
+
+async def test_a_heartbeat_comes_while_the_process_lives_and_ends_with_it(lab: Any, receiver: Receiver) -> None:
+    """Also while it is halted; one that does not arrive is noted once, and nothing else."""
+    terms = AlertTerms(heartbeat=Heartbeat(Secret(f"{receiver.url}/ping/s3cret")), pulse=0.05)
+    _, trader = free_run(lab, lab.scripted(), terms)
+    run = await running(trader)
+    trader.gateway.halt("for a reason")
+    first = receiver.pings
+    await until(lambda: receiver.pings > first + 3)
+    receiver.status = 503
+    await until(lambda: [each.code for each in trader.gateway.blotter.notes] == ["E523"])
+    first = receiver.pings
+    await until(lambda: receiver.pings > first + 3)
+    assert len(trader.gateway.blotter.notes) == 1
+    trader.stop()
+    await run
+    last = receiver.pings
+    await asyncio.sleep(0.2)
+    assert receiver.pings == last
 
 
 async def test_what_failed_is_tried_again_and_noted_once(lab: Any, receiver: Receiver) -> None:

@@ -15,6 +15,16 @@ from puna.services.place import Place
 from puna.services.risk import Risk
 
 
+class Heard:
+    """A log that keeps what was warned of."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+
+    def warning(self, _: str, **fields: Any) -> None:
+        self._rows.append(fields)
+
+
 def risk_of(path: Path) -> Risk:
     place = Place(load(path, environ={}), "risk")
     place.prepare()
@@ -48,6 +58,7 @@ async def test_tighter_applies_looser_waits_and_invalid_changes_nothing(bot: Cal
         path.write_text(text.replace("max_open_orders = 20", "max_open_orders = 5").replace("5000", "9000"))
         status, said = await reload()
         assert (said["looser"], risk.state.limits.max_open_orders) == (["max_order_value"], 5)
+        assert said["changes"] == ["max_order_value 5000 -> 9000"]
         assert risk.state.limits.max_order_value == 5000
         assert "looser limits wait" in risk.verdict().message
         assert (await reload("?confirm=000000000000"))[0] == 409
@@ -61,7 +72,10 @@ async def test_tighter_applies_looser_waits_and_invalid_changes_nothing(bot: Cal
 
         path.write_text(text.replace("max_open_orders = 20", "max_open_orders = 5").replace("5000", "9000"))
         waiting = (await reload())[1]["waiting"]
-        assert (await reload(f"?confirm={waiting}"))[0] == 200
+        said_by = list[Any]()
+        risk.log = Heard(said_by)
+        assert (await reload(f"?confirm={waiting}&by=ann%20b"))[0] == 200
+        assert said_by == [{"limits": ["max_order_value 5000 -> 9000"], "version": waiting, "by": "ann b"}]
         assert risk.state.limits.max_order_value == 9000
         assert risk.state.version == waiting
     again = risk_of(path)

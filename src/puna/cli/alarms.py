@@ -24,7 +24,7 @@ run_argument = click.argument("run", required=False, type=click.Path(path_type=P
 @click.command
 @run_argument
 @click.option("--all", "every", is_flag=True, help="Those that were acknowledged as well: by whom, and why.")
-@click.option("--test", is_flag=True, help="Send a test by every way of [alerts] and PUNA_ALERT_WEBHOOK.")
+@click.option("--test", is_flag=True, help="Send a test by every way that is configured.")
 @json_option
 @verbose_option
 def alarms(*, run: Path | None, every: bool, test: bool, as_json: bool) -> int:
@@ -203,15 +203,16 @@ def _test(run: Path | None, *, as_json: bool) -> int:
     from puna.engine.delivery import Alert, send
 
     terms = terms_of(config_of(run), "test")
-    if not terms.channels:
+    ways = [*terms.channels, *([terms.heartbeat] if terms.heartbeat is not None else [])]
+    if not ways:
         raise PunaError(
             "There is nobody to be told.",
-            why="neither alerts.command nor PUNA_ALERT_WEBHOOK is set",
+            why="alerts.command, PUNA_ALERT_WEBHOOK and PUNA_ALERT_HEARTBEAT are not set",
             state="Nothing was sent.",
             remedy="puna config explain alerts",
             code="E523",
         )
-    taken, failed = asyncio.run(send(terms.channels, Alert(run=terms.run, test=True)))
+    taken, failed = asyncio.run(send(ways, Alert(run=terms.run, test=True)))
     if as_json:
         print_json({"taken": list(taken), "failed": failed})
     else:

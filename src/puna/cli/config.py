@@ -89,12 +89,10 @@ def _rows(loaded: "Config") -> Iterator[dict[str, str]]:
             yield _row(found.key, _at(loaded, found.key), found, loaded)
     key_origin = loaded.keys.origin if loaded.keys else "not set"
     yield {"key": "(keys)", "value": "***" if loaded.keys else "", "origin": key_origin}
-    hooked = loaded.webhook is not None
-    yield {
-        "key": "(alert webhook)",
-        "value": "***" if hooked else "",
-        "origin": "environment" if hooked else "not set",
-    }
+    for name, address in (("webhook", loaded.webhook), ("heartbeat", loaded.heartbeat)):
+        known = address is not None
+        value, origin = ("***", "environment") if known else ("", "not set")
+        yield {"key": f"(alert {name})", "value": value, "origin": origin}
     yield {
         "key": "(base url)",
         "value": loaded.base_url or "",

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib import error as url_error
 from urllib import request as url_request
+from urllib.parse import urlencode
 
 import click
 
 from puna.cli.config import load_config
-from puna.cli.output import config_option, json_option, print_json, print_next, verbose_option
+from puna.cli.output import config_option, json_option, print_json, print_next, user_name, verbose_option
 from puna.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,15 +75,16 @@ def _component(place: "Place", path: Path | None) -> "Component":
 @click.command
 @config_option
 @click.option("--confirm", metavar="VERSION", help="Let looser limits of this version apply.")
+@click.option("--by", metavar="NAME", help="Who confirms them; risk's log holds it.  [default: the user of this shell]")
 @json_option
 @verbose_option
-def reload(*, config: Path | None, confirm: str | None, as_json: bool) -> int:
+def reload(*, config: Path | None, confirm: str | None, by: str | None, as_json: bool) -> int:
     """Let the risk process read the configuration anew; looser limits wait for --confirm."""
     loaded = load_config(config)
     services = loaded.services
     token = (loaded.beside(services.folder) / "token").read_text().strip()
     host = "127.0.0.1" if services.host in ("0.0.0.0", "::") else services.host  # noqa: S104
-    query = f"?confirm={confirm}" if confirm else ""
+    query = f"?{urlencode({'confirm': confirm, 'by': by or user_name()})}" if confirm else ""
     asked = url_request.Request(f"http://{host}:{services.risk_port}/reload{query}", method="POST")
     asked.add_header("Authorization", f"Bearer {token}")
     try:
@@ -105,6 +107,6 @@ def reload(*, config: Path | None, confirm: str | None, as_json: bool) -> int:
     else:
         click.echo(f"limits {said['version']} are in force")
         if said["looser"]:
-            click.echo(f"looser limits wait: {', '.join(said['looser'])}")
+            click.echo(f"looser limits wait: {'; '.join(said['changes'])}")
             print_next(f"puna reload --confirm {said['waiting']}")
     return 1 if said.get("error") else 0

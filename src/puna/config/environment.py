@@ -23,6 +23,7 @@ __all__ = [
     "Keys",
     "Mode",
     "base_url",
+    "heartbeat",
     "implied_mode",
     "is_loopback",
     "keys",
@@ -36,8 +37,8 @@ LIVE_HOST, PAPER_HOST = "api.alpaca.markets", "paper-api.alpaca.markets"
 _KEY_NAMES = ("ALPACA_API_KEY", "APCA_API_KEY_ID")
 _SECRET_NAMES = ("ALPACA_SECRET_KEY", "ALPACA_API_SECRET", "APCA_API_SECRET_KEY")
 _URL_NAMES = ("ALPACA_BASE_URL", "APCA_API_BASE_URL")
-_WEBHOOK_NAME = "PUNA_ALERT_WEBHOOK"
-_OURS = re.compile(rf"{PREFIX}|{_WEBHOOK_NAME}|ALPACA_|APCA_|STAGE$")
+_WEBHOOK_NAME, _HEARTBEAT_NAME = "PUNA_ALERT_WEBHOOK", "PUNA_ALERT_HEARTBEAT"
+_OURS = re.compile(rf"{PREFIX}|{_WEBHOOK_NAME}|{_HEARTBEAT_NAME}|ALPACA_|APCA_|STAGE$")
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED = re.compile(r"""(["'])(.*)\1\s*(?:#.*)?""")
 _MAX_FILE = 64 * 1024
@@ -143,7 +144,16 @@ def webhook(environment: Mapping[str, Variable]) -> Secret | None:
     Raises:
         ConfigError: E008, it is no address that alerts may be posted to.
     """
-    found = _one(environment, (_WEBHOOK_NAME,))
+    return _address(environment, _WEBHOOK_NAME)
+
+
+def heartbeat(environment: Mapping[str, Variable]) -> Secret | None:
+    """PUNA_ALERT_HEARTBEAT (or its *_FILE), in the same way."""
+    return _address(environment, _HEARTBEAT_NAME)
+
+
+def _address(environment: Mapping[str, Variable], name: str) -> Secret | None:
+    found = _one(environment, (name,))
     if found is None:
         return None
     if not _takes_alerts(found.value):

@@ -299,6 +299,7 @@ def _complete(document: Document, path: Path | None, sources: Sources, variables
         **made,
         keys=env.keys(variables) if url or document.account.mode is not env.Mode.SIM else None,
         webhook=env.webhook(variables),
+        heartbeat=env.heartbeat(variables),
         base_url=url.value if url else None,
         path=path,
         origins={dotted(keys): origin for keys, origin in sources.origins.items()},

@@ -218,7 +218,7 @@ class JournalSection(Section, frozen=True, kw_only=True):
 
 
 class AlertsSection(Section, frozen=True, kw_only=True):
-    """Who is told of alarms; the address of a webhook comes from PUNA_ALERT_WEBHOOK, never from here."""
+    """Who is told of alarms; addresses come from PUNA_ALERT_WEBHOOK and PUNA_ALERT_HEARTBEAT, never from here."""
 
     command: Annotated[
         tuple[str, ...],
@@ -238,6 +238,9 @@ class AlertsSection(Section, frozen=True, kw_only=True):
     repeat_minutes: Annotated[
         float, Meta(ge=1, le=1440, description="How often an alarm is told again that nobody has acknowledged.")
     ] = 15.0
+    heartbeat_seconds: Annotated[
+        float, Meta(ge=1, le=3600, description="How often PUNA_ALERT_HEARTBEAT is asked for, while a run lives.")
+    ] = 60.0
     down_seconds: Annotated[
         float,
         Meta(
@@ -352,6 +355,7 @@ class Config(Document, frozen=True, kw_only=True):
     Attributes:
         keys: the API key pair from the environment, or None.
         webhook: where alerts are posted, from the environment, or None.
+        heartbeat: what is asked for while a run lives, likewise.
         base_url: the broker's address where the environment names one that agrees with the mode, or None.
         path: the file, or None; relative paths in it are meant from its folder.
         origins: dotted key -> where its value came from (`default`, `bot.toml:3`, `env NAME`, `flag`).
@@ -359,6 +363,7 @@ class Config(Document, frozen=True, kw_only=True):
 
     keys: Keys | None = None
     webhook: Secret | None = None
+    heartbeat: Secret | None = None
     base_url: str | None = None
     path: Path | None = None
     origins: dict[str, str] = {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from puna.config import Config
 from puna.engine.alarms import Alarm
-from puna.engine.delivery import Alert, Channel, Command, Webhook, send
+from puna.engine.delivery import Alert, Channel, Command, Heartbeat, Webhook, send
 from puna.engine.entries import Alerted
 from puna.errors import PunaError
 from puna.seams import Clock, SystemClock
@@ -36,12 +36,15 @@ class AlertTerms:
         run: what the run is called in an alert.
         repeat: seconds after which alarms that stand are told again.
         down: for so many seconds may only reductions be sent, before that is an alarm.
+        heartbeat: told every `pulse` seconds that the process lives; None: nobody is.
     """
 
     channels: Sequence[Channel] = ()
     run: str = "run"
     repeat: float = 900.0
     down: float = 30.0
+    heartbeat: Channel | None = None
+    pulse: float = 60.0
 
 
 def restriction(data: bool, updates: bool, disagreement: str) -> str:  # noqa: FBT001 - two facts
@@ -61,7 +64,10 @@ def terms_of(config: Config, run: str) -> AlertTerms:
     if section.command:
         channels.append(Command(section.command))
     name = f"{run} ({config.account.mode})"
-    return AlertTerms(channels, name, section.repeat_minutes * 60, section.down_seconds)
+    heartbeat = Heartbeat(config.heartbeat) if config.heartbeat is not None else None
+    return AlertTerms(
+        channels, name, section.repeat_minutes * 60, section.down_seconds, heartbeat, section.heartbeat_seconds
+    )
 
 
 class Alerts:
@@ -95,10 +101,22 @@ class Alerts:
     async def watch(self) -> NoReturn:
         """Looks, for ever."""
         self._begin()
+        if self._terms.heartbeat is not None:
+            self._gateway.tasks.spawn(self._pulse(self._terms.heartbeat), "heartbeat")
         while True:
             self._look_for_loss()
             await self._look()
             await self._wall.sleep(LOOK_SECONDS)
+
+    async def _pulse(self, heartbeat: Channel) -> NoReturn:
+        """Says that the process lives, in a task of its own; that it does not arrive is noted once."""
+        failing = False
+        while True:
+            _, failed = await send([heartbeat], Alert(run=self._terms.run))
+            if failed and not failing:
+                self._gateway.note("E523", f"the heartbeat did not arrive: {failed[heartbeat.name]}")
+            failing = bool(failed)
+            await self._wall.sleep(self._terms.pulse)
 
     async def last(self, error: Exception | None = None, *, traded: bool = False) -> None:
         """What nobody was told of yet, told before the process ends.

@@ -21,7 +21,7 @@ from puna.engine.alarms import Alarm
 from puna.errors import PunaError
 from puna.seams import SystemClock
 
-__all__ = ["Alert", "Channel", "Command", "Webhook", "send"]
+__all__ = ["Alert", "Channel", "Command", "Heartbeat", "Webhook", "send"]
 
 PATIENCE = 5.0  # seconds of wall time for one delivery
 LONGEST = 1800  # characters; Discord takes 2,000
@@ -101,17 +101,24 @@ class Webhook:
         alarms = [{"number": each.number, "ts": each.ts, "code": each.code, "text": each.text, "count": each.count}
                   for each in alert.alarms]  # fmt: skip
         body = msgspec.json.encode({"run": alert.run, "alarms": alarms, self._key: alert.text})
-        headers = {"Content-Type": "application/json"}
-        try:
-            async with (
-                open_session(headers, PATIENCE) as session,
-                session.post(self._url.reveal(), data=body, allow_redirects=False) as answer,
-            ):
-                status = answer.status
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _undelivered(self.name, type(error).__name__) from None  # the text may hold the address
-        if not 200 <= status < 300:
-            raise _undelivered(self.name, f"it answered HTTP {status}")
+        await _called(self.name, "POST", self._url, body)
+
+
+class Heartbeat:
+    """Asks for an address (GET) that tells somebody else when nobody has asked for too long: a dead man's switch.
+
+    Args:
+        url: of a service on another machine; its path is a secret.
+    """
+
+    name = "heartbeat"
+
+    def __init__(self, url: Secret) -> None:
+        self._url = url
+
+    async def send(self, alert: Alert) -> None:  # noqa: ARG002 - that it comes says all
+        """As `Channel` says; what the alert holds is not sent."""
+        await _called(self.name, "GET", self._url, None)
 
 
 class Command:
@@ -171,6 +178,21 @@ async def _tried(channel: Channel, alert: Alert) -> str:
     except Exception as error:  # noqa: BLE001 - whoever trades must not end for this
         return type(error).__name__
     return ""
+
+
+async def _called(name: str, method: str, url: Secret, body: bytes | None) -> None:
+    """One request; anything but 2xx is a refusal."""
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    try:
+        async with (
+            open_session(headers, PATIENCE) as session,
+            session.request(method, url.reveal(), data=body, allow_redirects=False) as answer,
+        ):
+            status = answer.status
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise _undelivered(name, type(error).__name__) from None  # the text may hold the address
+    if not 200 <= status < 300:
+        raise _undelivered(name, f"it answered HTTP {status}")
 
 
 def _undelivered(name: str, why: str) -> PunaError:

@@ -142,7 +142,7 @@ class Risk(Component):
         return numbers
 
     def routes(self) -> dict[tuple[str, str], Callable[[Any], Awaitable[Any]]]:
-        """POST /reload, with ?confirm=VERSION for looser limits; the token is needed."""
+        """POST /reload, with ?confirm=VERSION&by=NAME for looser limits; the token is needed."""
         return {("POST", "/reload"): self._reload_door}
 
     def reload(self) -> None:
@@ -165,7 +165,7 @@ class Risk(Component):
             self._keep(limits=change.now)
         self._pending = change if change.looser else None
         if change.looser:
-            self.log.warning("looser limits wait", limits=change.looser, version=limits_version(change.wanted))
+            self.log.warning("looser limits wait", limits=change.loosened(), version=limits_version(change.wanted))
         self._say.set()
 
     async def _reload_door(self, request: web.Request) -> web.Response:
@@ -176,7 +176,8 @@ class Risk(Component):
         if version and (pending is None or limits_version(pending.wanted) != version):
             return web.json_response({"error": f"no limits {version} wait for a person"}, status=409)
         if version and pending is not None:
-            self.log.warning("looser limits confirmed", limits=pending.looser, version=version)
+            by = request.query.get("by", "")[:80]
+            self.log.warning("looser limits confirmed", limits=pending.loosened(), version=version, by=by)
             self._keep(limits=pending.wanted)
             self._pending = None
             self._say.set()
@@ -186,6 +187,7 @@ class Risk(Component):
                 "version": limits_version(self._kept.limits),
                 "waiting": limits_version(waiting.wanted) if waiting else "",
                 "looser": list(waiting.looser) if waiting else [],
+                "changes": waiting.loosened() if waiting else [],
                 "error": self._objection,
             },
             status=422 if self._objection else 200,
