@@ -36,7 +36,9 @@ class Families:
 
     def parts(self, order: Order, sighting: Sighting) -> list[Sighting]:
         """What a sighting of a head says about its legs: bodies below it, and executions beside it."""
-        if order.intent.leg_of is not None or sighting.shown is None:
+        if sighting.shown is None or not (sighting.shown.legs or sighting.executions):
+            return []
+        if order.intent.leg_of is not None:
             return []
         legs = [Sighting.of("rest", leg) for leg in sighting.shown.legs or ()]
         return [each._replace(head=order.client_order_id) for each in (*legs, *sighting.executions)]

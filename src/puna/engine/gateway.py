@@ -319,7 +319,7 @@ class Gateway:
             ts=view.now,
             intent=intent,
             price=UNKNOWN_PRICE if price is None else price,
-            mid=self.market.mid(intent.symbol),
+            mid=view.quote.mid if view.quote is not None and view.quote.usable else None,
         )
         self._reserved[intent.client_order_id] = entry
         self.recent.add(view.now, intent, self._limits)

@@ -517,8 +517,10 @@ class Strategy:
         trail_loss_percent: Amount | None,
         **terms: Any,
     ) -> str:
-        base, quote = self._base(symbol, side, tif, because, extended=extended), self.quote(symbol)
-        if terms["take_profit"] is terms["stop_loss"] is trail_loss is trail_loss_percent is None:
+        base = self._base(symbol, side, tif, because, extended=extended)
+        alone = terms["take_profit"] is terms["stop_loss"] is trail_loss is trail_loss_percent is None
+        quote = None if alone and terms["notional"] is None else self.quote(symbol)  # only money and exits need one
+        if alone:
             return self._desk.submit(intents.single(base, qty=qty, quote=quote, **terms))
         trails: dict[str, Any] = {"trail": trail_loss, "trail_percent": trail_loss_percent}
         plain = {**terms, "take_profit": None, "stop_loss": None}
