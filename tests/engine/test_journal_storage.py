@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from puna.core.orders import Update
 from puna.engine.entries import Evidence, Note, from_record, to_record
 from puna.engine.journal import Journal, open_journal
-from puna.engine.storage import MemoryStorage, SqliteStorage
+from puna.engine.storage import MemoryStorage, SqliteStorage, chained
 from puna.errors import JournalError
 from puna.seams import Record, SystemClock
 
@@ -239,3 +240,15 @@ def test_a_record_that_nobody_understands_is_named() -> None:
     """An entry of another version is not guessed at."""
     with pytest.raises(JournalError, match="record 7 "):
         from_record(7, Record("order", "abc", 1, b'{"kind":"order"}'))
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(1), st.text(), st.text(), st.integers(), st.binary())
+def test_a_hash_covers_each_part_with_its_length(
+    before: bytes, seq: int, kind: str, key: str, ts: int, body: bytes
+) -> None:
+    """All before, then number, kind, key, time and body, each behind its length, so that no two records read alike."""
+    digest = sha256(before)
+    for part in (str(seq).encode(), kind.encode(), key.encode(), str(ts).encode(), body):
+        digest.update(f"{len(part)}:".encode())
+        digest.update(part)
+    assert chained(before, seq, Record(kind, key, ts, body)) == digest.digest()

@@ -42,11 +42,8 @@ class ChainedStorage(Storage, Protocol):
 
 def chained(before: bytes, seq: int, record: Record) -> bytes:
     """The hash of a record and everything before it."""
-    digest = sha256(before)
-    for part in (b"%d" % seq, record.kind.encode(), record.key.encode(), b"%d" % record.ts, record.body):
-        digest.update(b"%d:" % len(part))
-        digest.update(part)
-    return digest.digest()
+    parts = (b"%d" % seq, record.kind.encode(), record.key.encode(), b"%d" % record.ts, record.body)
+    return sha256(before + b"".join([b"%d:%b" % (len(part), part) for part in parts])).digest()
 
 
 class MemoryStorage:
