@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.core import sessions
-from puna.core.types import Bar
+from puna.core.types import Bar, Quote, Trade
 from puna.engine.strategy import Strategy
 from puna.research.backtest.data import stored
 from puna.research.backtest.run import BacktestResult, run_backtest
@@ -161,7 +162,7 @@ def test_one_day_is_in_memory_at_a_time(store: Store) -> None:
     assert tape.quotes == 10
     held = tape._quotes._rows  # type: ignore[union-attr]
     assert held is not None
-    assert sum(len(column) for column in held) == 3 * 1000
+    assert sum(len(column) for column in held) == 5 * 1000
 
 
 @settings(max_examples=30, deadline=None)
@@ -181,3 +182,117 @@ def test_the_quote_that_stood_is_the_last_one_before(
     for at in asked:
         before = [sides for ts, sides in rows if ts <= OPEN + at * SECOND]
         assert tape.stood(OPEN + at * SECOND) == (before[-1] if before else None)
+
+
+class Listener(Script):
+    """Hears quotes and prints too, and does something at given quotes."""
+
+    name = "listener"
+
+    def __init__(self, at_quotes: Mapping[int, Callable[["Listener"], Any]], at_bars: Mapping[int, Any] = {}) -> None:
+        super().__init__(at_bars)
+        self.at_quotes = at_quotes
+        self.told: list[tuple[str, int, float]] = []
+
+    def on_bar(self, bar: Bar) -> None:
+        self.told.append(("bar", self.now - OPEN, bar.close))
+        super().on_bar(bar)
+
+    def on_quote(self, quote: Quote) -> None:
+        assert quote.ts_event <= self.now
+        count = sum(kind == "quote" for kind, _, _ in self.told)
+        self.told.append(("quote", quote.ts_event - OPEN, quote.ask))
+        if deed := self.at_quotes.get(count):
+            deed(self)
+
+    def on_trade(self, trade: Trade) -> None:
+        self.told.append(("print", trade.ts_event - OPEN, trade.price))
+
+
+def listen(store: Store, *deeds: Mapping[int, Any], fills: str = "optimistic") -> tuple[Listener, BacktestResult]:
+    listener = Listener(*deeds)
+    return listener, run_backtest([listener], stored(store, [BARS]), fills=fills, fees=None)
+
+
+def test_who_listens_hears_every_quote_and_print_at_its_time_and_bars_between_them(store: Store) -> None:
+    """In the order in which they came, each once, none before its time, and nothing that stands for nobody."""
+    keep(store, BARS, bars(FLAT, FLAT))
+    told = {5: (99.0, 101.0), 20: (99.5, 100.5), 30: (101.0, 99.0), 70: (99.9, 100.1)}
+    keep(store, Series("quotes", "AAPL", "", "iex"), quotes({OPEN + at * SECOND: sides for at, sides in told.items()}))
+    keep(store, Series("trades", "AAPL", "", "iex"), prints({OPEN + at * SECOND: 100.0 for at in (10, 110)}))
+    listener, result = listen(store, {})
+    assert [(kind, round(at / SECOND, 3), price) for kind, at, price in listener.told] == [
+        ("quote", 5, 101.0), ("print", 10, 100.0), ("quote", 20, 100.5), ("bar", 60, 100.0),
+        ("quote", 70, 100.1), ("print", 110, 100.0), ("bar", 120, 100.0),
+    ]  # fmt: skip
+    assert any("every stored quote" in each for each in result.differences)
+
+
+def test_what_is_decided_on_a_quote_meets_the_next_one(store: Store) -> None:
+    """Bought on the first quote, paid at the second's ask, inside of the same bar; a limit waits for its price."""
+    keep(store, BARS, bars(FLAT, FLAT))
+    told = {5: (99.0, 101.0), 20: (99.5, 100.5), 40: (98.0, 98.5), 70: (99.9, 100.1)}
+    keep(store, Series("quotes", "AAPL", "", "iex"), quotes({OPEN + at * SECOND: sides for at, sides in told.items()}))
+    deeds = {0: lambda s: (s.buy("AAPL", 1), s.buy("AAPL", 2, limit="99"))}
+    _, result = listen(store, deeds)
+    assert [(row.qty, float(row.price), (row.ts - OPEN) // SECOND) for row in result.record.fills] == [
+        (Decimal(1), 100.5, 20), (Decimal(2), 98.5, 40)
+    ]  # fmt: skip
+    assert result.record.books is not None
+    assert result.record.books.equal
+
+
+def test_a_stop_is_elected_by_a_print_and_filled_at_the_quote(store: Store) -> None:
+    """A print at 97.90 elects the stop at 98; what was bid then is what it brings. The bar's own way is not gone."""
+    keep(store, BARS, bars(FLAT, FLAT, (100.0, 100.0, 95.0, 97.0), FLAT))
+    told = {5: (99.9, 100.1), 65: (99.9, 100.1), 125: (97.8, 98.0), 150: (96.0, 96.5), 185: (97.0, 97.2)}
+    keep(store, Series("quotes", "AAPL", "", "iex"), quotes({OPEN + at * SECOND: sides for at, sides in told.items()}))
+    keep(store, Series("trades", "AAPL", "", "iex"), prints({OPEN + 130 * SECOND: 97.9}))
+    _, result = listen(store, {0: lambda s: s.buy("AAPL", 10)}, {1: lambda s: s.sell("AAPL", 10, stop="98")})
+    assert [(float(row.price), (row.ts - OPEN) // SECOND) for row in result.record.fills] == [(100.1, 65), (97.8, 130)]
+
+
+def test_days_without_quotes_are_played_by_bars_for_listeners_too(store: Store) -> None:
+    """On the day that has none, an order meets the next open."""
+    second = sessions.trading_days(DAYS[1], DAYS[1])[0].open
+    keep(store, BARS, [*bars(FLAT, FLAT), *bars(FLAT, FLAT, FLAT, begin=second)])
+    keep(store, Series("quotes", "AAPL", "", "iex"), quotes({OPEN + SECOND: (99.0, 101.0)}))
+    listener, result = listen(store, {}, {2: lambda s: s.buy("AAPL", 1)})
+    assert [kind for kind, _, _ in listener.told] == ["quote", "bar", "bar", *["quote", "bar"] * 3]
+    assert [float(row.price) for row in result.record.fills] == [100.0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    told=st.lists(
+        st.tuples(st.integers(0, 170), st.integers(9000, 9900), st.integers(1, 300)), min_size=2, max_size=25
+    ),
+    wishes=st.lists(st.tuples(st.integers(0, 20), st.sampled_from(["buy", "sell", "limit"])), max_size=8),
+    fills=st.sampled_from(["optimistic", "realistic", "pessimistic"]),
+)
+def test_every_fill_is_at_a_quote_that_came_after_its_order(
+    tmp_path_factory: pytest.TempPathFactory,
+    told: list[tuple[int, int, int]],
+    wishes: list[tuple[int, str]],
+    fills: str,
+) -> None:
+    """At its ask or its bid, of a later one than the decision saw; and the books are the venue's."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    sides = {OPEN + at * SECOND: (bid / 100, (bid + width) / 100) for at, bid, width in sorted(told)}
+    keep(store, BARS, bars(*[(100.0, 101.0, 90.0, 95.0)] * 3))
+    keep(store, Series("quotes", "AAPL", "", "iex"), quotes(sides))
+    ways: dict[str, Callable[[Listener], Any]] = {
+        "buy": lambda s: s.buy("AAPL", 1),
+        "sell": lambda s: s.sell("AAPL", s.position("AAPL")) if s.position("AAPL") > 0 else None,
+        "limit": lambda s: s.buy("AAPL", 1, limit="95"),
+    }
+    _, result = listen(store, {at: ways[way] for at, way in wishes}, fills=fills)
+    record = result.record
+    assert record.books is not None
+    assert record.books.equal
+    decided = {order.client_order_id: order.ts_decision for order in record.orders}
+    for row in record.fills:
+        last = max(ts for ts in sides if ts <= row.ts)
+        assert last > decided[row.cid]
+        if fills == "optimistic":
+            assert float(row.price) == sides[last][row.side == "buy"]

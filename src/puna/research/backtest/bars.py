@@ -23,6 +23,7 @@ from puna.research.backtest.fills import BarShape
 from puna.research.backtest.house import BarHouse
 from puna.research.backtest.market import ANY_SIZE, BarMarket, Glass, down, up
 from puna.research.backtest.tape import Tape
+from puna.research.backtest.ticks import Ticks, is_ticking
 from puna.research.backtest.view import HistoryView
 
 __all__ = ["BarLoop", "Progress"]
@@ -67,6 +68,8 @@ class BarLoop:
         self._armed = armed(house.gateway.limits)
         self._plain = True
         self._packaged: dict[tuple[str, bool], float] = {}
+        self._ticks: Ticks | None = None
+        self._ticking = False
         house.before = self._show_for
 
     def play(self) -> None:
@@ -102,7 +105,7 @@ class BarLoop:
         market, desk, view = self._market, self._house.desk, self._view
         for _, _, name, row, bar in self._frames.stream(last - first):
             market.at[name] = row
-            if (quote := view.look(name)) is not None:
+            if not self._ticking and (quote := view.look(name)) is not None:
                 desk.hear_quote(quote)
             if name not in market.chain:
                 desk.hear_bar(market.history.timeframe, bar)
@@ -144,6 +147,9 @@ class BarLoop:
         """Who hears a bar without further ado: those who want this timeframe and no quotes."""
         team, timeframe = list(self._house.desk.strategies.values()), self._market.history.timeframe
         self._plain = all(each.timeframe == timeframe and type(each).on_quote is Strategy.on_quote for each in team)
+        if is_ticking(team, self._market):
+            self._plain = False
+            self._ticks = Ticks(self._house, self._market, self._view, self._glasses, self.mark)
         self._owners = {each.on_bar: each for each in team}
         self._listeners = [
             [each.on_bar for each in team if name in each.symbols and each.timeframe == timeframe]
@@ -160,7 +166,10 @@ class BarLoop:
         first, last = frames.bounds(index)
         opens, known = frames.opens_at(first, last), frames.known_at(index)
         house.pass_to(opens, self.mark)
-        if orders := house.venue.open_orders():
+        self._ticking = self._ticks is not None and self._ticks.covers(known)
+        if self._ticks is not None and self._ticking:
+            self._ticks.play(dict(frames.rows(first, last)), opens, known)
+        elif orders := house.venue.open_orders():
             wanted = {part.symbol for each in orders for part in (each.legs or (each,))}
             rows = {name: row for name, row in frames.rows(first, last) if name in wanted}
             self._walk(rows, [each for each in orders if each.legs and {leg.symbol for leg in each.legs} <= {*rows}])

@@ -12,13 +12,25 @@ OPTIONS = (
     "A package fills at the opens of a bar in which all its legs trade; a contract that does not trade fills nothing.",
 )
 
+TICKS = (
+    "Because a strategy listens, every stored quote and print is heard, and met by orders, on days on which all "
+    "symbols have quotes; sizes are what the fill model leaves of the bar's volume. The rest is true of other days."
+)
 
-def differences_of(history: History) -> tuple[str, ...]:
-    """One sentence for each."""
-    return tuple(_told(history))
+
+def differences_of(history: History, *, ticking: bool = False) -> tuple[str, ...]:
+    """One sentence for each.
+
+    Args:
+        history: what was played.
+        ticking: whether strategies listen to quotes or prints, and these are stored.
+    """
+    return tuple(_told(history, ticking=ticking))
 
 
-def _told(history: History) -> Iterator[str]:
+def _told(history: History, *, ticking: bool) -> Iterator[str]:
+    if ticking:
+        yield TICKS
     yield from _tapes(history)
     yield "A bar is known the moment it ends, and orders reach the venue then; live both take part of a second."
     if any(option_of(symbol) is not None for symbol in history.columns):

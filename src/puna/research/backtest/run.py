@@ -45,6 +45,7 @@ from puna.research.backtest.fills import FILLS, Fills
 from puna.research.backtest.house import BarHouse
 from puna.research.backtest.market import BarMarket, Glass
 from puna.research.backtest.stage import VirtualClock
+from puna.research.backtest.ticks import is_ticking
 from puna.research.backtest.view import HistoryView
 from puna.seams import SystemClock
 
@@ -204,7 +205,7 @@ def run_backtest(
     house.close()
     house.check_conservation()
     times, equity = equity_of(history, house.moments, house.owed)
-    differences = differences_of(history)
+    differences = differences_of(history, ticking=is_ticking(strategies, market))
 
     def record() -> RunRecord:
         made = house.recorder.record(

@@ -3,9 +3,10 @@
 They are looked up by moments that go forward: which quote stood then, and when a bar's prints reached its extremes.
 """
 
+from collections.abc import Iterator
 from datetime import date
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,10 @@ from puna.research.extra import library
 from puna.research.history.series import Series
 from puna.research.history.store import Store
 
-__all__ = ["Tape", "tape_of"]
+__all__ = ["Tape", "Tick", "tape_of"]
 
-_COLUMNS = {"quotes": ("time", "bid", "ask"), "trades": ("time", "price")}
+_COLUMNS = {"quotes": ("time", "bid", "ask", "bid_size", "ask_size"), "trades": ("time", "price", "size")}
+_PRICES = {"quotes": 2, "trades": 1}
 _NEAR = 1e-9
 _Column = NDArray[Any]
 
@@ -45,12 +47,24 @@ class _Days:
     def _read(self, day: date) -> tuple[_Column, ...]:
         names = _COLUMNS[self.series.kind]
         frame = library("polars").read_parquet(self.pieces[day].path, columns=list(names))
-        time, *prices = (frame[name].to_physical().to_numpy() for name in names)
+        columns = [frame[name].to_physical().to_numpy() for name in names]
+        prices = columns[1 : 1 + _PRICES[self.series.kind]]
         with np.errstate(invalid="ignore"):
             sound = np.logical_and.reduce([np.isfinite(each) & (each > 0) for each in prices])
             if self.series.kind == "quotes":
                 sound &= prices[0] <= prices[1]
-        return tuple(column[sound] for column in (time, *prices))
+        return tuple(column[sound] for column in columns)
+
+
+class Tick(NamedTuple):
+    """A quote; or a print, which has a price."""
+
+    bid: float = 0.0
+    ask: float = 0.0
+    bid_size: float = 0.0
+    ask_size: float = 0.0
+    price: float | None = None
+    size: float = 0.0
 
 
 class Tape:
@@ -89,9 +103,22 @@ class Tape:
         rows = self._quotes.at(ts) if self._quotes else None
         if rows is None:
             return None
-        time, bid, ask = rows
+        time, bid, ask, *_ = rows
         at = int(time.searchsorted(ts, side="right")) - 1
         return (float(bid[at]), float(ask[at])) if at >= 0 else None
+
+    def quoted(self, ts: int) -> bool:
+        """Whether quotes are stored of the day of a moment."""
+        return self._quotes is not None and self._quotes.series.day_of(ts) in self._quotes.pieces
+
+    def between(self, begin: int, end: int) -> Iterator[tuple[int, Tick]]:
+        """Sound quotes, then prints, from `begin` to before `end`, which is of the same day, each in order of time."""
+        for time, *columns in _slices(self._quotes, begin, end):
+            rows = zip(time, *columns, strict=True)
+            yield from ((ts, Tick(bid, ask, bids, asks)) for ts, bid, ask, bids, asks in rows)
+        for time, price, size in _slices(self._prints, begin, end):
+            rows = zip(time, price, size, strict=True)
+            yield from ((ts, Tick(price=paid, size=much)) for ts, paid, much in rows)
 
     def extremes(self, begin: int, end: int, high: float, low: float) -> tuple[int, int] | None:
         """When the prints from `begin` to before `end` first reached a high and a low.
@@ -101,13 +128,20 @@ class Tape:
         rows = self._prints.at(begin) if self._prints else None
         if rows is None:
             return None
-        time, price = rows
+        time, price, _ = rows
         first, last = (int(each) for each in time.searchsorted([begin, end]))
         highs = np.flatnonzero(price[first:last] >= high - _NEAR)
         lows = np.flatnonzero(price[first:last] <= low + _NEAR)
         if not len(highs) or not len(lows):
             return None
         return int(time[first + highs[0]]), int(time[first + lows[0]])
+
+
+def _slices(days: _Days | None, begin: int, end: int) -> Iterator[list[list[Any]]]:
+    rows = days.at(end - 1) if days is not None else None
+    if rows is not None:
+        first, last = (int(each) for each in rows[0].searchsorted([begin, end]))
+        yield [column[first:last].tolist() for column in rows]
 
 
 def tape_of(store: Store, symbol: str, feed: str) -> Tape | None:
