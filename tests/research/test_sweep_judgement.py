@@ -171,6 +171,31 @@ def test_walk_forward_is_an_independent_calculation_s() -> None:
     assert judged.forward.sharpe == pytest.approx(_plain_sharpe(joined))
 
 
+def test_the_past_chooses_by_what_cells_are_compared_by() -> None:
+    """By return it takes the one that made most, by drawdown the one that fell least, by Sharpe ratio the steadiest."""
+    ways = {1: (0.004, 0.030), 2: (0.002, 0.004), 3: (0.00005, 0.0002)}  # mean and swing of each cell
+
+    def swinging(values: Mapping[str, Value]) -> Outcome:
+        mean, swing = ways[int(values["a"])]
+        return outcome([mean + swing * (1 if n % 2 else -1) for n in range(120)])
+
+    over = [typed(read_axes(["a=1,3,2"])[0], "whole")]  # out of order: no neighbours
+    rows = swept(swinging, over)
+    for by, best in (("return", 1), ("sharpe", 2), ("max_drawdown", 3), ("turnover", 2)):
+        forward = judge(over, rows, folding=Folding(3, by=by)).forward
+        assert forward is not None
+        assert {each.values["a"] for each in forward.stretches} == {best}, by
+
+
+def test_walk_forward_on_noise_finds_no_edge() -> None:
+    """Ten sweeps without an edge: the interval of the stitched Sharpe ratio holds zero but once; with one, never."""
+    noise = [judge(GRID, swept(Noise(seed=seed)), folding=Folding(4)).forward for seed in range(10)]
+    edge = [judge(GRID, swept(Noise(seed=seed, edge=0.003)), folding=Folding(4)).forward for seed in range(3)]
+    assert sum(each.interval.low > 0 for each in noise if each and each.interval) <= 1
+    assert all(each.interval.low > 0 for each in edge if each and each.interval)
+    assert all(each and each.interval for each in (*noise, *edge))
+
+
 def _plain_sharpe(returns: list[float]) -> float:
     mean = sum(returns) / len(returns)
     variance = sum((each - mean) ** 2 for each in returns) / (len(returns) - 1)

@@ -270,7 +270,15 @@ def _folding(wish: Wish) -> Folding | None:
     if judging.folds is None:
         return None
     looked = wish.search == "optuna"  # its cells are where the whole span was good
-    return Folding(judging.folds, judging.purge, judging.embargo, judging.train, judging.warmup or 0, looked)
+    return Folding(
+        judging.folds,
+        judging.purge,
+        judging.embargo,
+        judging.train,
+        by=judging.by,
+        warmup=judging.warmup or 0,
+        hindsight=looked,
+    )
 
 
 def _greet(made: _Made, search: Search) -> None:

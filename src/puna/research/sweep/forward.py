@@ -6,7 +6,7 @@ A trial that cannot do so is cut there as well, and that is told. Purging and em
 in both (see `puna.research.statistics.folds`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import isfinite, sqrt
 from typing import TypeAlias
@@ -23,10 +23,31 @@ from puna.research.sweep.cells import Cell, Failure, Outcome, Result, Row, Windo
 from puna.research.sweep.neighbours import Neighbours
 from puna.seams import seeded_rng
 
-__all__ = ["Afresh", "Folding", "Forward", "Stretch", "forward"]
+__all__ = ["CHOICES", "Afresh", "Folding", "Forward", "Stretch", "forward"]
 
 Afresh: TypeAlias = Callable[[Sequence[Cell]], Sequence[Row]]
 """Runs cells on their windows; their rows, in the same order."""
+
+
+def _total(returns: NDArray[np.float64]) -> NDArray[np.float64]:
+    made: NDArray[np.float64] = np.prod(1 + returns, axis=-1) - 1
+    return made
+
+
+def _fall(returns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The deepest drawdown, a negative fraction; the shallowest is best."""
+    worth = np.cumprod(1 + returns, axis=-1)
+    tops = np.maximum(np.maximum.accumulate(worth, axis=-1), 1.0)
+    lowest: NDArray[np.float64] = (worth / tops).min(axis=-1) - 1
+    return lowest
+
+
+CHOICES: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "sharpe": sharpe,
+    "return": _total,
+    "max_drawdown": _fall,
+}
+"""What the past can choose by: of returns along the last axis, the larger the better."""
 
 
 class Folding(msgspec.Struct, frozen=True):
@@ -37,6 +58,7 @@ class Folding(msgspec.Struct, frozen=True):
         purge: periods of the past that are not trained on, because their results reach into the test.
         embargo: so many more.
         train: the most periods of training; None takes all of the past.
+        by: the metric that the past chooses by; Sharpe ratio where it is none that returns alone tell (`CHOICES`).
         warmup: periods before a test whose bars its cell hears without ordering.
         hindsight: whether the cells themselves were found by looking at the whole span.
     """
@@ -45,8 +67,14 @@ class Folding(msgspec.Struct, frozen=True):
     purge: int = 0
     embargo: int = 0
     train: int | None = None
+    by: str = "sharpe"
     warmup: int = 0
     hindsight: bool = False
+
+    @property
+    def chooses(self) -> str:
+        """The metric that the past really chooses by."""
+        return self.by if self.by in CHOICES else "sharpe"
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -145,7 +173,8 @@ def forward(
     returns = np.array([outcome.returns for outcome in outcomes])
     ends, year = outcomes[0].ends, sqrt(outcomes[0].per_year)
     folds = walk_forward(len(ends), folding.count, horizon=folding.purge, embargo=folding.embargo, train=folding.train)
-    chosen = [_chosen(returns[:, fold.train], neighbours) for fold in folds]
+    measure = CHOICES[folding.chooses]
+    chosen = [_chosen(measure(returns[:, fold.train]), neighbours) for fold in folds]
     tests: list[Result]
     if afresh is None:
         tests = [_cut(outcomes[at], fold) for fold, at in zip(folds, chosen, strict=True)]
@@ -180,9 +209,9 @@ def forward(
     )
 
 
-def _chosen(returns: NDArray[np.float64], neighbours: Neighbours) -> int:
+def _chosen(measured: NDArray[np.float64], neighbours: Neighbours) -> int:
     """The cell whose neighbourhood was best; the first of equals, and the first of all where none moved."""
-    scores = neighbours.medians([_finite(float(each)) for each in sharpe(returns)])
+    scores = neighbours.medians([_finite(float(each)) for each in measured])
     return max(range(len(scores)), key=lambda n: (-np.inf if scores[n] is None else scores[n], -n))
 
 

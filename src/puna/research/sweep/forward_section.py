@@ -79,10 +79,11 @@ def _walked(found: Forward) -> str:
         else "the time after it, cut out of the run over the whole span, judges"
     )
     heard = f", after hearing {folding.warmup} periods without an order" if found.fresh and folding.warmup else ""
+    by = "Sharpe ratio" if folding.chooses == "sharpe" else folding.chooses.replace("_", " ")
     share = found.efficiency
     kept = f" {share * 100:.0f} % of the Sharpe ratio in training is left." if share is not None and share > 0 else ""
     return (
-        f"In each stretch the past chooses the cell of the best neighbourhood by Sharpe ratio, and {test}{heard}. "
+        f"In each stretch the past chooses the cell of the best neighbourhood by {by}, and {test}{heard}. "
         f"{folding.purge} periods before each test are purged, and {folding.embargo} more are left out as an embargo. "
         f"{steadiness(found).capitalize()}.{kept} Beat: the part of the other cells that did worse in the test; 50% is "
         "chance. The median cell and this part are cut out of runs over the whole span."

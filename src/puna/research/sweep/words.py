@@ -119,7 +119,8 @@ def gaps(found: Forward) -> str:
     folding = found.folding
     heard = f", warm-up {folding.warmup}" if folding.warmup else ""
     how = "each test run afresh" if found.fresh else "tests cut out of whole runs"
-    return f"purge {folding.purge}, embargo {folding.embargo}{heard}; {how}"
+    by = "" if folding.chooses == "sharpe" else f"chosen by {folding.chooses.replace('_', ' ')}, "
+    return f"{by}purge {folding.purge}, embargo {folding.embargo}{heard}; {how}"
 
 
 def doubts(judged: Judgement) -> list[str]:
