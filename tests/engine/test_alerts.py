@@ -16,7 +16,7 @@ from puna.alpaca.http import AsyncAlpaca
 from puna.config.secret import Secret
 from puna.core.risk import Lock, RiskLimits, TradingState
 from puna.engine.alarms import Alarm, Alarms, alarms_of
-from puna.engine.alerts import Alerts, AlertTerms
+from puna.engine.alerts import Alerts, AlertTerms, restriction
 from puna.engine.delivery import LONGEST, Alert, Command, Heartbeat, Webhook, send
 from puna.engine.entries import Acknowledged, Alerted, Entry, Locked, Note, StateChange, to_record
 from puna.engine.gateway import Gateway
@@ -325,6 +325,33 @@ async def test_a_stream_that_stays_down_is_an_alarm_that_stands_when_it_is_back(
     await run
 
 
+async def test_a_broker_that_is_gone_is_told_by_what_is_down(lab: Any, receiver: Receiver) -> None:
+    """The exchange ends in the middle of the day: both streams are down, and the run goes on and can be stopped."""
+    market, trader = free_run(lab, lab.scripted(), AlertTerms([receiver.webhook()], "bot", down=0.5))
+    run = await running(trader)
+    await asyncio.to_thread(market.thread.stop)
+    await until(lambda: receiver.told)
+    assert "only reductions can be sent: both streams are down" in receiver.told[0]["text"]
+    assert receiver.told[0]["alarms"][0]["code"] == "E521"
+    trader.stop()
+    record = await run
+    assert record.books is None
+
+
+@pytest.mark.parametrize(
+    ("data", "updates", "disagreement", "words"),
+    [
+        (False, True, "", "the market-data stream is down"),
+        (True, False, "a half day", "the trading stream is down"),
+        (True, True, "a half day", "a half day"),
+        (True, True, "", "the books could not be compared since a stream came back"),
+    ],
+)
+def test_what_restricts_is_named(data: bool, updates: bool, disagreement: str, words: str) -> None:
+    """A stream before the clock, the clock before books."""
+    assert restriction(data, updates, disagreement) == words
+
+
 async def test_a_run_that_ends_by_an_error_says_so_before_it_is_gone(lab: Any, receiver: Receiver) -> None:
     """A failure in the middle of the day: told, and in the journal, where it stands at the next start."""
     _, trader = free_run(lab, lab.scripted(), AlertTerms([receiver.webhook()], "bot"))
@@ -343,7 +370,7 @@ async def test_a_run_that_ends_by_an_error_says_so_before_it_is_gone(lab: Any, r
 
 
 async def test_a_start_that_fails_is_told_too(lab: Any, receiver: Receiver) -> None:
-    """The journal is of another account: nothing is written into it, and somebody is told."""
+    """The journal is of another account: nothing is written into it, and somebody is told, once in a while."""
     await lab.exchange().trader(lab.scripted(), minutes=1, journal=lab.journal).run()
     before = lab.entries()
     with closing(SqliteStorage(lab.journal)) as storage:
@@ -354,6 +381,14 @@ async def test_a_start_that_fails_is_told_too(lab: Any, receiver: Receiver) -> N
     with pytest.raises(PunaError, match="another account"):
         await lab.exchange().trader(lab.scripted(), minutes=1, journal=lab.journal, alerts=terms).run()
     assert "E404" in receiver.told[0]["text"]
+    with pytest.raises(PunaError, match="another account"):  # as when something starts it again and again
+        await lab.exchange().trader(lab.scripted(), minutes=1, journal=lab.journal, alerts=terms).run()
+    assert len(receiver.told) == 1
+    again = AlertTerms([receiver.webhook()], "bot", repeat=0.0)
+    with pytest.raises(PunaError, match="another account"):
+        await lab.exchange().trader(lab.scripted(), minutes=1, journal=lab.journal, alerts=again).run()
+    assert len(receiver.told) == 2
+    assert not any(isinstance(entry, Alerted | Note) for _, entry in lab.entries())
     assert not alarms_of(records(lab.journal)).standing
 
 

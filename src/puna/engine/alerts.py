@@ -130,14 +130,16 @@ class Alerts:
             text = f"the run ended: {_worded(error)}"
             if traded and self._gateway.journal.failure is None:
                 self._gateway.note("E522", text)
-            else:
+            elif not self._gateway.latch.said_lately(text, self._wall.now(), self._terms.repeat):  # starts may repeat
                 ending = [Alarm(number=0, ts=clock.now(), last=clock.now(), code="E522", text=text)]
         await self._gateway.noted()
         if self._told < 0:
             self._begin()
         async with self._one:
             if ending or self._due(self._standing()):
-                await self._tell([*self._standing(), *ending])
+                taken = await self._tell([*self._standing(), *ending])
+                if taken and ending:
+                    self._gateway.latch.say(ending[0].text, self._wall.now())
             self._over = True
 
     def _begin(self) -> None:
@@ -183,9 +185,10 @@ class Alerts:
             if not self._over and self._due(standing := self._standing()):
                 await self._tell(standing)
 
-    async def _tell(self, standing: Sequence[Alarm]) -> None:
+    async def _tell(self, standing: Sequence[Alarm]) -> bool:
+        """Whether anybody was told."""
         if not self._terms.channels:
-            return
+            return False
         taken, failed = await send(self._terms.channels, Alert(run=self._terms.run, alarms=tuple(standing)))
         now = self._wall.monotonic()
         for name in sorted(failed.keys() - self._failing):
@@ -194,12 +197,14 @@ class Alerts:
         if not taken:
             self._retry_at = now + round(self._retry * NANOS)
             self._retry = min(LAST_RETRY, self._retry * 2)
-            return
+            return False
         self._retry_at, self._retry = 0, FIRST_RETRY
-        self._told = max(each.number for each in standing)
+        self._told = max(self._told, *(each.number for each in standing))
         self._failure_told = self._gateway.journal.failure is not None
         self._repeat_at = now + round(self._terms.repeat * NANOS)
-        self._gateway.note_down(Alerted(ts=self._gateway.clock.now(), up_to=self._told, to=taken))
+        if any(each.number for each in standing):  # a start that failed leaves the journal as it is
+            self._gateway.note_down(Alerted(ts=self._gateway.clock.now(), up_to=self._told, to=taken))
+        return True
 
 
 def _worded(error: Exception) -> str:

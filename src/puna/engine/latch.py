@@ -4,10 +4,12 @@
 needs neither the process nor its loop nor the network, and a process that hung looks at it before its next order. A
 latch that cannot be read counts as a halt (I28). A wish to resume lies in `<journal>.resume`; what the running process
 made of a wish it says in `<journal>.ack`; that it lives, in `<journal>.alive`. That a person has seen alarms lies in
-`<journal>.seen.<id>` until the journal holds it. All files are of mode 0600 and change in one step.
+`<journal>.seen.<id>` until the journal holds it; what a start that failed has told, in `<journal>.said`. All files are
+of mode 0600 and change in one step.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, unquote
@@ -63,6 +65,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     alarms: tuple[int, ...]
     by: str
     reason: str
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run that could not start has told, for the next one that cannot, for the same reason."""
+
+    text: str
+    ts: int
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -168,6 +177,17 @@ class Latch:
     def pending(self, seen: Seen) -> bool:
         """Whether nobody has taken it yet."""
         return self._beside(f"seen.{seen.id}").exists()
+
+    def said_lately(self, text: str, now: int, seconds: float) -> bool:
+        """Whether the same was told less than so many seconds ago (wall time, ns)."""
+        found = None if self._journal is None else self._read(self._beside("said"), Said)
+        return found is not None and found.text == text and 0 <= now - found.ts < seconds * 1e9
+
+    def say(self, text: str, now: int) -> None:
+        """Notes what was told; where that cannot be written it will be told again."""
+        if self._journal is not None:
+            with suppress(PunaError):
+                self._write(self._beside("said"), Said(text=text, ts=now), durable=False)
 
     def listen(self, pid: int) -> None:
         """This process looks at the latch at once when SIGUSR1 comes."""
