@@ -253,10 +253,12 @@ async def test_an_order_without_an_answer_is_cut_off_and_found_again(lab: Any) -
 
 
 async def test_resume_compares_the_books_first(lab: Any) -> None:
-    """A running process that was halted trades on when its books agree, and refuses when they do not."""
+    """A halted process trades on when its books agree, and refuses when they do not; its terminal tells each."""
     market = lab.exchange(pacing=lab.Speed(60.0), wait_for=())
     strategy = lab.scripted(m0=lambda s: s.buy("AAPL", 1))
     trader, task = await trading(lab, market, strategy)
+    lines: list[str] = []
+    trader.say = lambda _, text: lines.append(text)
     latch = Latch(lab.journal)
     latch.press(wish())
     assert (await acknowledged(latch)).done
@@ -273,3 +275,8 @@ async def test_resume_compares_the_books_first(lab: Any) -> None:
     assert not latch.down("")
     trader.stop()
     await task
+    told = [line for line in lines if "resume" in line or "active" in line]
+    assert "the account is halted; " in told[0]
+    assert told[0].endswith("(because); it goes on with: puna resume --reason TEXT")
+    assert told[1].startswith("not resumed: ")
+    assert told[2] == "the account is active (because)"

@@ -317,11 +317,36 @@ async def test_a_second_process_on_one_key_says_what_it_waits_for(lab: Any) -> N
     waiting = asyncio.create_task(second.run())
     await _until(lambda: any("waiting for the market-data stream" in line for line in lines), waiting)
     assert any("connection limit" in line or "406" in line for line in lines)
+    assert any("Is another program connected with the same key?" in line for line in lines)
+    assert len(lines) == len(set(lines))  # not again and again
     first.stop()
     await running
     await _until(lambda: second.reconciled and second.updates.connected, waiting)
     second.stop()
     assert (await waiting).outcome == "stopped"
+
+
+async def test_a_run_that_still_waits_can_be_stopped(lab: Any) -> None:
+    """Ctrl-C before the streams are there ends it at once (E051): no strategy was started, nothing was sent."""
+    market = lab.exchange(pacing=lab.Speed(60.0), wait_for=())
+    first = market.trader(lab.scripted(), clock=PacedClock(60.0), deadline=10.0)
+    running = asyncio.create_task(first.run())
+    await _until(lambda: first.reconciled and first.updates.connected, running)
+    lines: list[str] = []
+    strategy = lab.scripted()
+    strategy.on_start = lambda: lines.append("started")
+    second = market.trader(strategy, clock=PacedClock(60.0), deadline=10.0)
+    second.say = lambda _, text: lines.append(text)
+    waiting = asyncio.create_task(second.run())
+    await _until(lambda: any("waiting for the market-data stream" in line for line in lines), waiting)
+    second.stop()
+    with pytest.raises(PunaError) as caught:
+        await waiting
+    assert caught.value.code == "E051"
+    assert "406" in caught.value.why
+    assert "started" not in lines
+    first.stop()
+    assert (await running).outcome == "stopped"
 
 
 async def _until(true: Callable[[], object], run: "asyncio.Task[Any]") -> None:

@@ -3,6 +3,7 @@
 from puna.cli.code_text import Text
 from puna.cli.codes_alarms import ALARM_CODES
 from puna.cli.codes_research import RESEARCH_CODES
+from puna.cli.codes_run import RUN_CODES
 
 __all__ = ["CODES", "Text"]
 
@@ -245,27 +246,6 @@ CODES: dict[str, Text] = {
         "An order was sent and no evidence of its fate has come. It counts against every limit as if it were open.",
         "Wait or restart: Puna asks by client_order_id and adopts what it finds. Do not send it again by hand.",
     ),
-    "E510": Text(
-        "Our books and the broker's differ",
-        "Cash, a position or a fill is not the same on both sides. The message shows both. New risk is not opened on "
-        "books that do not agree.",
-        "Compare with `puna positions` and `puna account`. Trades made by hand or by another program look like this.",
-    ),
-    "E511": Text(
-        "The books could not be compared at the end",
-        "The run is over, and the broker could not be asked what the account holds: no network, or no answer in time. "
-        "Nothing says that the books differ, and nothing says that they agree. Orders that were to be cancelled at the "
-        "end may be open.",
-        "Look with `puna orders` and `puna positions` when the broker can be reached. The next start compares the "
-        "books before it sends anything.",
-    ),
-    "E520": Text(
-        "Trading is halted",
-        "A halt outlives the process: it stands in the journal, or as a latch beside it (journal.sqlite.halt). The "
-        "books differed, keys were refused, an order was filled too often, an answer could not be believed, a limit of "
-        "loss was reached, or a person asked for it. At the start only cancels that were asked for before are sent.",
-        "The message names the reason. When it is gone: puna resume CONFIG --reason TEXT, or puna run CONFIG --resume.",
-    ),
     "E600": Text(
         "Market data cannot be used",
         "A price, a bar or a data file is not what it must be. Nothing was derived from it.",
@@ -370,6 +350,7 @@ CODES: dict[str, Text] = {
     ),
     **ALARM_CODES,
     **RESEARCH_CODES,
+    **RUN_CODES,
     "E654": Text(
         "The report of a run cannot be read",
         "`puna report` works from report.json in the folder of a run, or from record.json of the services. The file is "

@@ -126,7 +126,7 @@ class Alerts:
             traded: it had begun to trade, so the journal holds it too.
         """
         ending, clock = list[Alarm](), self._gateway.clock
-        if error is not None and not (isinstance(error, PunaError) and error.code in ("E510", "E520")):
+        if error is not None and not (isinstance(error, PunaError) and error.code in ("E051", "E510", "E520")):
             text = f"the run ended: {_worded(error)}"
             if traded and self._gateway.journal.failure is None:
                 self._gateway.note("E522", text)

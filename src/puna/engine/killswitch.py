@@ -35,6 +35,7 @@ class KillSwitch:
 
     Attributes:
         connected: whether the run has the broker; None while it does not trade, and leaves no sign of life.
+        say: hears one line when trading is halted or goes on.
     """
 
     def __init__(self, gateway: "Gateway", compare: Callable[[], Awaitable[tuple[str, str]]]) -> None:
@@ -44,6 +45,7 @@ class KillSwitch:
         self._signalled = False
         self._done: set[str] = set()
         self.connected: Callable[[], bool] | None = None
+        self.say: Callable[[str], None] = lambda _: None
 
     def signalled(self) -> None:
         """SIGUSR1 came."""
@@ -114,6 +116,7 @@ class KillSwitch:
         await gateway.outbound.still()
         what = f"{wish.scope or 'the account'} is {wish.state}; {len(gateway.open_orders())} orders are open"
         self._answer(wish, done=True, text=what)
+        self.say(f"{what} ({wish.reason}); it goes on with: puna resume --reason TEXT")
 
     async def _halt_by_signal(self) -> None:
         gateway = self._gateway
@@ -135,7 +138,9 @@ class KillSwitch:
         except PunaError as error:
             why_not = error.what
         gateway.latch.answered()
-        self._answer(wish, done=not why_not, text=why_not or f"{wish.scope or 'the account'} is {wish.state}{because}")
+        what = f"{wish.scope or 'the account'} is {wish.state}{because}"
+        self._answer(wish, done=not why_not, text=why_not or what)
+        self.say(f"{what} ({wish.reason})" if not why_not else f"not resumed: {why_not}")
 
     def _answer(self, wish: Wish, *, done: bool, text: str) -> None:
         """An answer that cannot be written is missed by who waits for it, and changes nothing here."""

@@ -29,6 +29,7 @@ from puna.engine.activities import SILENCE_SECONDS, ActivityFollower, OpenFeed
 from puna.engine.alerts import Alerts, AlertTerms, restriction
 from puna.engine.data_source import DataSource
 from puna.engine.desk import StrategyDesk
+from puna.engine.dialling import until_up
 from puna.engine.explained import explanation
 from puna.engine.feed import Feed, latest
 from puna.engine.gateway import Gateway
@@ -59,7 +60,6 @@ GRACE = 2.0  # seconds of market time after the close in which the last minute's
 QUIET_TRIES = 40
 QUIET_SECONDS = 0.25
 RETRY_SECONDS = 1.0
-PATIENCE = 5.0  # seconds of market time after which a start says what it waits for
 
 
 class Trader:
@@ -132,6 +132,7 @@ class Trader:
         self.desk.on_order = lambda text: self.say_order(self._clock.now(), text)
         gateway.gate = self._gate
         self.switch = KillSwitch(gateway, self._unfit)
+        self.switch.say = self._speak
         self.alerts = Alerts(gateway, alerts or AlertTerms(), self._restricted)
 
     async def run(self) -> RunRecord:
@@ -352,20 +353,7 @@ class Trader:
     async def _connect(self) -> None:
         """Both streams."""
         await self._data.want(self._feed.subscription)
-        waiting = asyncio.create_task(self._tell_waiting())
-        try:
-            await self._data.ready()
-            await self._updates.ready()
-        finally:
-            waiting.cancel()
-
-    async def _tell_waiting(self) -> None:
-        """Says what the start waits for, such as another process that has the one data stream of these keys (406)."""
-        while not self._clock.driven:
-            await self._clock.backoff(PATIENCE)
-            for name, stream in (("market-data", self._data), ("trading", self._updates)):
-                if isinstance(stream, Stream) and not stream.connected and (error := stream.status.last_error):
-                    self._speak(f"waiting for the {name} stream: {error.what} {error.why}".rstrip())
+        await until_up(self._data, self._updates, self._stopped, self._clock, self._speak)
 
     # While it runs.
 
