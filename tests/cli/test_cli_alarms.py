@@ -126,6 +126,22 @@ def test_why_shows_the_alarms_that_stood_in_a_moment_and_who_took_note(folder: P
     assert "alarm      #1 E910 momentum failed" in text
 
 
+def test_doctor_tells_of_alarms_that_stand(folder: Path) -> None:
+    """Of the configuration's journal; a warning, and nothing once they are acknowledged, or before there is a run."""
+    config = folder / "bot.toml"
+    config.write_text('[journal]\npath = "journal.sqlite"\n')
+
+    def told() -> list[str]:
+        rows = verb("doctor", "--offline", "--config", str(config))[1]["checks"]
+        return [f"{row['verdict']} {row['detail']}" for row in rows if row["name"] == "alarms"]
+
+    assert told() == []
+    path = journal(folder, HALT, FAILED)
+    assert told() == [f"warn 2 stand in {path}, the last: E910; see puna alarms"]
+    assert verb("ack", "--all", "--reason", "looked", "--run", str(path))[0] == 0
+    assert told() == []
+
+
 # --- the ways
 
 

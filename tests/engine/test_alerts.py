@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from puna.alpaca.hosts import Credentials, Endpoints
 from puna.alpaca.http import AsyncAlpaca
@@ -138,6 +140,38 @@ def test_alarms_of_a_journal_are_those_of_its_entries(tmp_path: Path) -> None:
     found = alarms_of(records(tmp_path / "j.sqlite"))
     assert found.standing == added(*entries).standing
     assert found.alerted == entries[-1]
+
+
+ENTRIES = st.lists(
+    st.one_of(
+        st.builds(state, st.sampled_from((HALTED, REDUCING, ACTIVE)), st.sampled_from(("gateway", "operator")),
+                  st.sampled_from(("", "strategy:a", "symbol:AAPL"))),
+        st.builds(lock, st.sampled_from(("", "strategy:a"))),
+        st.builds(Note, ts=st.just(3), code=st.sampled_from(("E910", "E521", "E011")), text=st.sampled_from("xy")),
+        st.builds(Acknowledged, ts=st.just(4), by=st.just("ann"), reason=st.just("seen"),
+                  alarms=st.lists(st.integers(1, 12), max_size=3).map(tuple)),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(ENTRIES)
+def test_an_alarm_stands_or_was_ended_by_somebody_and_each_is_a_record(entries: list[Entry]) -> None:
+    """No two say the same; none stands and has ended; numbers are those of the records; all can be acknowledged."""
+    found = added(*entries)
+    standing, ended = found.standing, found.ended
+    assert not standing.keys() & ended.keys()
+    assert len({(each.code, each.text) for each in standing.values()}) == len(standing)
+    for number, each in [*standing.items(), *ended.items()]:
+        record = entries[number - 1]
+        assert (each.number, each.ts) == (number, record.ts)
+        assert isinstance(record, StateChange | Locked | Note)
+    assert all(each.by and each.reason and each.ended for each in ended.values())
+    assert not any(each.by for each in standing.values())
+    said = sum(each.count for each in (*standing.values(), *ended.values()))
+    assert said == sum(bool(added(each).standing) for each in entries)
+    found.take(13, Acknowledged(ts=5, alarms=tuple(standing), by="ann", reason="all"))
+    assert not found.standing
 
 
 # --- how it is told

@@ -65,6 +65,7 @@ def _findings(path: Path | None, *, offline: bool) -> Iterator[Finding]:
     yield from _access(config)
     yield _keys(config)
     yield from _journal(config)
+    yield from _alarms(config.path)
     broker = _broker(config, offline=offline)
     yield broker
     if config.keys is not None and config.base_url and broker.verdict != "warn" and not offline:
@@ -133,6 +134,22 @@ def _journal(config: "Config") -> Iterator[Finding]:
     yield Finding("disk", "ok" if enough and writable else "fail", what)
     if config.journal.path:
         yield _readable(place)
+
+
+def _alarms(config: Path | None) -> Iterator[Finding]:
+    """What asks for a person, of the configuration's run, or of the last one."""
+    from puna.cli.target import find_target
+    from puna.engine.alarms import alarms_of
+    from puna.engine.storage import records
+
+    try:
+        journal = find_target(config).journal
+        standing = alarms_of(records(journal)).standing
+    except PunaError:  # there is no run yet, or `journal` says what is wrong with it
+        return
+    if standing:
+        last = [*standing.values()][-1]
+        yield Finding("alarms", "warn", f"{len(standing)} stand in {journal}, the last: {last.code}; see puna alarms")
 
 
 def _readable(journal: Path) -> Finding:
