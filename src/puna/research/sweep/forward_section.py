@@ -17,7 +17,6 @@ def forward_section(found: Forward | None) -> Html | None:
         return None
     rows = [
         [
-            _days(each.train),
             _days(each.test),
             each.failure or listing(each.values),
             number(each.inside),
@@ -26,6 +25,7 @@ def forward_section(found: Forward | None) -> Html | None:
             number(each.median),
             probability(each.rank),
             probability(each.held),
+            _days(each.train),
         ]
         for each in found.stretches
     ]
@@ -51,7 +51,6 @@ def forward_section(found: Forward | None) -> Html | None:
         probability(found.rank),
     )
     head = [
-        "training",
         "test",
         "chosen",
         "Sharpe inside",
@@ -60,12 +59,13 @@ def forward_section(found: Forward | None) -> Html | None:
         "median cell",
         "beat",
         "held at end",
+        "trained on",
     ]
     return join(
         (
             tag("p", _walked(found), class_="note"),
             *((draw_chart(chart),) if any(found.returns) else ()),
-            table(head, rows, numbers=range(3, len(head)), foot=["", "", "all tests", *means, ""]),
+            table(head, rows, numbers=range(2, len(head) - 1), foot=["", "all tests", *means, "", ""]),
         )
     )
 
@@ -91,4 +91,6 @@ def _walked(found: Forward) -> str:
 
 
 def _days(span: tuple[int, int]) -> Html:
-    return tag("span", f"{wall(span[0], '%Y-%m-%d')} {DASH} {wall(span[1], '%Y-%m-%d')}", class_="t")
+    """From, to; where there is little room, below each other."""
+    first, last = (tag("span", wall(each, "%Y-%m-%d"), class_="t") for each in span)
+    return tag("span", first, f" {DASH} ", last)
