@@ -10,6 +10,8 @@ from quartet import DEGRADED, HOURS, UNFIT, Says, System, running
 
 from puna.bus.messages import Ack, Signal
 from puna.core.risk import TradingState
+from puna.engine.gateway import Gateway
+from puna.engine.latch import Seen
 from puna.exchange.faults import Fault
 from puna.services.market_data import MarketData
 from puna.services.signals import Signals
@@ -97,12 +99,28 @@ async def execution_back(system: System) -> None:
     await system.begin("execution")
 
 
+def gateway_of(system: System) -> Gateway:
+    assert system.execution.trader is not None
+    return system.execution.trader.gateway
+
+
+async def alarm(system: System) -> None:
+    gateway_of(system).note("E910", "a strategy failed")
+
+
+async def acknowledged(system: System) -> None:
+    """By a word beside the journal, as `puna ack` leaves it."""
+    gateway = gateway_of(system)
+    gateway.latch.see(Seen(id="one", alarms=tuple(gateway.blotter.alarms.standing), by="ann", reason="seen"))
+
+
 CASES: dict[str, Case] = {
     "mute": Case(mute, {"market-data": UNFIT, "signals": UNFIT, "execution": UNFIT}, heal_exchange),
     "data stream down": Case(data_down, {"market-data": UNFIT, "signals": UNFIT, "execution": UNFIT}, heal_exchange),
     "trading stream down": Case(trading_down, {"execution": UNFIT}, heal_exchange),
     "broker down": Case(broker_down, {"execution": UNFIT}, heal_exchange),
     "bars lost": Case(bus_gap, {"signals": DEGRADED, "execution": DEGRADED}, nothing),
+    "an alarm stands": Case(alarm, {"execution": DEGRADED}, acknowledged),
     "queue full": Case(queue_full, {"signals": DEGRADED, "execution": DEGRADED}, queue_free),
     "risk gone": Case(risk_gone, {"risk": UNFIT, "execution": UNFIT}, risk_back),
     "execution gone": Case(execution_gone, {"execution": UNFIT, "signals": UNFIT, "risk": UNFIT}, execution_back),
@@ -113,7 +131,7 @@ CASES: dict[str, Case] = {
 @pytest.mark.timeout(600)
 async def test_each_fault_is_told_as_it_is_and_heals(bot: Callable[..., Path]) -> None:
     """One after the other, with the whole table each time; in the end a halt and a full disk, which nobody heals."""
-    path = bot(services="mute_seconds = 1.5\nstale_seconds = 1.5")
+    path = bot(services="mute_seconds = 1.5\nstale_seconds = 1.5\n[alerts]\ndown_seconds = 3600")
     async with running(path) as system:
         for name, case in CASES.items():
             await case.strike(system)
@@ -123,8 +141,7 @@ async def test_each_fault_is_told_as_it_is_and_heals(bot: Callable[..., Path]) -
                 await system.until({}, later=True)
             except AssertionError as error:
                 raise AssertionError(f"{name}: {error}") from None
-        assert system.execution.trader is not None
-        gateway = system.execution.trader.gateway
+        gateway = gateway_of(system)
         gateway.halt("a test says so")
         await system.until({"execution": UNFIT})
         assert gateway.state is TradingState.HALTED
