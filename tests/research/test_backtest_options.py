@@ -268,3 +268,31 @@ def test_a_credit_spread_needs_what_it_may_lose() -> None:
     assert result.record.cash == 900 + 250
     assert refused.record.fills == []
     assert [code for code, _ in two.refused] == ["R113"]
+
+
+def test_warm_up_brings_bars_of_contracts_too() -> None:
+    """What a strategy asks for before its first bar it gets of every symbol that it names, each from its own route."""
+    history = minutes_of({STOCK: [[172.0] * 3, [173.0] * 3], C170: [[4.0] * 3, [5.0] * 3]}).between(FRIDAY, None)
+    script = Script({}, [STOCK, C170])
+    script.warmup = {"1Min": 2}
+    known: dict[str, list[float]] = {}
+    script.deeds = {0: lambda s: known.update({each: [bar.close for bar in s.history(each)] for each in s.symbols})}
+    run_backtest([script], history)
+    assert known == {STOCK: [172.0, 172.0, 173.0], C170: [4.0, 4.0, 5.0]}
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_at_a_stock_s_bar_its_contracts_are_as_new_as_it(waits: bool) -> None:
+    """The quote of a contract at a bar's end is of its bar that ended then, whether or not an order is open."""
+    history = minutes_of({STOCK: [[172.0] * 5], C170: [[4.0, 4.1, 4.2, 4.3, 4.4]]})
+    seen: list[float] = []
+
+    def look(script: Script) -> None:
+        quote = script.quote(C170)
+        assert quote is not None
+        seen.append(quote.bid)
+        if waits and len(seen) == 1:
+            script.buy(STOCK, 1, limit="160")
+
+    play(history, dict.fromkeys(range(5), look))
+    assert seen == [4.0, 4.1, 4.2, 4.3, 4.4]

@@ -19,6 +19,7 @@ from puna.core.symbols import asset_class, underlying
 from puna.core.types import AssetClass, Bar
 from puna.engine.desk import StrategyDesk
 from puna.engine.gateway import Gateway
+from puna.engine.past import bars_between
 from puna.engine.quotes import latest_quotes
 from puna.engine.recorder import Recorder
 from puna.engine.timeframe import MINUTE, minutes
@@ -69,6 +70,11 @@ class Feed:
         return Subscription.of(
             quotes=names, bars=names, updated_bars=names, statuses=names, trades=self._desk.wants_trades
         )
+
+    @property
+    def _streamed(self) -> list[str]:
+        """Of what is traded, that whose bars the stream brings."""
+        return [symbol for symbol in self._desk.symbols if asset_class(symbol) is AssetClass.US_EQUITY]
 
     async def look_around(self) -> None:
         """Listings, warm-up bars and the latest quotes of everything that is traded or held."""
@@ -122,9 +128,9 @@ class Feed:
     async def _warm_up(self, symbols: list[str], timeframe: str, count: int) -> None:
         """The last `count` complete bars; no strategy hears of them."""
         now = self._gateway.clock.now()
-        call = get_bars(symbols, timeframe, now - _reach(timeframe, count), now, adjustment="split", feed=self._feed)
+        since, alpaca = now - _reach(timeframe, count), self._gateway.alpaca
         found: dict[str, deque[Bar]] = {}
-        async for symbol, body in self._gateway.alpaca(call):
+        async for symbol, body in bars_between(alpaca, symbols, timeframe, since, now, feed=self._feed):
             bar = mapping.bar_of(symbol, body, now)
             if _is_complete(bar.ts_event, timeframe, now):
                 found.setdefault(symbol, deque(maxlen=count)).append(bar)
@@ -179,10 +185,10 @@ class Feed:
         """The bars that were missed, in order, to whoever waits for them."""
         if gap.reason == "unreadable":
             return 0
-        last = [bar.ts_event for symbol in self._desk.symbols if (bar := self._market.last_bar(symbol, "1Min"))]
+        last = [bar.ts_event for symbol in self._streamed if (bar := self._market.last_bar(symbol, "1Min"))]
         start, now = min(last, default=gap.start), self._gateway.clock.now()
         try:
-            call = get_bars(self._desk.symbols, "1Min", start, now, feed=self._feed)
+            call = get_bars(self._streamed, "1Min", start, now, feed=self._feed)
             missed = [mapping.bar_of(symbol, body, now) async for symbol, body in self._gateway.alpaca(call)]
             await self._latest_quotes()
         except PunaError as error:  # the hole stays marked, and stale quotes refuse new risk

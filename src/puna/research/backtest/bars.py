@@ -528,7 +528,7 @@ class _Frames:
     """
 
     def __init__(self, history: History) -> None:
-        self.names = list(history.symbols)
+        self.names = list(history.order)
         columns = [history.columns[name] for name in self.names]
         known = np.concatenate([each.known for each in columns])
         sids = np.concatenate([np.full(len(each), sid, dtype=np.int64) for sid, each in enumerate(columns)])

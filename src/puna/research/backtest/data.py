@@ -125,6 +125,11 @@ class History:
         return tuple(sorted(self.columns))
 
     @property
+    def order(self) -> tuple[str, ...]:
+        """In which bars that end together are told: options before the stocks that strategies hear, else by name."""
+        return tuple(sorted(self.columns, key=lambda name: (asset_class(name) is not AssetClass.US_OPTION, name)))
+
+    @property
     def rows(self) -> int:
         """How many bars there are."""
         return sum(len(each) for each in self.columns.values())
