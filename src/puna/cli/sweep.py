@@ -88,7 +88,8 @@ def sweep(
     KEY is a parameter of a strategy (lookback, or momentum.lookback), its capital, or a risk limit such as
     risk.max_position. VALUES are a,b,c or 1..10 or 0.1..0.5:0.1 with a step.
     """
-    from puna.cli.sweep_run import Judging, Wish, resumed, run  # what it needs takes a moment to import
+    from puna.cli.sweep_run import run  # what it needs takes a moment to import
+    from puna.cli.sweep_wish import Judging, Wish, resumed
 
     judging = Judging(by, folds, train, purge, embargo, warmup)
     if resume is not None:
