@@ -215,3 +215,9 @@ def test_what_is_no_day_is_told_how_days_are_written(given: str) -> None:
     assert made.exit_code == 2
     assert f"'{given}' is no day: YYYY-MM-DD, such as 2012-07-25" in made.output
     assert "%Y" not in ask("--help").output
+
+
+def test_one_day_is_no_span() -> None:
+    """The verdict names a single day once."""
+    made = ask("hold.py", "--from", "2012-07-25", "--to", "2012-07-25", "--fills", "realistic")
+    assert "Daily bars of AAPL of 25 July 2012, 1 in all" in " ".join(made.stdout.split())

@@ -159,3 +159,14 @@ def test_rounding_brackets_the_price_on_ticks(symbol: str, price: Decimal) -> No
     assert high - low <= symbols.tick(symbol, price)
     assert symbols.on_tick(symbol, low)
     assert symbols.on_tick(symbol, high)
+
+
+@pytest.mark.parametrize(("given", "meant"), [("aapl", "AAPL"), ("btc/usd", "BTC/USD"), ("brk.b", "BRK.B")])
+def test_small_letters_are_told_the_large_ones(given: str, meant: str) -> None:
+    """What would be a symbol in capitals is named; what would not is not."""
+    with pytest.raises(DataError) as caught:
+        symbols.parse(given)
+    assert caught.value.remedy == f"Did you mean {meant}?"
+    with pytest.raises(DataError) as caught:
+        symbols.parse("../aapl")
+    assert not caught.value.remedy

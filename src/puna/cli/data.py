@@ -361,5 +361,6 @@ def import_(
         print_json([{"symbol": series.symbol, "feed": series.feed, "rows": rows} for series, rows in done])
         return
     for series, rows in done:
-        click.echo(f"{series.symbol}: {rows:,} {series.kind}, feed {series.feed}")
+        what = series.kind.removesuffix("s") if rows == 1 else series.kind
+        click.echo(f"{series.symbol}: {rows:,} {what}, feed {series.feed}")
     print_next("puna data verify")

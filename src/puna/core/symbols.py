@@ -128,6 +128,7 @@ def parse(text: str) -> Instrument:
             f"{text[:MAX_LENGTH]!a} is not a symbol.",
             why="symbols look like AAPL, BRK.B, AAPL250620C00100000 or BTC/USD: capitals, digits, nothing else",
             state="nothing was sent",
+            remedy=f"Did you mean {text.upper()}?" if is_symbol(text.upper()) else "",
             code="E630",
         )
     return found

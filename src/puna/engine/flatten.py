@@ -136,6 +136,7 @@ class _Run:
         self._say = say
         self._looks = 0
         self._trouble: PunaError | None = None
+        self._told: set[str] = set()
         self._found: dict[str, str] = {}
         self._closing: dict[str, str] = {}
         self._at = 0
@@ -151,7 +152,9 @@ class _Run:
             raise
         except PunaError as error:
             self._trouble = error
-            self._say(f"the broker could not be read: {error.what}")
+            if error.what not in self._told:  # not with every look
+                self._told.add(error.what)
+                self._say(f"the broker could not be read: {error.what} It is asked again until the time is over.")
             return None
         self._looks, self._trouble, self._at = self._looks + 1, None, int(clock.timestamp)
         if self._looks == 1:

@@ -117,7 +117,13 @@ async def download(
         PunaError: the broker's answer, or none.
     """
     if last is not None and first > last:
-        raise DataError(f"{first} is after {last}.", state="Nothing was downloaded.", code="E664")
+        raise DataError(
+            f"{first} is after {last}.",
+            why="the first day is after the last",
+            state="Nothing was downloaded.",
+            remedy="Name the earlier day as --from.",
+            code="E664",
+        )
     for series in wanted:
         if series.feed.startswith("own-"):
             raise DataError(f"The broker has no feed {series.feed}.", state="Nothing was downloaded.", code="E664")

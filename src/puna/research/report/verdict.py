@@ -116,7 +116,8 @@ def _told(rows: list[DataRow]) -> str:
         [_BARS.get(word, f"{word} bars") for word in sorted({row.timeframe for row in rows if row.timeframe})]
     )
     first, last = min(row.first for row in rows), max(row.last for row in rows)
-    span = f" from {wall(first, _DATE)} to {wall(last, _DATE)}" if first and last else ""
+    begin, end = wall(first, _DATE), wall(last, _DATE)
+    span = (f" of {begin}" if begin == end else f" from {begin} to {end}") if first and last else ""
     adjusted = _ADJUSTED.get(each("adjustment"), each("adjustment"))
     words = [
         f"{frames or 'prices'} of {_names([row.symbol for row in rows])}{span}",
