@@ -58,6 +58,8 @@ def test_no_alarm_is_exit_code_0_and_one_that_stands_is_1(folder: Path) -> None:
     assert verb("alarms", str(path)) == (
         0, {"journal": str(path), "standing": 0, "alerted": None, "alarms": []},
     )  # fmt: skip
+    told = CliRunner().invoke(puna, ["alarms", str(path)], standalone_mode=False)
+    assert (told.exception, told.stdout) == (None, f"journal {path}\nno alarm stands\n")
     journal(folder, HALT, FAILED)
     code, found = verb("alarms", str(path))
     assert (code, [each["code"] for each in found["alarms"]]) == (1, ["E520", "E910"])

@@ -148,6 +148,8 @@ def _show(target: "Target", known: "Alarms", shown: "list[Alarm]") -> None:
     )
     if not known.standing:
         click.echo("no alarm stands")
+        if known.ended and not shown:
+            print_next("puna alarms --all")
         return
     told = known.alerted
     fresh = [number for number in known.standing if told is None or number > told.up_to]

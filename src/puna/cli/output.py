@@ -103,7 +103,9 @@ def print_next(text: str, *, as_json: bool = False) -> None:
 
 
 def print_rows(rows: Sequence[Mapping[str, str]], *, right: frozenset[str] = frozenset()) -> None:
-    """A table with its column names; columns in `right` are numbers."""
+    """A table with its column names; columns in `right` are numbers. Without rows it is nothing."""
+    if not rows:
+        return
     names = list(rows[0])
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
 
