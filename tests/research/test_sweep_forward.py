@@ -101,7 +101,7 @@ def walked(history: History, folding: Folding, store: Store) -> Judgement:
 
 def test_tests_are_runs_of_their_own() -> None:
     """Fold by fold the returns of a plain backtest of the chosen values on those days, stitched in their order."""
-    history = days_of(moves(1, 0.004))
+    history = days_of(moves(1, 0.004)[:120])
     with stored(None) as store:
         found = walked(history, Folding(3, purge=2, embargo=1), store).forward
     assert found is not None
@@ -116,7 +116,7 @@ def test_tests_are_runs_of_their_own() -> None:
         assert stretch.held in (0, pytest.approx(0.1, abs=0.02))
     assert found.returns == pytest.approx(joined)
     assert found.gain == pytest.approx(np.prod(1 + np.array(joined)) - 1)
-    assert len(found.ends) == len(set(found.ends)) == len(joined) == 225
+    assert len(found.ends) == len(set(found.ends)) == len(joined) == 90
     gap = [DAYS.index(sessions.date_of(each.test[0])) for each in found.stretches]
     assert [DAYS.index(sessions.date_of(each.train[1])) for each in found.stretches] == [n - 4 for n in gap]
 

@@ -189,11 +189,12 @@ def test_the_past_chooses_by_what_cells_are_compared_by() -> None:
 
 def test_walk_forward_on_noise_finds_no_edge() -> None:
     """Ten sweeps without an edge: the interval of the stitched Sharpe ratio holds zero but once; with one, never."""
-    noise = [judge(GRID, swept(Noise(seed=seed)), folding=Folding(4)).forward for seed in range(10)]
-    edge = [judge(GRID, swept(Noise(seed=seed, edge=0.003)), folding=Folding(4)).forward for seed in range(3)]
+    over = axes("a=1..4", "b=1..3")
+    noise = [judge(over, swept(Noise(seed=seed), over), folding=Folding(4)).forward for seed in range(10)]
+    edge = [judge(over, swept(Noise(seed=seed, edge=0.003), over), folding=Folding(4)).forward for seed in range(3)]
+    assert all(each and each.interval for each in (*noise, *edge))
     assert sum(each.interval.low > 0 for each in noise if each and each.interval) <= 1
     assert all(each.interval.low > 0 for each in edge if each and each.interval)
-    assert all(each and each.interval for each in (*noise, *edge))
 
 
 def _plain_sharpe(returns: list[float]) -> float:
