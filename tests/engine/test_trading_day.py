@@ -137,7 +137,7 @@ async def test_what_risk_refuses_is_written_down_and_never_sent(lab: Any) -> Non
     (row,) = record.orders
     assert (row.status, row.refusal_code, row.because, record.refusals) == ("refused", "R104", "all in", 1)
     assert row.refusal_text
-    assert "10000" in row.refusal_text
+    assert "10,000.00" in row.refusal_text
     assert [code for code, _ in strategy.refused] == ["R104"]
     assert market.orders() == []
 

@@ -1,6 +1,7 @@
 """Options on bars: single legs and packages from entry to expiry, each P&L worked out beside it to the cent."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from puna.core.risk import RiskLimits
 from puna.core.types import Bar, Fill, Leg, OrderIntent, Side
 from puna.engine.strategy import Strategy
 from puna.errors import ConfigError
+from puna.exchange.data import Split
 from puna.research.backtest.data import History, history_of
 from puna.research.backtest.run import BacktestResult, run_backtest
 from puna.research.report.run_report import html, report
@@ -296,3 +298,12 @@ def test_at_a_stock_s_bar_its_contracts_are_as_new_as_it(waits: bool) -> None:
 
     play(history, dict.fromkeys(range(5), look))
     assert seen == [4.0, 4.1, 4.2, 4.3, 4.4]
+
+
+@pytest.mark.parametrize(("last", "end"), [(88.0, 100_200), (80.0, 99_600)])
+def test_a_split_makes_two_contracts_of_one_and_equity_stays(last: float, end: int) -> None:
+    """A call at 170 becomes two at 85, which have no bars: their cost counts until their end at the last price."""
+    history = minutes_of({STOCK: [[172.0] * 3, [88.0, 88.0, last]], C170: [[4.0] * 3]})
+    history = replace(history, splits=(Split(STOCK, FRIDAY, 1, 2),))
+    _, result = play(history, {0: lambda s: s.buy(C170, 1)})
+    assert result.equity.tolist() == pytest.approx([*[100_000] * 6, end])

@@ -59,16 +59,20 @@ class Chain:
 
     def settlement(self, symbol: str, now: int) -> str | None:
         """What a contract ends at, its underlying, once its last session is over; None before, and of anything else."""
-        option = self._options.get(symbol)
+        option = self._option(symbol)
         if option is None or option.expiration > sessions.date_of(now):
             return None
         last = sessions.day(option.expiration)
-        return option.root if last is None or now > last.close else None
+        return self.underlying(symbol) if last is None or now > last.close else None
 
     def underlying(self, symbol: str) -> str | None:
-        """The stock of a contract; None of anything else."""
-        option = self._options.get(symbol)
-        return None if option is None else option.root
+        """The stock of a contract, of those too that a split has made; None of anything else."""
+        option = self._option(symbol)
+        return None if option is None else option.root.rstrip("0123456789")  # AAPL1 delivers AAPL and something else
+
+    def _option(self, symbol: str) -> Option | None:
+        known = self._options.get(symbol)
+        return option_of(symbol) if known is None and symbol[-8:].isdigit() else known
 
     def listed(self, underlying: str, now: int) -> tuple[str, ...]:
         """The contracts on a stock that do not end before the day of `now`, by symbol."""

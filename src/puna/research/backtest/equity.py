@@ -26,7 +26,8 @@ def equity_of(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Cash and positions at the last closes, at the beginning and after each bar; the last with closed books.
 
-    Fees of coins count from their trade on, as at the venue, though the books hear of them at the end of the day.
+    What has no bars (a contract that a split has made of another) counts as what it has cost. Fees of coins count from
+    their trade on, as at the venue, though the books hear of them at the end of the day.
     """
     times = _times(history)
     changed = np.array([ts for ts, _ in moments], dtype=np.int64)
@@ -36,7 +37,9 @@ def equity_of(
     equity: NDArray[np.float64] = cash[np.maximum(place, 0)]
     for symbol, held in _quantities(moments).items():
         columns = history.columns.get(symbol)
-        if columns is not None:
+        if columns is None:
+            equity = equity + _costs(moments, symbol)[np.maximum(place, 0)]
+        else:
             equity = equity + held[np.maximum(place, 0)] * _prices(columns, times) * float(multiplier(symbol))
     for symbol in {symbol for _, symbol, _, _ in owed}:
         rows = [each for each in owed if each[1] == symbol]
@@ -72,3 +75,9 @@ def _quantities(moments: Sequence[tuple[int, Portfolio]]) -> dict[str, NDArray[n
                 found[symbol] = np.zeros(len(moments))
             found[symbol][at] = float(position.qty)
     return found
+
+
+def _costs(moments: Sequence[tuple[int, Portfolio]], symbol: str) -> NDArray[np.float64]:
+    """What a position has cost, signed, at each moment."""
+    held = (portfolio.positions.get(symbol) for _, portfolio in moments)
+    return np.array([0.0 if each is None else float(each.cost) for each in held])
