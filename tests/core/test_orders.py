@@ -553,3 +553,9 @@ def test_what_was_asked_is_no_part_of_an_order() -> None:
     assert msgspec.json.encode(asked) == msgspec.json.encode(fresh)
     sent = noted(asked.client_order_id, "sent", 1)
     assert reduce(asked, sent)[0].status is Status.SENT
+
+
+def test_nothing_filled_is_written_down() -> None:
+    """The journal says how much was filled also where it is nothing: its records keep their bytes, and their hashes."""
+    assert b'"cum_qty":"0"' in msgspec.json.encode(noted(CID, "sent", 1))
+    assert b'"cum_qty":"0"' in msgspec.json.encode(rest("new", 1))

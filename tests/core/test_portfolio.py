@@ -298,3 +298,9 @@ def test_one_spelling(spelling: str) -> None:
     """Equal amounts are written alike, so that equal states are equal bytes."""
     assert str(plain(D(spelling))) == "40"
     assert str(plain(D("-0.00"))) == "0"
+
+
+def test_a_booking_writes_all_its_amounts_down() -> None:
+    """Also those that are 0, so that the journal's records keep their bytes."""
+    written = msgspec.json.encode(Booking(reason=Reason.FEE, reference="r", ts=1, cash=ZERO))
+    assert written == b'{"reason":"fee","reference":"r","ts":1,"cash":"0","qty":"0","price":"0"}'

@@ -51,12 +51,14 @@ def exactly(function: Callable[P, T]) -> Callable[P, T]:
 def plain(amount: Decimal) -> Decimal:
     """The same number in its one spelling: no trailing zeros, no exponent, no negative zero, no subclass.
 
+    It is another object than the amount: a field that holds it is written down, also where it equals the default.
+
     Raises:
         ValueError: not finite, or absurdly large.
     """
     text = str(amount)
     if text.isdigit() and len(text) <= _WIDEST:
-        return amount if type(amount) is Decimal else Decimal(text)
+        return Decimal(text)
     if not amount.is_finite() or abs(amount.adjusted()) > _WIDEST:
         raise ValueError(f"not an amount: {text[:40]}")
     if not amount:

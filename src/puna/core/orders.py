@@ -180,8 +180,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
     def __post_init__(self) -> None:
         force_setattr(self, "ts", int(self.ts))
-        if self.cum_qty is not ZERO:
-            force_setattr(self, "cum_qty", _amount("cum_qty", self.cum_qty))
+        force_setattr(self, "cum_qty", _amount("cum_qty", self.cum_qty))
         if self.avg_price is not None:
             force_setattr(self, "avg_price", _amount("avg_price", self.avg_price, signed=self.net))
         if self.last_qty is not None:

@@ -5,37 +5,33 @@ are the same objects: they are not compared, which for frozen structs of many fi
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 __all__ = ["remembered"]
 
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
 
-def remembered(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def remembered(most: int) -> Callable[[Callable[[*Ts], T]], Callable[[*Ts], T]]:
     """Lets a function of frozen arguments keep its last `most` answers; errors are not kept.
 
-    The arguments are held until they fall out, so no other object can come to stand in their place.
+    They are given by position, and held until they fall out, so no other object can come to stand in their place.
     """
 
-    def keep(function: Callable[P, T]) -> Callable[P, T]:
+    def keep(function: Callable[[*Ts], T]) -> Callable[[*Ts], T]:
         answers: dict[tuple[int, ...], tuple[tuple[object, ...], T]] = {}
 
         @wraps(function)
-        def recall(*args: P.args, **kwargs: P.kwargs) -> T:
-            if kwargs:
-                return function(*args, **kwargs)
+        def recall(*args: *Ts) -> T:
             key = tuple(map(id, args))
             if (known := answers.get(key)) is not None:
                 return known[1]
-            answer = function(*args, **kwargs)
+            answer = function(*args)
             answers[key] = (args, answer)
-            if len(answers) > most:
-                with suppress(StopIteration, RuntimeError):  # another thread is doing the same
-                    answers.pop(next(iter(answers)), None)
+            for oldest in list(answers)[:-most]:
+                answers.pop(oldest, None)  # another thread may be doing the same
             return answer
 
         return recall

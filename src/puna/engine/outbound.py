@@ -94,7 +94,8 @@ class Outbound:
         order = gateway.blotter.orders[key]
         if order.seen or order.is_terminal:
             return  # any sign of life ends every wish to send (R35)
-        if objection := gateway.objection(order.remainder):
+        wanted = order.remainder
+        if objection := gateway.objection(wanted):
             await gateway.absorb([gateway.local(key, "abandoned", objection)])
             return
         sent = gateway.local(key, "sent")
@@ -104,7 +105,7 @@ class Outbound:
             await self._failed(order, sent, error)
             return
         try:
-            check_echo(order.remainder, answer)
+            check_echo(wanted, answer)
         except ProtocolError as error:
             gateway.halt(f"the answer to {key} cannot be believed: {error.what} {error.why}", by="broker")
             await self._doubted(key, sent, error)
