@@ -17,6 +17,7 @@ from puna.research.backtest.data import stored
 from puna.research.backtest.run import BacktestResult, run_backtest
 from puna.research.history.series import Row, Series
 from puna.research.history.store import Store, about
+from puna.research.report.run_report import report
 
 DAYS = (date(2024, 3, 5), date(2024, 3, 6))
 OPEN = sessions.trading_days(DAYS[0], DAYS[0])[0].open
@@ -146,6 +147,16 @@ def test_days_without_quotes_are_guessed_and_the_next_day_s_are_not_yesterday_s(
     keep(store, Series("quotes", "AAPL", "", "iex"), quotes({OPEN: (95.0, 105.0)}))
     _, result = play(store, {0: lambda s: s.buy("AAPL", 1), 3: lambda s: s.buy("AAPL", 1)}, "optimistic")
     assert [float(row.price) for row in result.record.fills] == [105.0, 100.0]
+
+
+def test_the_report_knows_the_feed_of_each_symbol(store: Store) -> None:
+    """Stocks of iex beside options of opra: each row has its own, and the thin volume is distrusted."""
+    contract = Series("bars", "AAPL240315C00100000", "1Min", "opra")
+    keep(store, BARS, bars(FLAT, FLAT, FLAT))
+    keep(store, contract, [("AAPL240315C00100000", *row[1:]) for row in bars(FLAT, FLAT, FLAT)])
+    result = run_backtest([Script({0: lambda s: s.buy("AAPL", 1)})], stored(store, [BARS, contract]), fees=None)
+    assert {row.symbol: row.feed for row in result.record.data} == {"AAPL": "iex", "AAPL240315C00100000": "opra"}
+    assert any("IEX" in doubt.short + doubt.text for doubt in report(result.record).distrust)
 
 
 def test_one_day_is_in_memory_at_a_time(store: Store) -> None:

@@ -80,7 +80,7 @@ class History:
         timeframe: of the bars, in Alpaca's words.
         columns: symbol -> its bars.
         source: where they come from, for people.
-        feed: iex, sip, ...; "" where no broker was asked.
+        feed: iex, sip, ...; "" where no broker was asked. Several are joined by commas; `feeds` has them by symbol.
         adjustment: raw, split, ... Raw prices jump at splits, and holdings are split with them.
         splits: of raw prices.
         dividends: known ones; paid where prices are not adjusted for them.
@@ -89,6 +89,7 @@ class History:
         quotes: symbol -> end of a bar, ns -> bid and ask that stood then, where somebody noted them down; orders that
             follow from the bar meet them instead of a guess.
         tapes: symbol -> stored quotes and prints, which are met inside of bars shorter than a day.
+        feeds: symbol -> feed, where they differ.
         halts: when stocks did not trade, whatever bars say.
         borrow: how stocks can be sold short; easily where nothing is said.
     """
@@ -104,6 +105,7 @@ class History:
     daily: Mapping[str, Columns] = field(default_factory=dict)
     quotes: Mapping[str, Mapping[int, tuple[float, float]]] = field(default_factory=dict)
     tapes: Mapping[str, Tape] = field(default_factory=dict)
+    feeds: Mapping[str, str] = field(default_factory=dict)
     halts: tuple[HaltRow, ...] = ()
     borrow: Mapping[str, Borrow] = field(default_factory=dict)
 
@@ -298,7 +300,8 @@ def stored(store: Store, wanted: Sequence[Series]) -> History:
     )
     halts = tuple(row for row in halts_of(store) if row.symbol in bars)
     borrow = {symbol: how for symbol, how in borrow_of(store).items() if symbol in bars}
-    return replace(found, halts=halts, borrow=borrow, tapes=_tapes(store, wanted))
+    feeds_ = {each.symbol: each.feed for each in wanted}
+    return replace(found, halts=halts, borrow=borrow, tapes=_tapes(store, wanted), feeds=feeds_)
 
 
 def _tapes(store: Store, wanted: Sequence[Series]) -> dict[str, Tape]:

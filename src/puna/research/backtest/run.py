@@ -376,7 +376,7 @@ def _data_rows(history: History) -> list[DataRow]:
         DataRow(
             symbol=symbol,
             source=history.source,
-            feed=history.feed,
+            feed=history.feeds.get(symbol, history.feed),
             timeframe=history.timeframe,
             adjustment=history.adjustment,
             first=int(each.begin[0]),
