@@ -22,6 +22,7 @@ from puna.config.fields import fields
 from puna.config.model import Document
 from puna.core.risk import CHECKS
 from puna.errors import BrokerError, ConfigError, DeadlineError, LiveRefusedError, PunaError, RiskRefusedError
+from puna.exchange.server import ExchangeConfig, ExchangeThread, Speed
 
 SOURCE = Path(__file__).parents[2] / "src" / "puna"
 CLEAN = {name: value for name, value in os.environ.items() if not re.match("ALPACA_|APCA_|PUNA_|STAGE$", name)}
@@ -164,6 +165,22 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     assert made.stdout.startswith("code")
     assert "Traceback" not in made.stderr
     assert "Exception ignored" not in made.stderr
+
+
+def test_a_reader_that_leaves_a_stream_is_no_error(tmp_path: Path) -> None:
+    """`puna watch AAPL | head -1` ends quietly, too: there the pipe breaks in one of several tasks."""
+    config = ExchangeConfig(symbols=("AAPL",), pacing=Speed(60.0), step_seconds=3, wait_for=())
+    with ExchangeThread(config) as exchange:
+        made = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m puna watch AAPL --for 60 | head -n 1"],
+            cwd=tmp_path,
+            env=CLEAN | {"ALPACA_BASE_URL": exchange.url, "ALPACA_API_KEY": "K", "ALPACA_SECRET_KEY": "S"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert "AAPL" in made.stdout
+    assert made.stderr == ""
 
 
 def test_usage_errors(tmp_path: Path) -> None:

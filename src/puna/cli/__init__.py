@@ -179,6 +179,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         _forget_stdout()
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the last stop of every error
+        if isinstance(error, ExceptionGroup) and error.subgroup(BrokenPipeError):  # of one of several tasks
+            _forget_stdout()
+            sys.exit(1)
         from puna.cli.errors import report
 
         sys.exit(report(error, words))
