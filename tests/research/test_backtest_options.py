@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
@@ -199,6 +199,25 @@ def test_a_call_that_cannot_be_paid_for_is_sold_half_an_hour_before_its_end() ->
         (C170, Decimal(1), Decimal(4)), (C170, Decimal(1), Decimal(5))
     ]  # fmt: skip
     assert result.record.cash == 1_000 - 400 + 500
+
+
+def test_on_daily_bars_it_is_sold_at_the_open_of_its_last_day() -> None:
+    """Half an hour before the close is inside of the day's bar: the contract goes at the open, for 6."""
+    days = sessions.trading_days(date(2024, 3, 13), FRIDAY)
+    times = [sessions.at(day.date, time()) for day in days]
+    rows = {STOCK: [(172.0, 175.0)] * 3, C170: [(4.0, 4.0), (4.0, 5.0), (6.0, 4.0)]}
+    columns = {}
+    for symbol, prices in rows.items():
+        opens, closes = np.array(prices).T
+        four = {"open": opens, "high": np.maximum(opens, closes), "low": np.minimum(opens, closes), "close": closes}
+        columns[symbol] = {"time": times, "volume": [1000.0] * 3, **four}
+    script = Script({0: lambda s: s.buy(C170, 1, limit="4.00")}, [STOCK, C170])
+    script.timeframe = "1Day"
+    result = run_backtest(
+        [script], history_of("1Day", columns), fees=None, limits=LIMITS, fills="optimistic", cash=1_000
+    )
+    assert [row.price for row in result.record.fills] == [Decimal(4), Decimal(6)]
+    assert result.record.cash == 1_000 - 400 + 600
 
 
 def test_an_uncovered_call_is_refused() -> None:

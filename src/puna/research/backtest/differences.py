@@ -10,6 +10,7 @@ __all__ = ["differences_of"]
 OPTIONS = (
     "Options are known by their bars: no quotes, no open interest; a contract that is not among them does not exist.",
     "A package fills at the opens of a bar in which all its legs trade; a contract that does not trade fills nothing.",
+    "Short options are assigned on their last day, and not before, unless the terms say so.",
 )
 
 TICKS = (

@@ -54,6 +54,9 @@ __all__ = ["BacktestResult", "run_backtest", "run_backtests", "venue_options"]
 MOST_POINTS = 20_000
 INTEREST = Decimal("0.0625")
 BORROW = Decimal("0.03")
+SELL_OUT = 30
+WHOLE_DAY = 390
+"""Minutes before the close of its last day at which what cannot be exercised is sold; of bars of a day at the open."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +273,8 @@ def run_backtests(
 def venue_options(history: History, *, cash: Decimal, fees: FeeSchedule | None) -> VenueOptions:
     """The terms of a backtest's venue: no latency but that an order comes after what caused it; what it costs is real.
 
-    Dividends that the history knows are paid, a debit costs margin interest where fees are charged.
+    Dividends that the history knows are paid, a debit costs margin interest where fees are charged. On bars of a day
+    options that cannot be exercised are sold at the open of their last day: half an hour before its end is no bar's.
     """
     actions = tuple(
         CorporateEvent(kind="dividend", symbol=each.symbol, ex_date=each.ex_date, cash=exact(each.cash))
@@ -282,6 +286,7 @@ def venue_options(history: History, *, cash: Decimal, fees: FeeSchedule | None) 
         interest=INTEREST if fees else None,
         borrow=BORROW if fees else None,
         option_activities="at_once",
+        sell_out_minutes=SELL_OUT if Timeframe.parse(history.timeframe).intraday else WHOLE_DAY,
     )
     return VenueOptions(
         cash=cash,
