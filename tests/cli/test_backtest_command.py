@@ -91,6 +91,21 @@ def test_stored_bars_go_before_bundled_ones() -> None:
     assert json.loads(ask("hold.py", "--bundled", "--to", "2000-04-03", "--json").stdout)["history"]["rows"] > 5
 
 
+def test_tables_beside_the_history_are_read_and_told() -> None:
+    """A halt over the only day on which the order could fill, and what cannot be borrowed, stand in the differences."""
+    rows = "".join(f"2024-03-{day:02},100,110,99,100,1000000\n" for day in (4, 5))
+    Path("own.csv").write_text("date,open,high,low,close,volume\n" + rows)
+    import_file(Path("own.csv"), Store(Path("history")), name="mine", now=0, symbol="AAPL", timeframe="1Day")
+    plain = json.loads(ask("hold.py", "--feed", "own-mine", "--fills", "optimistic", "--json").stdout)
+    Path("history/halts.csv").write_text("symbol,from,to,reason\nAAPL,2024-03-04T21:30Z,2024-03-05T22:00Z,T1\n")
+    Path("history/borrow.csv").write_text("symbol,borrow\nAAPL,hard\n")
+    told = json.loads(ask("hold.py", "--feed", "own-mine", "--fills", "optimistic", "--json").stdout)
+    assert plain["fills"]["optimistic"]["metrics"]["turnover"] != told["fills"]["optimistic"]["metrics"]["turnover"]
+    assert any(each.startswith("Halts as they are noted") for each in told["differences"])
+    assert any(each.startswith("AAPL cannot simply be borrowed") for each in told["differences"])
+    assert plain["history"]["digest"] != told["history"]["digest"]
+
+
 WRITER = """
 from puna import Strategy
 

@@ -143,6 +143,21 @@ def test_coins_pay_their_fees_in_coins() -> None:
     assert record.books.equal
 
 
+def test_coins_are_warmed_up_beside_stocks() -> None:
+    """Each kind by its own route: both have the bars of before the first event."""
+
+    class Warm(Coins):
+        warmup = {"1Min": 5}  # noqa: RUF012 - as strategies write it
+
+        def on_start(self) -> None:
+            super().on_start()
+            self.before = {symbol: len(self.history(symbol)) for symbol in self.symbols}
+
+    warm = Warm()
+    run_exchange([warm], ExchangeConfig(day=date(2012, 7, 3), symbols=("IBM", "BTC/USD"), seed=5), fills="optimistic")
+    assert warm.before == {"IBM": 5, "BTC/USD": 5}
+
+
 class Greedy(Strategy):
     """Wants more than a quote shows."""
 
