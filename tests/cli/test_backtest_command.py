@@ -1,6 +1,7 @@
 """`puna backtest`: a config or a file, stored or bundled bars, one document, a folder, errors with codes."""
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -164,6 +165,7 @@ def test_a_first_day_after_the_last_is_told() -> None:
         (("empty.py",), "E007", 3),
         (("text.py",), "E007", 3),
         (("nothing.py",), "E675", 1),
+        (("deaf.py",), "E007", 3),
         (("none.toml",), "E007", 3),
     ],
 )
@@ -171,6 +173,7 @@ def test_what_cannot_be_run_says_why(words: tuple[str, ...], code: str, status: 
     """Each has a code and an exit code, and leaves no folder behind."""
     Path("other.py").write_text(FILE.replace("AAPL", "TSLA"))
     Path("empty.py").write_text("x = 1\n")
+    Path("deaf.py").write_text(FILE.replace("on_start", "onstart").replace("on_bar", "onbar"))
     Path("text.py").write_text(FILE.replace('["AAPL"]', '"AAPL"'))
     Path("nothing.py").write_text(FILE.replace('["AAPL"]', "[]"))
     made = CliRunner().invoke(puna, ["backtest", *words])
@@ -236,3 +239,32 @@ def test_one_day_is_no_span() -> None:
     """The verdict names a single day once."""
     made = ask("hold.py", "--from", "2012-07-25", "--to", "2012-07-25", "--fills", "realistic")
     assert "Daily bars of AAPL of 25 July 2012, 1 in all" in " ".join(made.stdout.split())
+
+
+def test_refused_orders_are_told_with_code_and_reason() -> None:
+    """The last screen tells which rule refused how many, the first of them, and what to read; --json counts them."""
+    Path("large.py").write_text(
+        FILE.replace('self.bought or self.buy("AAPL", 50, because="hold it")', 'self.target("AAPL", 0.9)')
+    )
+    words = ("large.py", "--from", "2012-07-02", "--to", "2012-07-06", "--fills", "realistic")
+    made = ask(*words)
+    told = " ".join(made.stdout.split())
+    assert re.search(r"refused R106 4 times, first buy \d+ AAPL at 2012-07-02 16:00: .* against 50,000.00", told), told
+    assert "next: puna explain R106" in made.stderr
+    assert json.loads(ask(*words, "--json").stdout)["fills"]["realistic"]["refused"] == {"R106": 4}
+
+
+def test_what_is_said_to_be_next_works() -> None:
+    """Without refusals it is the why of the last order, by the end of its id."""
+    made = ask("hold.py", "--from", "2012-07-02", "--to", "2012-07-06", "--fills", "realistic")
+    words = made.stderr.strip().removeprefix("next: puna ").split()
+    assert words[:2] == ["why", "hold-1"]
+    assert "because    hold it" in CliRunner().invoke(puna, words).stdout
+
+
+def test_a_base_that_hears_nothing_is_no_strategy_of_its_own() -> None:
+    """Of a file with a base class and one that derives from it, only the latter is run."""
+    base = "class Base(Strategy):\n    symbols = ['AAPL']\n\nclass Hold(Base):"
+    Path("two.py").write_text(FILE.replace("class Hold(Strategy):", base))
+    made = ask("two.py", "--from", "2012-07-25", "--to", "2012-07-25", "--fills", "realistic")
+    assert "strategies hold " in made.stdout

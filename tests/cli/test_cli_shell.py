@@ -260,7 +260,9 @@ def test_the_codes_stand_in_order(tmp_path: Path) -> None:
 
 def test_no_color_is_heeded_on_a_terminal(tmp_path: Path) -> None:
     """With NO_COLOR a terminal gets no escape of colour; without it, it does."""
-    (tmp_path / "bot.py").write_text("from puna import Strategy\nclass Bot(Strategy):\n    symbols = ['AAPL']\n")
+    (tmp_path / "bot.py").write_text(
+        "from puna import Strategy\nclass Bot(Strategy):\n    symbols = ['AAPL']\n    def on_bar(self, bar): pass\n"
+    )
     words = ["backtest", "bot.py", "--from", "2012-07-25", "--to", "2012-07-25", "--fills", "realistic"]
     for no_color, painted in (("1", False), ("", True)):
         mine, theirs = pty.openpty()

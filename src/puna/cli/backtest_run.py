@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import click
 
+from puna.cli import refusals
 from puna.cli.backtest_data import history_for
 from puna.cli.check_marks import marks_of
+from puna.cli.codes import CODES
 from puna.cli.output import aside, print_json, print_next, print_words
 from puna.cli.run_folder import fresh_folder, put
 from puna.cli.strategy_code import code_hash, team_from
@@ -229,13 +231,24 @@ def _tell(made: Mapping[str, Report], results: Mapping[str, BacktestResult], fol
     print_words(main.verdict)
     for doubt in main.distrust:
         print_words(f"{doubt.short} {doubt.text}", "distrust  ")
+    for text in refusals.lines(main.record):
+        print_words(text, "refused   ")
     for note in {note.text: note for note in failed}.values():
         click.echo(f"failed    {note.code}  {note.text}")
     click.echo(f"bars      {sum(each.bars for each in results.values()):,} in "
                f"{sum(each.seconds for each in results.values()):.1f} s")  # fmt: skip
     click.echo(f"report    {folder / 'report.html'}")
-    print_next(f"puna why ORDER --run {folder}")
+    print_next(_next(main.record, folder))
     return 1 if failed or halted else 0
+
+
+def _next(record: RunRecord, folder: Path) -> str:
+    """What the refusals mean, else why the last order was; the end of its id is enough."""
+    code = next(iter(refusals.by_code(record)), "")
+    if code in CODES:
+        return f"puna explain {code}"
+    order = record.orders[-1].client_order_id.split("-", 2)[-1] if record.orders else "ORDER"
+    return f"puna why {order} --run {folder}"
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -271,6 +284,7 @@ def _document(made: Mapping[str, Report], results: Mapping[str, BacktestResult],
                 "bars": results[name].bars,
                 "seconds": round(results[name].seconds, 3),
                 "refusals": each.record.refusals,
+                "refused": {code: len(orders) for code, orders in refusals.by_code(each.record).items()},
                 "books_equal": each.record.books is not None and each.record.books.equal,
                 "failed": [note.text for note in each.record.notes if note.code == "E910"],
             }

@@ -13,6 +13,8 @@ from puna.errors import ConfigError
 
 __all__ = ["strategies", "strategies_of"]
 
+EVENTS = tuple(name for name in vars(Strategy) if name.startswith("on_"))
+
 
 def strategies(config: Config) -> list[Strategy]:
     """One object for each [[strategy]], ready to be run.
@@ -42,6 +44,7 @@ def strategies_of(path: Path) -> list[Strategy]:
         raise _unusable(
             f"There is no strategy in {path}.", "no class in it derives from puna.Strategy", "Name a config, or a file."
         )
+    classes = [each for each in classes if _listens(each)] or classes  # a base of others may hear nothing
     team = [_made(each, section) for each in classes]
     for found, made in zip(classes, team, strict=True):
         made.name = made.name or found.__name__.lower()[:16]
@@ -117,12 +120,23 @@ def _made(found: type[Strategy], section: StrategySection) -> Strategy:
             f"symbols = {made.symbols!r}",
             f'symbols = ["{made.symbols}"]',
         )
+    if not _listens(found):  # such as for onbar
+        raise _unusable(
+            f"Strategy {found.__name__} reacts to nothing.",
+            f"it overrides none of {', '.join(EVENTS)}",
+            "The usual one is: def on_bar(self, bar). See docs/strategies.md.",
+        )
     return made
+
+
+def _listens(found: type[Strategy]) -> bool:
+    """Whether it overrides any of what a strategy is told."""
+    return any(getattr(found, name) is not getattr(Strategy, name) for name in EVENTS)
 
 
 def _broken(section: StrategySection, error: Exception) -> ConfigError:
     return _unusable(
-        f"Strategy {section.name} cannot be loaded from {section.use}.",
+        f"Strategy {section.name} cannot be loaded from {section.use.removesuffix(':Strategy')}.",
         f"{type(error).__name__}: {error}",
         "once more with -v shows where",
     )
