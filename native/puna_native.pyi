@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final, Self, TypeAlias, final
+from typing import Any, Final, Self, TypeAlias, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ __all__ = [
     "NativeTradeUpdate",
     "feature_batch",
     "feature_panel",
+    "make_bars",
     "payoff_requirement",
     "read_bars_columns",
     "read_frame",
@@ -32,6 +33,8 @@ __all__ = [
 
 INTERFACE: Final = 1
 
+_T = TypeVar("_T")
+_Counts: TypeAlias = NDArray[np.int64]
 _Column: TypeAlias = NDArray[np.float64]
 _Columns: TypeAlias = tuple[_Column, _Column, _Column, _Column, _Column]
 _Windows: TypeAlias = tuple[int, bool, int, int, int, int]
@@ -76,6 +79,14 @@ class CrossSectionKernel:
 
 def feature_batch(windows: _Windows, columns: _Columns, out: _Column) -> int: ...
 def feature_panel(windows: _Windows, tables: _Columns, symbols: int, out: _Column) -> tuple[int, int] | None: ...
+def make_bars(
+    class_: Callable[..., _T],
+    names: list[str],
+    counts: tuple[_Counts, _Counts, _Counts, _Counts],
+    prices: tuple[_Column, _Column, _Column, _Column, _Column, _Column],
+    first: int,
+    last: int,
+) -> list[_T]: ...
 def payoff_requirement(positions: list[Any], kind: type, call: object) -> Decimal | None: ...
 def use_reference(
     classes: tuple[type, type, type, type, type],

@@ -1,19 +1,19 @@
-//! Columns of float64 that Python owns, as slices.
+//! Columns of numbers that Python owns, as slices.
 
-use pyo3::buffer::PyBuffer;
+use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// A contiguous buffer of float64, exported for as long as this lives.
-pub struct Column(PyBuffer<f64>);
+/// A contiguous buffer of one kind of number, float64 where nothing else is said; exported for as long as this lives.
+pub struct Column<T: Element = f64>(PyBuffer<T>);
 
-impl Column {
+impl<T: Element> Column<T> {
     pub fn over(array: &Bound<'_, PyAny>) -> PyResult<Self> {
         let buffer = PyBuffer::get(array)?;
         if buffer.is_c_contiguous() { Ok(Column(buffer)) } else { Err(PyValueError::new_err("not contiguous")) }
     }
 
-    pub fn values(&self) -> &[f64] {
+    pub fn values(&self) -> &[T] {
         if self.0.item_count() == 0 {
             return &[];
         }
@@ -23,7 +23,7 @@ impl Column {
     }
 
     /// For what our own Python face has allocated for this call and nobody else can see.
-    pub fn values_mut(&mut self) -> PyResult<&mut [f64]> {
+    pub fn values_mut(&mut self) -> PyResult<&mut [T]> {
         if self.0.readonly() {
             return Err(PyValueError::new_err("not writable"));
         }

@@ -13,6 +13,8 @@ pub mod times;
 pub mod updates;
 
 #[cfg(feature = "python")]
+mod bars;
+#[cfg(feature = "python")]
 mod buffers;
 #[cfg(feature = "python")]
 mod bus;
@@ -28,6 +30,8 @@ mod positions;
 #[cfg(feature = "python")]
 #[pyo3::pymodule]
 mod puna_native {
+    #[pymodule_export]
+    use crate::bars::make_bars;
     #[pymodule_export]
     use crate::bus::{NativeBarUpdate, NativeQuoteUpdate, NativeTradeUpdate, read_run, use_bus_reference};
     #[pymodule_export]

@@ -182,6 +182,11 @@ class Ledger:
         return sum(self._owed.values(), ZERO) + sum((each.cash for each in self._uncharged), ZERO)
 
     @property
+    def owes_fees(self) -> bool:
+        """Whether the end of the day has something to charge or to book."""
+        return bool(self._owed or self._coins)
+
+    @property
     def crypto_volume(self) -> Decimal:
         """Dollars of coins traded in the 30 days before this one; it decides the tier."""
         return sum(self._volumes, ZERO) - self._volumes[-1]

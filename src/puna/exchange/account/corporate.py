@@ -76,6 +76,11 @@ class CorporateActions:
             self._pay(each, now)
         return told
 
+    @property
+    def owes(self) -> bool:
+        """Whether a dividend is to be paid yet."""
+        return bool(self._owed)
+
     def on(self, day: date) -> list[CorporateEvent]:
         """Those whose ex-date it is."""
         return [each for each in self.events if each.ex_date == day]

@@ -109,6 +109,11 @@ class OptionsLife:
 
     # What days do.
 
+    @property
+    def has_untold(self) -> bool:
+        """Whether the next day has something to tell of this one's night."""
+        return bool(self._untold)
+
     def begin_day(self, on: date, now: int) -> None:
         """Tells what happened over night, and assigns early: what is written in the terms, and by chance."""
         for past in self._untold:

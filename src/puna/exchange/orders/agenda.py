@@ -27,6 +27,11 @@ class Agenda:
         self._planned += 1
         heapq.heappush(self._plan, (ts, self._planned, deed))
 
+    def drop(self, before: int) -> None:
+        """Forgets what is planned earlier than `before`: whoever calls knows that nothing would come of it."""
+        while self._plan and self._plan[0][0] < before:
+            heapq.heappop(self._plan)
+
     def step(self, now: int) -> Iterator[TradeUpdate]:
         """Does the next planned step."""
         yield from heapq.heappop(self._plan)[2](now)

@@ -118,6 +118,10 @@ class Desk:
         """Plans a step."""
         self._agenda.at(ts, deed)
 
+    def drop(self, before: int) -> None:
+        """Forgets what is planned earlier: whoever calls knows that nothing would come of it."""
+        self._agenda.drop(before)
+
     def step(self, now: int) -> Iterator[TradeUpdate]:
         """Does the next planned step."""
         yield from self._agenda.step(now)

@@ -31,37 +31,19 @@ from puna.exchange.commands import Command, Event, Submit
 from puna.exchange.faults import FaultScript
 from puna.exchange.floor import Floor
 from puna.exchange.ledger import Cause
-from puna.exchange.log import EventLog
 from puna.exchange.options import ExchangeConfig
 from puna.exchange.prices.market import Market
 from puna.exchange.terms import VenueOptions
-from puna.exchange.venue import Venue
 from puna.research.backtest.broker import InProcess
-from puna.research.backtest.stage import PromptLine, Turns, VirtualClock
+from puna.research.backtest.quiet import Quiet, QuietVenue
+from puna.research.backtest.stage import NEVER, PromptLine, Turns, VirtualClock
 from puna.seams import SeededIds, seeded_rng
 from puna.wire.activities import Activity
 from puna.wire.trading import Order, TradeUpdate
 
-__all__ = ["BarHouse", "EntryJournal", "House", "Quiet"]
+__all__ = ["BarHouse", "EntryJournal", "House"]
 
 HALF_A_CENT = Decimal("0.005")
-
-
-class Quiet(EventLog):
-    """An event log that nobody reads, and so nobody writes."""
-
-    def append(self, kind: str, ts: int, body: object) -> None:
-        """Nothing."""
-
-
-class QuietVenue(Venue):
-    """A venue of whom nobody asks for a history of the account: no curve of equity, no activities of fills."""
-
-    def _note(self, now: int) -> None:
-        pass
-
-    def _hear_fills(self, events: Sequence[Event]) -> None:
-        pass
 
 
 class EntryJournal(Journal):
@@ -278,7 +260,7 @@ class BarHouse(House):
         netting: bool = True,
         check: Callable[[str], object] = minutes,
     ) -> None:
-        venue = QuietVenue(market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet())
+        self._quiet = venue = QuietVenue(market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet())
         floor = Floor(venue, market, FaultScript((), seeded_rng(f"faults {seed}")), start=clock.time)
         super().__init__(strategies, floor, view, clock, limits=limits, config=config, netting=netting, check=check)
         self.before: Callable[[Command], None] = lambda _: None
@@ -349,16 +331,18 @@ class BarHouse(House):
             elif self.line.jobs:
                 self.turns.start(self.line.idle(), "line")
             else:
-                due = self.venue.next_due()
-                if due is None or due > self.clock.time:
+                if self._due() > self.clock.time:
                     self.remember()
                     return
                 self.advance(self.clock.time)
 
     def next_due(self) -> int:
-        """When the venue or a sleeper has something to do."""
-        due, wanted = self.venue.next_due(), self.turns.next_due()
-        return wanted if due is None else min(due, wanted)
+        """When the venue has something to do that leaves a trace, or a sleeper."""
+        return min(self._due(), self.turns.next_due())
+
+    def _due(self) -> int:
+        due = self._quiet.next_trace()
+        return NEVER if due is None else due
 
     def pass_to(self, to: int, before: Callable[[int], None] = lambda _: None) -> None:
         """Moves market time to `to`, through everything that is due until then; `before` hears of each instant."""

@@ -29,6 +29,7 @@ from puna.exchange.prices.replay_days import asset_of
 from puna.research.backtest.chain import Chain
 from puna.research.backtest.data import Columns, History
 from puna.research.backtest.fills import BarShape, Fills
+from puna.research.backtest.frames import Places
 from puna.research.backtest.halts import Halts
 from puna.research.history.tables import Borrow
 from puna.wire.codec import Amount, Nanos
@@ -50,7 +51,7 @@ class BarMarket:
         history: the bars.
 
     Attributes:
-        at: symbol -> the number of its last bar that is known; -1 before the first.
+        at: symbol -> the row of its last bar that is known; -1 before the first.
         hear_status: is told of halts, when the venue is.
     """
 
@@ -59,7 +60,7 @@ class BarMarket:
         self.chain = Chain(history.symbols, self._close_before)
         self.symbols = tuple(each for each in history.symbols if each not in self.chain)
         self.sessions = _sessions(history)
-        self.at = dict.fromkeys(history.symbols, -1)
+        self.at = Places(history.columns)
         self.hear_status: Callable[[StatusMessage], None] = lambda _: None
         self._halts = Halts(history)
         self._changes = deque(self._halts.steps(self.chain))

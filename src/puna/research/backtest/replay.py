@@ -23,7 +23,8 @@ from puna.exchange.options import ExchangeConfig
 from puna.exchange.prices.joint import build_market
 from puna.exchange.prices.market import MarketMessage
 from puna.exchange.venue import Venue
-from puna.research.backtest.house import House, Quiet
+from puna.research.backtest.house import House
+from puna.research.backtest.quiet import Quiet
 from puna.research.backtest.stage import VirtualClock
 from puna.seams import SeededIds, SystemClock, seeded_rng
 from puna.wire.stream import BarMessage, QuoteMessage, StatusMessage, TradeMessage, UpdatedBarMessage

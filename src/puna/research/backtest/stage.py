@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Self, cast
 
 from puna.engine.tasks import Job, Line, Rank, Tasks
 
-__all__ = ["PromptLine", "Turns", "VirtualClock"]
+__all__ = ["NEVER", "PromptLine", "Turns", "VirtualClock"]
 
 NANOS = 1_000_000_000
 NEVER = 2**63 - 1

@@ -110,14 +110,14 @@ class HistoryView(MarketView):
 
     def last_bar(self, symbol: str, timeframe: str) -> Bar | None:
         """The newest bar of the history's own timeframe stands for that of a minute."""
-        at = self._market.at.get(symbol, -1)
+        at = self._market.at.get(symbol)
         if timeframe not in ("1Min", self.timeframe) or at < 0:
             return super().last_bar(symbol, timeframe)
         return _bar(self._market.history.columns[symbol], at)
 
     def take_bar(self, timeframe: str, bar: Bar) -> bool:
         """Those of the history's own timeframe are in the columns already."""
-        if timeframe == self.timeframe and self._market.at.get(bar.symbol, -1) >= 0:
+        if timeframe == self.timeframe and self._market.at.get(bar.symbol) >= 0:
             return True
         return super().take_bar(timeframe, bar)
 
@@ -130,8 +130,6 @@ class HistoryView(MarketView):
 
     def _place(self, symbol: str) -> tuple[Columns, int] | None:
         at = self._market.at.get(symbol)
-        if at is None:
-            return None
         if at >= 0:
             return self._market.history.columns[symbol], at
         past = self._market.history.past.get(symbol)

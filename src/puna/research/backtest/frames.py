@@ -1,0 +1,155 @@
+"""All bars of a history in order of the time at which they are known, and the objects that strategies hear of them.
+
+A frame is what is known at one instant: a bar of every symbol that has one then. Objects are made of the columns a few
+thousand at a time. `reference` says how; where the native package is installed, its kernel makes the same ones from the
+same columns without lists of numbers in between (architecture, principle 9).
+"""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+
+from puna import native
+from puna.core.types import Bar
+from puna.research.backtest.data import Columns, Floats, History, Ints
+
+__all__ = ["Frames", "Numbers", "Places", "make_bars", "reference"]
+
+CHUNK = 4096
+"""Bars that are made at a time: objects for all of them would cost memory and nothing else."""
+
+
+class Numbers(NamedTuple):
+    """What bars are made of, in the order of the fields of `Bar`; a symbol is the number of its name."""
+
+    symbol: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    begin: Ints
+    known: Ints
+    trades: Ints
+    vwap: Floats
+
+
+def reference(names: Sequence[str], numbers: Numbers, first: int, last: int) -> list[Bar]:
+    """Rows `first` to before `last` as bars."""
+    symbols, *rest = (column[first:last].tolist() for column in numbers)
+    return [*map(Bar, map(names.__getitem__, symbols), *rest)]
+
+
+def make_bars(names: Sequence[str], numbers: Numbers, first: int, last: int) -> list[Bar]:
+    """The same by the native package, where it is there."""
+    if native.make_bars is None:
+        return reference(names, numbers, first, last)
+    symbol, *prices, begin, known, trades, vwap = numbers
+    return native.make_bars(Bar, names, (symbol, begin, known, trades), (*prices, vwap), first, last)
+
+
+class Places:
+    """Symbol -> the row of its last bar that is known at `time`, ns; -1 before the first.
+
+    A loop that goes from bar to bar moves the time and nothing else; rows are found when somebody asks.
+    """
+
+    def __init__(self, columns: Mapping[str, Columns]) -> None:
+        self.time = 0
+        self._known = {symbol: each.known for symbol, each in columns.items()}
+        self._found: dict[str, tuple[int, int]] = {}
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._known
+
+    def __getitem__(self, symbol: str) -> int:
+        found = self._found.get(symbol)
+        if found is None or found[0] != self.time:
+            row = int(self._known[symbol].searchsorted(self.time, side="right")) - 1
+            self._found[symbol] = found = self.time, row
+        return found[1]
+
+    def get(self, symbol: str) -> int:
+        """The same; -1 also where there is no such symbol."""
+        return self[symbol] if symbol in self._known else -1
+
+
+class Frames:
+    """The bars of a history, each told once.
+
+    Attributes:
+        names: the symbols, in the order of `History.order`.
+        known: when each bar is known, in their order.
+        left: the bars that nobody has taken yet, each with whether it is the last of its frame.
+        bars: the same of the only symbol, where there is one only; one of the two is to be used.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.names = list(history.order)
+        columns = [history.columns[name] for name in self.names]
+        numbers = [_numbers(at, each) for at, each in enumerate(columns)]
+        self._columns = history.columns
+        self._opens = np.concatenate([each.opens for each in columns])
+        self.of_one = len(columns) == 1
+        if self.of_one:
+            self._numbers = numbers[0]
+        else:
+            self._numbers = Numbers(*map(np.concatenate, zip(*numbers, strict=True)))
+        # Within a frame in the order of the symbols.
+        self._order = np.arange(0) if self.of_one else np.argsort(self._numbers.known, kind="stable")
+        self.known = self._numbers.known if self.of_one else self._numbers.known[self._order]
+        starts = range(0, len(self.known), CHUNK)
+        self.bars: Iterator[Bar] = chain.from_iterable(map(self._of_one, starts))
+        self.left: Iterator[tuple[bool, Bar]] = chain.from_iterable(map(self._of_many, starts))
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def bounds(self, index: int) -> tuple[int, int]:
+        """The first bar of the frame of a bar, and the first one after it."""
+        if self.of_one:
+            return index, index + 1
+        ts = self.known[index]
+        return int(self.known.searchsorted(ts)), int(self.known.searchsorted(ts, side="right"))
+
+    def opens_at(self, first: int, last: int) -> int:
+        """The earliest first print of these bars."""
+        here = self._opens[first:last] if self.of_one else self._opens[self._order[first:last]]
+        return int(here.min())
+
+    def rows(self, first: int, last: int, wanted: Container[str] | None = None) -> dict[str, int]:
+        """Symbol -> row of the bars of a frame: of all, or of those that are wanted."""
+        if self.of_one:
+            names = self.names
+        else:
+            names = [*map(self.names.__getitem__, self._numbers.symbol[self._order[first:last]].tolist())]
+        known = self.known[first]
+        here = names if wanted is None else (name for name in names if name in wanted)
+        return {name: int(self._columns[name].known.searchsorted(known)) for name in here}
+
+    def until(self, due: int, most: int) -> int:
+        """The first bar that is known at `due` or later, at most the first of the frame of bar number `most`."""
+        end = self.bounds(most)[0] if most < len(self) else len(self)
+        return min(int(self.known.searchsorted(due)), end)
+
+    def take(self, count: int) -> Iterator[Bar]:
+        """So many of the bars that are left."""
+        return islice(self.bars if self.of_one else map(itemgetter(1), self.left), count)
+
+    def _of_one(self, first: int) -> list[Bar]:
+        return make_bars(self.names, self._numbers, first, min(first + CHUNK, len(self)))
+
+    def _of_many(self, first: int) -> Iterator[tuple[bool, Bar]]:
+        known, order = self.known[first : first + CHUNK + 1], self._order[first : first + CHUNK]
+        ends = np.append(known[1:] != known[:-1], True)[: len(order)]
+        bars = make_bars(self.names, Numbers(*(column[order] for column in self._numbers)), 0, len(order))
+        return zip(ends.tolist(), bars)  # noqa: B905 - of one length, and `strict` costs in the innermost loop
+
+
+def _numbers(at: int, columns: Columns) -> Numbers:
+    """As kernels want them: one number after the other in memory."""
+    each = columns._asdict() | {"symbol": np.full(len(columns), at, dtype=np.int64)}
+    return Numbers(*(np.ascontiguousarray(each[name]) for name in Numbers._fields))
