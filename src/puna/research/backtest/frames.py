@@ -5,10 +5,10 @@ thousand at a time. `reference` says how; where the native package is installed,
 same columns without lists of numbers in between (architecture, principle 9).
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping
 from itertools import chain, islice
 from operator import itemgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,18 +37,19 @@ class Numbers(NamedTuple):
     vwap: Floats
 
 
-def reference(names: Sequence[str], numbers: Numbers, first: int, last: int) -> list[Bar]:
+def reference(names: list[str], numbers: Numbers, first: int, last: int) -> list[Bar]:
     """Rows `first` to before `last` as bars."""
     symbols, *rest = (column[first:last].tolist() for column in numbers)
     return [*map(Bar, map(names.__getitem__, symbols), *rest)]
 
 
-def make_bars(names: Sequence[str], numbers: Numbers, first: int, last: int) -> list[Bar]:
-    """The same by the native package, where it is there."""
-    if native.make_bars is None:
-        return reference(names, numbers, first, last)
-    symbol, *prices, begin, known, trades, vwap = numbers
-    return native.make_bars(Bar, names, (symbol, begin, known, trades), (*prices, vwap), first, last)
+def _by_kernel(names: list[str], numbers: Numbers, first: int, last: int) -> list[Bar]:
+    at, open_, high, low, close, volume, begin, known, trades, vwap = numbers
+    prices = (open_, high, low, close, volume, vwap)
+    return native.make_bars(Bar, names, (at, begin, known, trades), prices, first, last)
+
+
+make_bars = reference if TYPE_CHECKING or native.make_bars is None else _by_kernel
 
 
 class Places:
@@ -145,11 +146,13 @@ class Frames:
     def _of_many(self, first: int) -> Iterator[tuple[bool, Bar]]:
         known, order = self.known[first : first + CHUNK + 1], self._order[first : first + CHUNK]
         ends = np.append(known[1:] != known[:-1], True)[: len(order)]
-        bars = make_bars(self.names, Numbers(*(column[order] for column in self._numbers)), 0, len(order))
+        here: Any = (column[order] for column in self._numbers)
+        bars = make_bars(self.names, Numbers(*here), 0, len(order))
         return zip(ends.tolist(), bars)  # noqa: B905 - of one length, and `strict` costs in the innermost loop
 
 
 def _numbers(at: int, columns: Columns) -> Numbers:
     """As kernels want them: one number after the other in memory."""
-    each = columns._asdict() | {"symbol": np.full(len(columns), at, dtype=np.int64)}
-    return Numbers(*(np.ascontiguousarray(each[name]) for name in Numbers._fields))
+    each: dict[str, Any] = columns._asdict() | {"symbol": np.full(len(columns), at, dtype=np.int64)}
+    packed: Any = (np.ascontiguousarray(each[name]) for name in Numbers._fields)
+    return Numbers(*packed)

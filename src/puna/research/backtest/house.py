@@ -260,7 +260,9 @@ class BarHouse(House):
         netting: bool = True,
         check: Callable[[str], object] = minutes,
     ) -> None:
-        self._quiet = venue = QuietVenue(market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet())
+        self._quiet = venue = QuietVenue(
+            market, ids=SeededIds(seeded_rng(f"venue {seed}")), options=options, log=Quiet()
+        )
         floor = Floor(venue, market, FaultScript((), seeded_rng(f"faults {seed}")), start=clock.time)
         super().__init__(strategies, floor, view, clock, limits=limits, config=config, netting=netting, check=check)
         self.before: Callable[[Command], None] = lambda _: None

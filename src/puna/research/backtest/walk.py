@@ -1,4 +1,4 @@
-"""The way through one bar of one symbol in which somebody has orders: open, the extremes, close, and every order's price.
+"""The way through one bar of one symbol in which somebody has orders: open, the two extremes, close.
 
 The path stops wherever one of the orders has a price, so a stop fills at its stop, not at the bar's low.
 """
