@@ -103,9 +103,9 @@ def test_what_is_known_at_an_instant_is_known_to_all() -> None:
     assert free.known == waiting.known
 
 
-@given(st.lists(st.integers(0, 14_000), min_size=1, max_size=12), st.booleans())
-@example([10, 20, 700, 7300], has_split=False)  # fees after the close, then days without a trace
-@example([10, 20, 7300], has_split=False)
+@given(minutes=st.lists(st.integers(0, 14_000), min_size=1, max_size=12), has_split=st.booleans())
+@example(minutes=[10, 20, 700, 7300], has_split=False)  # fees after the close, then days without a trace
+@example(minutes=[10, 20, 7300], has_split=False)
 @settings(max_examples=25)
 def test_days_without_a_trace_leave_none(minutes: list[int], has_split: bool) -> None:
     """A venue that leaves idle days out shows what one shows that lives through each: account, orders, books."""
