@@ -116,6 +116,7 @@ def test_days_without_a_trace_leave_none(minutes: list[int], has_split: bool) ->
     for kind in (Venue, QuietVenue):
         market = BarMarket(history)
         venue = kind(market, ids=SeededIds(seeded_rng("ids")), options=options, log=EventLog())
+        market.put(glass.step(start, 100.0, 100.0, 100.0, 0.0))  # without a price there is nothing to buy at
         seen: list[object] = []
         for at, minute in enumerate(sorted(set(minutes))):
             now = start + minute * MINUTE
