@@ -106,6 +106,7 @@ def test_what_is_known_at_an_instant_is_known_to_all() -> None:
 @given(minutes=st.lists(st.integers(0, 14_000), min_size=1, max_size=12), has_split=st.booleans())
 @example(minutes=[10, 20, 700, 7300], has_split=False)  # fees after the close, then days without a trace
 @example(minutes=[10, 20, 7300], has_split=False)
+@example(minutes=[1440], has_split=False)  # the market's only step is of a day before
 @settings(max_examples=25)
 def test_days_without_a_trace_leave_none(minutes: list[int], has_split: bool) -> None:
     """A venue that leaves idle days out shows what one shows that lives through each: account, orders, books."""
@@ -140,7 +141,7 @@ def test_frames_tell_every_bar_once_in_order() -> None:
     """By the time at which it is known, then by symbol; the last of each instant is marked."""
     history = walk(["B", "A", "C"], 2)
     frames = Frames(history)
-    told = [*frames.left]
+    told = [(bar is bars[-1], bar) for bars in frames.left for bar in bars]
     keys = [(bar.ts_init, bar.symbol) for _, bar in told]
     assert keys == sorted(keys)
     assert sorted(bar.symbol for _, bar in told) == sorted(s for s in history.order for _ in history.columns[s].begin)

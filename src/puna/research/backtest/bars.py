@@ -120,23 +120,26 @@ class BarLoop:
         return last
 
     def _tell_many(self, first: int, last: int) -> int:
-        """Whole frames of many symbols, likewise."""
-        clock, at, ears = self._house.clock, self._market.at, self._ears
+        """Frames of many symbols, likewise."""
+        clock, at, ears, left = self._house.clock, self._market.at, self._ears, self._frames.left
         jobs, ready = self._house.line.jobs, self._house.turns.ready
-        for index, (is_last, bar) in zip(range(first, last), self._frames.left):  # noqa: B905 - likewise
-            clock.time = at.time = bar.ts_init
-            try:
-                ears[bar.symbol](bar)
-            except Exception as error:  # noqa: BLE001 - a user's code may raise anything
-                self._failed(ears[bar.symbol], error)
-            if is_last and (jobs or ready):
-                return index + 1
-        return last
+        index = first
+        while True:
+            bars = next(left)
+            clock.time = at.time = bars[0].ts_init
+            for bar in bars:
+                try:
+                    ears[bar.symbol](bar)
+                except Exception as error:  # noqa: BLE001 - a user's code may raise anything
+                    self._failed(ears[bar.symbol], error)
+            index += len(bars)
+            if index >= last or jobs or ready:
+                return index
 
-    def _tell_slowly(self, first: int, last: int) -> int:
+    def _tell_slowly(self, _: int, last: int) -> int:
         """One frame, by the desk's own way: quotes, parent orders, longer bars."""
         timeframe, chain, desk, view = self._market.history.timeframe, self._market.chain, self._house.desk, self._view
-        for bar in self._frames.take(last - first):
+        for bar in self._frames.take():
             if not self._ticking and (quote := view.look(bar.symbol)) is not None:
                 desk.hear_quote(quote)
             if bar.symbol not in chain:

@@ -6,8 +6,7 @@ same columns without lists of numbers in between (architecture, principle 9).
 """
 
 from collections.abc import Container, Iterator, Mapping
-from itertools import chain, islice
-from operator import itemgetter
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -84,8 +83,8 @@ class Frames:
     Attributes:
         names: the symbols, in the order of `History.order`.
         known: when each bar is known, in their order.
-        left: the bars that nobody has taken yet, each with whether it is the last of its frame.
-        bars: the same of the only symbol, where there is one only; one of the two is to be used.
+        left: the frames that nobody has taken yet.
+        bars: their bars, where there is one symbol only; one of the two is to be used.
     """
 
     def __init__(self, history: History) -> None:
@@ -102,9 +101,8 @@ class Frames:
         # Within a frame in the order of the symbols.
         self._order = np.arange(0) if self.of_one else np.argsort(self._numbers.known, kind="stable")
         self.known = self._numbers.known if self.of_one else self._numbers.known[self._order]
-        starts = range(0, len(self.known), CHUNK)
-        self.bars: Iterator[Bar] = chain.from_iterable(map(self._of_one, starts))
-        self.left: Iterator[tuple[bool, Bar]] = chain.from_iterable(map(self._of_many, starts))
+        self.bars: Iterator[Bar] = chain.from_iterable(map(self._of_one, range(0, len(self.known), CHUNK)))
+        self.left: Iterator[list[Bar]] = chain.from_iterable(self._of_many())
 
     def __len__(self) -> int:
         return len(self.known)
@@ -136,19 +134,26 @@ class Frames:
         end = self.bounds(most)[0] if most < len(self) else len(self)
         return min(int(self.known.searchsorted(due)), end)
 
-    def take(self, count: int) -> Iterator[Bar]:
-        """So many of the bars that are left."""
-        return islice(self.bars if self.of_one else map(itemgetter(1), self.left), count)
+    def take(self) -> list[Bar]:
+        """The next frame."""
+        return [next(self.bars)] if self.of_one else next(self.left)
 
     def _of_one(self, first: int) -> list[Bar]:
         return make_bars(self.names, self._numbers, first, min(first + CHUNK, len(self)))
 
-    def _of_many(self, first: int) -> Iterator[tuple[bool, Bar]]:
-        known, order = self.known[first : first + CHUNK + 1], self._order[first : first + CHUNK]
-        ends = np.append(known[1:] != known[:-1], True)[: len(order)]
-        here: Any = (column[order] for column in self._numbers)
-        bars = make_bars(self.names, Numbers(*here), 0, len(order))
-        return zip(ends.tolist(), bars)  # noqa: B905 - of one length, and `strict` costs in the innermost loop
+    def _of_many(self) -> Iterator[list[list[Bar]]]:
+        """Some whole frames at a time."""
+        known = self.known
+        edges = np.flatnonzero(np.r_[True, known[1:] != known[:-1], True])
+        first = 0
+        while first < len(known):
+            begin = int(edges.searchsorted(first))
+            end = max(begin + 1, int(edges.searchsorted(first + CHUNK, side="right")) - 1)
+            cuts = (edges[begin : end + 1] - first).tolist()
+            here: Any = (column[self._order[first : first + cuts[-1]]] for column in self._numbers)
+            bars = make_bars(self.names, Numbers(*here), 0, cuts[-1])
+            yield [bars[lo:hi] for lo, hi in pairwise(cuts)]
+            first += cuts[-1]
 
 
 def _numbers(at: int, columns: Columns) -> Numbers:

@@ -62,8 +62,12 @@ class QuietVenue(Venue):
         return super().advance(now)
 
     def _leave_out(self, day: int) -> None:
-        """The rest of the day that has begun, and those up to before `day`; not where shares or names change on one."""
-        if any(self._begun < each < day for each in self._eventful):
+        """The rest of the day that has begun, and those up to before `day`.
+
+        Not where shares or names change on one of them, or the market has something to tell.
+        """
+        due = self._market.next_due()
+        if any(self._begun < each < day for each in self._eventful) or (due or self._begins[day]) < self._begins[day]:
             return
         self._desk.drop(self._begins[day])
         for _ in range(self._begun + 1, day):
