@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from puna.core import sessions
 from puna.core.symbols import Option, is_symbol, parse
@@ -48,6 +49,7 @@ def needs(held: Mapping[str, Decimal], *, largest: bool = True) -> Needs:
     )
 
 
+@lru_cache(maxsize=4096)  # asked of every symbol at every step of the market
 def as_option(symbol: str) -> Option | None:
     """The contract that a symbol names, if it names one."""
     found = parse(symbol) if is_symbol(symbol) else None

@@ -214,6 +214,8 @@ def account_body(
 ) -> Account:
     """GET /v2/account; `last` is the account at the last close, on the day `asof` (fields of facts.md 4, CAP)."""
     level = str(options.options_level)
+    equity, power, cash_power = map(amount, (now.equity, now.buying_power, now.non_marginable_buying_power))
+    last_equity, nothing = amount(last.equity), amount(0)
     shorts = options.shorting_enabled and now.multiplier > 1
     return Account(
         id=account_id,
@@ -222,19 +224,19 @@ def account_body(
         crypto_status="ACTIVE",
         currency="USD",
         cash=amount(now.cash),
-        equity=amount(now.equity),
-        last_equity=amount(last.equity),
-        portfolio_value=amount(now.equity),
-        buying_power=amount(now.buying_power),
+        equity=equity,
+        last_equity=last_equity,
+        portfolio_value=equity,
+        buying_power=power,
         regt_buying_power=amount(now.regt_buying_power),
-        non_marginable_buying_power=amount(now.non_marginable_buying_power),
-        options_buying_power=amount(now.non_marginable_buying_power),
+        non_marginable_buying_power=cash_power,
+        options_buying_power=cash_power,
         long_market_value=amount(now.long_value),
         short_market_value=amount(now.short_value),
         initial_margin=amount(now.initial_margin),
         maintenance_margin=amount(now.maintenance_margin),
         last_maintenance_margin=amount(last.maintenance_margin),
-        sma=amount(last.equity),
+        sma=last_equity,
         accrued_fees=amount(accrued),
         multiplier=amount(now.multiplier),
         created_at=Nanos(created_at),
@@ -246,9 +248,9 @@ def account_body(
         transfers_blocked=False,
         trade_suspended_by_user=options.trade_suspended_by_user,
         balance_asof=asof,
-        pending_reg_taf_fees=amount(0),
-        intraday_adjustments=amount(0),
-        effective_buying_power=amount(now.buying_power),
+        pending_reg_taf_fees=nothing,
+        intraday_adjustments=nothing,
+        effective_buying_power=power,
         position_market_value=amount(now.long_value - now.short_value),
         **_ended_fields(now) if options.account.pdt_fields else {},
     )

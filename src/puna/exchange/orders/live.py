@@ -20,6 +20,7 @@ TERMINAL = frozenset({"filled", "canceled", "expired", "replaced", "rejected"})
 BILLIONTH = Decimal("0.000000001")
 _WIDE = Context(prec=60)
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [high + low for high in _BASE32 for low in _BASE32]
 
 
 def amount(value: Decimal | int) -> Decimal:
@@ -243,4 +244,4 @@ def update(event: str, order: LiveOrder, now: int, event_id: str, **further: obj
 def ulid(now: int, number: int) -> str:
     """26 characters that sort by time (ms), then by number: a ULID without chance."""
     value = (now // 1_000_000 << 80) | number
-    return "".join(_BASE32[value >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])

@@ -86,7 +86,10 @@ Rule: TypeAlias = Callable[[OrderRequest, Situation], Refusal | None]
 
 def first_refusal(rules: Sequence[Rule], request: OrderRequest, here: Situation) -> Refusal | None:
     """What the first rule says that refuses; None when none does."""
-    return next((refusal for rule in rules if (refusal := rule(request, here))), None)
+    for rule in rules:
+        if refusal := rule(request, here):
+            return refusal
+    return None
 
 
 def is_opening(request: OrderRequest, here: Situation) -> bool:
