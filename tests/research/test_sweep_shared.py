@@ -40,8 +40,7 @@ def test_what_is_mapped_is_what_was_shared(tmp_path_factory: pytest.TempPathFact
         "turned": [each.T for each in given],
         "every other": [each[::2] for each in given],
     }
-    share(thing, file)
-    found = mapped(file)
+    found = mapped(share(thing, file))
     assert found["name"] == "x"
     for key in ("arrays", "turned", "every other"):
         for one, other in zip(thing[key], found[key], strict=True):
@@ -52,8 +51,7 @@ def test_what_is_mapped_is_what_was_shared(tmp_path_factory: pytest.TempPathFact
 def test_a_mapped_history_is_not_a_copy(tmp_path: Path) -> None:
     """Every column lies in the file and cannot be changed; it is the same history by its hash."""
     history = bundled_days(["IBM", "AAPL"], *SPAN)
-    share(history, tmp_path / "file")
-    found = mapped(tmp_path / "file")
+    found = mapped(share(history, tmp_path / "file"))
     assert found.digest == history.digest
     for columns in found.columns.values():
         for each in columns[1:]:

@@ -130,7 +130,7 @@ def _shared(made: _Made, search: Search) -> Iterator[BacktestTrial]:
         yield trial
     finally:
         if trial.shared is not None:
-            trial.shared.unlink(missing_ok=True)
+            trial.shared.file.unlink(missing_ok=True)
 
 
 def _is_here(made: _Made, search: Search) -> bool:

@@ -1,6 +1,5 @@
 """One cell of `puna sweep`: the strategies with these values, a backtest, and what it tells."""
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,7 +17,7 @@ from puna.research.backtest.run import BacktestResult, run_backtest
 from puna.research.sweep.axes import Value
 from puna.research.sweep.backtests import outcome_of, outcome_within
 from puna.research.sweep.cells import Outcome, Window
-from puna.research.sweep.shared import mapped, share
+from puna.research.sweep.shared import Shared, mapped, share
 from puna.research.sweep.windows import cut, fitting, listening
 
 __all__ = ["BacktestTrial", "Bars"]
@@ -49,7 +48,7 @@ class BacktestTrial:
         bars: what it is run on.
         fills: the fill model.
         seed: the same for all cells, so that they differ by their values alone.
-        shared: a file with the history, written by `share` of the process that starts the others.
+        shared: the history, its arrays in a file, by the process that starts the others.
     """
 
     path: Path
@@ -57,7 +56,7 @@ class BacktestTrial:
     bars: Bars
     fills: str
     seed: int
-    shared: Path | None = None
+    shared: Shared | None = None
 
     def __call__(self, values: Mapping[str, Value]) -> Outcome:
         with aside():
@@ -110,12 +109,11 @@ class BacktestTrial:
     def sharing(self, folder: Path) -> "BacktestTrial":
         """The same trial with its history in a file that the processes of this machine map; itself if it cannot be."""
         team = team_of(self.path, (), {})
-        file = folder / "history.map"
         try:
-            share((self._wanted(team[1]), self.history(*team)), file)
-        except (OSError, TypeError, pickle.PicklingError):
+            shared = share((self._wanted(team[1]), self.history(*team)), folder / "history.map")
+        except (OSError, TypeError):
             return self  # each process reads its own, then
-        return replace(self, shared=file)
+        return replace(self, shared=shared)
 
     def _wanted(self, team: list[Strategy]) -> tuple[object, ...]:
         """What a history is known by."""

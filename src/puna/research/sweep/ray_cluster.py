@@ -8,7 +8,6 @@ workers runs its cells in a process of its own, which it ends.
 """
 
 import os
-import pickle
 import socket  # noqa: TID251 - a rim: whether a cluster answers
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from typing import Any, Self
 from puna.errors import PunaError
 from puna.research.extra import library
 from puna.research.sweep.cells import Cell, Failure, Row, Trial
-from puna.research.sweep.workers import DEATHS, Costs, Processes, timed
+from puna.research.sweep.workers import DEATHS, Costs, Processes, as_sent, timed
 from puna.seams import SystemClock
 
 __all__ = ["Cluster"]
@@ -125,14 +124,14 @@ def _check(address: str) -> None:
         raise _unusable(f"nobody answers at {address}: {error}") from error
 
 
-_CHILDREN: dict[bytes, Processes] = {}  # of one of Ray's workers: a process that it can end
+_CHILDREN: dict[tuple[bytes, float], Processes] = {}  # of one of Ray's workers: a process that it can end
 
 
 def _run(trial: Trial, cell: Cell, timeout: float | None) -> Row:
     """On a node."""
     if timeout is None:
         return timed(trial, cell, SystemClock())
-    key = pickle.dumps((trial, timeout))
+    key = (as_sent(trial), timeout)
     if key not in _CHILDREN:
         _CHILDREN[key] = Processes(trial, 1, timeout=timeout)
     (row,) = _CHILDREN[key].run([cell])

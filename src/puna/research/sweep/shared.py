@@ -1,62 +1,80 @@
 """One copy of large arrays for all processes of a machine: written once, mapped by each of them, read by the page.
 
-A thing is pickled with its arrays beside it (pickle protocol 5, out of band); whoever opens the file gets the thing
-with read-only arrays that lie in the file. Nothing is copied, and what one process has read the others have in memory.
+A thing goes to a process of our own through its pipe, its arrays lie beside it in a file (pickle protocol 5, out of
+band): the file holds numbers only, and reading it runs nothing. Whoever opens the thing gets it with read-only arrays
+that lie in the file. Nothing is copied, and what one process has read the others have in memory.
 """
 
 import mmap
 import pickle
-import struct
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["mapped", "share"]
+__all__ = ["Shared", "mapped", "share"]
 
-_LENGTH = struct.Struct("<Q")
 _PAGE = 64  # bytes; arrays begin at a multiple of it
 
 
-def share(thing: object, path: Path) -> None:
-    """Writes a thing with all that it holds.
+@dataclass(frozen=True)
+class Shared:
+    """A thing without its arrays, to be sent to processes of our own, and the file in which those lie.
+
+    Args:
+        file: the arrays' numbers.
+        body: the thing.
+        sizes: bytes of each array.
+    """
+
+    file: Path
+    body: bytes
+    sizes: tuple[int, ...]
+
+
+def share(thing: object, file: Path) -> Shared:
+    """Writes the arrays of a thing.
 
     Raises:
-        OSError: it cannot be written.
-        Exception: whatever pickling it raises.
+        OSError: they cannot be written.
+        TypeError: the thing cannot be sent to another process.
     """
     buffers: list[pickle.PickleBuffer] = []
     body = BytesIO()
-    _Pickler(body, protocol=5, buffer_callback=buffers.append).dump(thing)
+    try:
+        _Pickler(body, protocol=5, buffer_callback=buffers.append).dump(thing)
+    except pickle.PicklingError as error:
+        raise TypeError(str(error)) from error
     views = [each.raw() for each in buffers]
-    head = pickle.dumps((body.getvalue(), [each.nbytes for each in views]))
-    with path.open("wb") as file:
-        file.write(_LENGTH.pack(len(head)))
-        file.write(head)
+    with file.open("wb") as out:
         for each in views:
-            file.write(b"\0" * (-file.tell() % _PAGE))
-            file.write(each)
+            out.write(b"\0" * (-out.tell() % _PAGE))
+            out.write(each)
+    return Shared(file, body.getvalue(), tuple(each.nbytes for each in views))
 
 
-def mapped(path: Path) -> Any:
-    """The thing that was written; its arrays cannot be changed.
+def mapped(shared: Shared) -> Any:
+    """The thing; its arrays cannot be changed.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    at = _LENGTH.size
-    (length,) = _LENGTH.unpack(whole[:at])
-    body, sizes = pickle.loads(whole[at : at + length])  # noqa: S301 - written by our own parent
-    at += length
-    buffers = []
-    for size in sizes:
+    whole, at, buffers = _mapped(shared.file), 0, []
+    for size in shared.sizes:
         at += -at % _PAGE
         buffers.append(whole[at : at + size])
         at += size
-    return pickle.loads(body, buffers=buffers)  # noqa: S301
+    return pickle.loads(shared.body, buffers=buffers)  # noqa: S301 - from our own parent, through its pipe
+
+
+def _mapped(file: Path) -> memoryview:
+    """A file's bytes; nothing can be mapped of one without any."""
+    with file.open("rb") as source:
+        if not file.stat().st_size:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 class _Pickler(pickle.Pickler):

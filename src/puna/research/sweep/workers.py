@@ -25,7 +25,7 @@ from puna.errors import PunaError
 from puna.research.sweep.cells import Cell, Failure, Row, Trial, attempt, prepare
 from puna.seams import Clock, SystemClock
 
-__all__ = ["DEATHS", "Costs", "Here", "Processes", "Workers", "timed"]
+__all__ = ["DEATHS", "Costs", "Here", "Processes", "Workers", "as_sent", "timed"]
 
 DEATHS = 3
 """Workers that a cell may cost before it is a failure."""
@@ -124,6 +124,11 @@ class _Worker:
         self.process.join()
 
 
+def as_sent(trial: Trial) -> bytes:
+    """A trial as its processes get it; what is equal is sent as the same bytes."""
+    return pickle.dumps(trial)
+
+
 class Processes:
     """`jobs` processes of this machine.
 
@@ -148,7 +153,7 @@ class Processes:
         clock: Clock | None = None,
     ) -> None:
         try:
-            self._trial = pickle.dumps(trial)
+            self._trial = as_sent(trial)
         except Exception as error:
             raise _unusable(f"the trial cannot be sent: {error}") from error
         self._jobs = jobs
