@@ -19,17 +19,16 @@ from puna.core.symbols import asset_class, underlying
 from puna.core.types import AssetClass, Bar
 from puna.engine.desk import StrategyDesk
 from puna.engine.gateway import Gateway
-from puna.engine.past import bars_between
+from puna.engine.past import bars_between, is_complete, reach
 from puna.engine.quotes import latest_quotes
 from puna.engine.recorder import Recorder
-from puna.engine.timeframe import MINUTE, minutes
+from puna.engine.timeframe import MINUTE
 from puna.errors import ConfigError, NotFoundError, PunaError
 from puna.wire import trading
 from puna.wire.stream import BarMessage, QuoteMessage, StatusMessage, TradeMessage, UpdatedBarMessage
 
 __all__ = ["Feed", "latest"]
 
-DAY = 86_400_000_000_000
 ASK_EVERY = 30_000_000_000
 """Between two questions for quotes that no stream brings: at the next bar the answer is fresher than risk demands."""
 
@@ -128,11 +127,11 @@ class Feed:
     async def _warm_up(self, symbols: list[str], timeframe: str, count: int) -> None:
         """The last `count` complete bars; no strategy hears of them."""
         now = self._gateway.clock.now()
-        since, alpaca = now - _reach(timeframe, count), self._gateway.alpaca
+        since, alpaca = now - reach(timeframe, count), self._gateway.alpaca
         found: dict[str, deque[Bar]] = {}
         async for symbol, body in bars_between(alpaca, symbols, timeframe, since, now, feed=self._feed):
             bar = mapping.bar_of(symbol, body, now)
-            if _is_complete(bar.ts_event, timeframe, now):
+            if is_complete(bar.ts_event, timeframe, now):
                 found.setdefault(symbol, deque(maxlen=count)).append(bar)
         for bar in (bar for bars in found.values() for bar in bars):
             self._market.take_bar(timeframe, bar)
@@ -217,25 +216,6 @@ def _listing(symbol: str, asset: trading.Asset) -> Listing:
             overnight="overnight_tradable" in (asset.attributes or ()),
         )
     return Listing(symbol=symbol, tradable=False)
-
-
-def _reach(timeframe: str, count: int) -> int:
-    """How far back `count` bars may lie: nights, weekends and holidays are in between."""
-    if timeframe.endswith("Min"):
-        return (count * minutes(timeframe) // 390 + 1) * 2 * DAY + 5 * DAY
-    days = {"Hour": count // 6 + 1, "Day": count, "Week": 7 * count, "Month": 31 * count}
-    unit = next((name for name in days if timeframe.endswith(name)), "Month")
-    factor = int(timeframe.removesuffix(unit) or 1)
-    return (days[unit] * factor * 8 // 5 + 10) * DAY
-
-
-def _is_complete(ts_event: int, timeframe: str, now: int) -> bool:
-    """Whether a bar that begins then has ended by now."""
-    if timeframe.endswith("Min"):
-        return ts_event + minutes(timeframe) * MINUTE <= now
-    if timeframe.endswith("Hour"):
-        return ts_event + int(timeframe.removesuffix("Hour") or 1) * 60 * MINUTE <= now
-    return sessions.date_of(ts_event) < sessions.date_of(now)
 
 
 def latest(frame: Frame[MarketMessage]) -> int:

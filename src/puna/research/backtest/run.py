@@ -180,7 +180,7 @@ def run_backtest(
     market = BarMarket(history)
     clock = VirtualClock(start_of(history))
     glasses = {symbol: Glass(symbol, model, sized=bool(each.volume.any())) for symbol, each in history.columns.items()}
-    view = HistoryView(market, glasses, clock, _option_days(strategies))
+    view = HistoryView(market, glasses, clock, _option_days(strategies), _warmup(strategies, history))
     house = BarHouse(
         strategies,
         market,
@@ -341,6 +341,18 @@ def _option_days(strategies: Sequence[Strategy]) -> dict[str, int]:
     found: dict[str, int] = {}
     for root, days in (each for one in strategies for each in one.option_days.items()):
         found[root] = max(days, found.get(root, days))
+    return found
+
+
+def _warmup(strategies: Sequence[Strategy], history: History) -> dict[tuple[str, str], int]:
+    """Symbol and timeframe -> how many bars, where nobody is told bars of that timeframe as they end."""
+    found: dict[tuple[str, str], int] = {}
+    told = {history.timeframe, *(each.timeframe for each in strategies)}
+    for symbol, (frame, count) in (
+        (name, want) for each in strategies for name in each.symbols for want in each.warmup.items()
+    ):
+        if frame not in told:
+            found[symbol, frame] = max(count, found.get((symbol, frame), 0))
     return found
 
 

@@ -4,17 +4,19 @@ No quote, mark or bar is made that nobody asks for; a bar that goes by moves a n
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
 from msgspec.structs import replace
 
+from puna.alpaca import mapping
 from puna.core import sessions
 from puna.core.risk import Listing
 from puna.core.types import AssetClass, Bar, Quote, exact
 from puna.engine.market import MarketView
+from puna.engine.past import is_complete, reach
 from puna.research.backtest.data import Columns
 from puna.research.backtest.market import BarMarket, Glass
 from puna.research.backtest.stage import VirtualClock
@@ -36,6 +38,7 @@ class HistoryView(MarketView):
         glasses: how prices become quotes, by symbol.
         clock: market time.
         option_days: underlying -> how many days ahead its contracts may end of which strategies want to know.
+        warmup: symbol, timeframe -> how many bars strategies warm up on, of timeframes that nobody is told of.
     """
 
     def __init__(
@@ -44,8 +47,11 @@ class HistoryView(MarketView):
         glasses: Mapping[str, Glass],
         clock: VirtualClock,
         option_days: Mapping[str, int] = MappingProxyType({}),
+        warmup: Mapping[tuple[str, str], int] = MappingProxyType({}),
     ) -> None:
         super().__init__()
+        self._warmup = warmup
+        self._warmed: dict[tuple[str, str], date] = {}
         self._market = market
         self._glasses = glasses
         self._clock = clock
@@ -106,6 +112,8 @@ class HistoryView(MarketView):
         """Oldest first; made, when asked for, of the rows since the last question."""
         if timeframe == self.timeframe and symbol in self._market.at:
             self._catch_up(symbol)
+        elif (symbol, timeframe) in self._warmup and symbol in self._market.at:
+            self._warm_up_again(symbol, timeframe)
         return super().bars(symbol, timeframe)
 
     def last_bar(self, symbol: str, timeframe: str) -> Bar | None:
@@ -127,6 +135,18 @@ class HistoryView(MarketView):
         for row in range(max(self._told.get(symbol, -1) + 1, at + 1 - (kept.maxlen or 0)), at + 1):
             kept.append(_bar(columns, row))
         self._told[symbol] = at
+
+    def _warm_up_again(self, symbol: str, timeframe: str) -> None:
+        """What a process that starts on this day would be given: a live run starts anew each day, a backtest once."""
+        key, today = (symbol, timeframe), sessions.date_of(self._clock.time)
+        if self._warmed.setdefault(key, sessions.date_of(self._market.history.span[0])) == today:
+            return
+        self._warmed[key] = today
+        count, midnight = self._warmup[key], sessions.at(today, time())
+        found = self._market.bars(symbol, timeframe, midnight - reach(timeframe, count), None, midnight, "split")
+        over = [each for each in found if is_complete(each.t, timeframe, midnight)]
+        self._bars[key].clear()
+        self._bars[key].extend(mapping.bar_of(symbol, each, midnight) for each in over[-count:])
 
     def _place(self, symbol: str) -> tuple[Columns, int] | None:
         at = self._market.at.get(symbol)
