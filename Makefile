@@ -17,7 +17,7 @@ help: ## list the commands
 demo: $(VENV)/$(if $(findstring --services,$(ARGS)),bus,core).installed ## a trading day in about ten seconds: no account, no keys, no network
 	@$(BIN)/puna demo $(ARGS)
 
-test: $(VENV)/native.installed ## all tests but the long trials, in seven minutes on two cores
+test: $(VENV)/native.installed ## all tests but the long trials, in ten minutes on two cores
 	@$(BIN)/python $(PYTEST) -m "not slow and not campaign" $(ARGS)
 
 install: $(VENV)/core.installed ## only make .venv with the puna command
