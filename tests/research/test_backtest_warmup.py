@@ -87,3 +87,19 @@ def test_days_before_a_split_are_told_in_the_shares_of_today() -> None:
             np.testing.assert_allclose(
                 [each.close * part for each, part in zip(bars, shares, strict=True)], [closes[day] for day in days]
             )
+
+
+def test_days_from_before_the_minutes_are_told_in_the_shares_of_today_too() -> None:
+    """AAPL's two for one of 2005-02-28: a warm-up that reaches back beyond the minutes holds no jump to half."""
+    for first, days in ((date(2005, 2, 24), 4), (date(2005, 3, 1), 1)):
+        strategy = Looking()
+        strategy.symbols, strategy.warmup = ("AAPL",), {"1Day": 12}
+        run_backtest([strategy], bundled_minutes(["AAPL"], first, days))
+        seen = strategy.found["AAPL", date(2005, 3, 1)][0]
+        raw = bundled_days(["AAPL"], date(2005, 2, 1), date(2005, 3, 1)).columns["AAPL"]
+        closes = {date_of(int(t)): float(c) for t, c in zip(raw.begin, raw.close, strict=True)}
+        over = [date_of(each.ts_event) for each in seen]
+        assert len(over) == 12
+        shares = [2 if day < date(2005, 2, 28) else 1 for day in over]
+        ours = [closes[day] / part for day, part in zip(over, shares, strict=True)]
+        np.testing.assert_allclose([each.close for each in seen], ours, rtol=1e-4)

@@ -143,23 +143,26 @@ class BarMarket:
             if columns is not None
             for row in _rows(columns, start, now)
         ]
-        if adjusts_ and self.history.adjustment == "raw":
-            rows = [_adjusted(row, self._splits.get(symbol, ()), now) for row in rows]
+        splits = self._splits.get(symbol, ()) if adjusts_ and self.history.adjustment == "raw" else ()
+        rows = [_adjusted(row, splits, now) for row in rows] if splits else rows
         if frame != Timeframe.parse(self.history.timeframe):
             rows = [row for row in _folded(rows, frame) if frame.end(row[0]) <= now or not frame.intraday]
-            rows = [*self._days_before(symbol, start, rows[0][0] if rows else now, frame), *rows]
+            rows = [*self._days_before(symbol, start, rows[0][0] if rows else now, frame, splits, now), *rows]
         return [
             Bar(t=Nanos(t), o=o, h=h, l=low, c=c, v=v, n=n, vw=vw)
             for t, o, h, low, c, v, n, vw in rows
             if (start is None or start <= t) and (end is None or t <= end)
         ]
 
-    def _days_before(self, symbol: str, start: int | None, end: int, frame: Timeframe) -> "list[_Row]":
-        """Longer bars of days that lie before the bars."""
+    def _days_before(
+        self, symbol: str, start: int | None, end: int, frame: Timeframe, splits: Sequence[Split], now: int
+    ) -> "list[_Row]":
+        """Longer bars of days that lie before the bars, in the shares of `now` where splits are given."""
         daily = self.history.daily.get(symbol)
         if daily is None or frame.intraday:
             return []
-        return [row for row in _folded(_rows(daily, start, end), frame) if row[0] < end]
+        days = (_adjusted(row, splits, now) for row in _rows(daily, start, end))
+        return [row for row in _folded(days, frame) if row[0] < end]
 
     def quotes(self, symbol: str, start: int, end: int | None, now: int) -> Iterator[QuoteMessage]:  # noqa: ARG002
         """Bars hold none."""
