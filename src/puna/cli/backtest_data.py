@@ -11,6 +11,7 @@ from puna.core.types import AssetClass
 from puna.engine.strategy import Strategy
 from puna.errors import DataError
 from puna.exchange.data import SYMBOLS, tape
+from puna.research.backtest.chain import looked_ahead
 from puna.research.backtest.data import History, bundled_days, bundled_minutes, stored
 from puna.research.history.series import Series
 from puna.research.history.store import Store
@@ -80,9 +81,7 @@ def _contracts(
     store: Store, team: Sequence[Strategy], frame: str, feed: str, days: tuple[date | None, date | None]
 ) -> list[str]:
     """The stored contracts that strategies look for by `option_days`, as far as they end while anybody could look."""
-    reach: dict[str, int] = {}
-    for root, ahead in (each for one in team for each in one.option_days.items()):
-        reach[root] = max(ahead, reach.get(root, ahead))
+    reach = looked_ahead(team)
     first, last = (ordinal(day) for day, ordinal in zip(days, (_first, _last), strict=True))
     folder = (store.root / Series("bars", _AN_OPTION, frame, feed).folder).parent
     found = []

@@ -15,21 +15,22 @@ from decimal import Decimal
 from functools import lru_cache
 from math import floor
 from typing import NamedTuple
-from uuid import NAMESPACE_URL, uuid5
 
 from puna.core import sessions
-from puna.core.symbols import Option, is_symbol, parse
+from puna.core.symbols import Option
 from puna.exchange.data import Split
+from puna.exchange.option_margin import as_option
 from puna.exchange.prices import bars as candles
 from puna.exchange.prices import blackscholes, listings, surface
 from puna.exchange.prices.bars import MINUTE, UNIT, Candle, Timeframe
 from puna.exchange.prices.blackscholes import Contract, Greeks, Sensitivities
+from puna.exchange.prices.contract_body import contract_body, contract_id
 from puna.exchange.prices.market import BAR_DELAY
 from puna.exchange.prices.playback import Session
 from puna.exchange.prices.stocks import ReplayMarket
 from puna.seams import seeded_rng
 from puna.wire.codec import Amount, Nanos
-from puna.wire.contracts import OptionContract, OptionDeliverable
+from puna.wire.contracts import OptionContract
 from puna.wire.market import Bar
 from puna.wire.stream import QuoteMessage, TradeMessage
 
@@ -113,7 +114,7 @@ class Chains:
 
     def exists(self, symbol: str, on: date) -> bool:
         """Whether there is such a contract on that day, in today's list or not."""
-        option = _option(symbol)
+        option = as_option(symbol)
         close = self._stocks.close_before(option.root, on) if option else None
         if option is None or close is None:
             return False
@@ -158,34 +159,21 @@ class Chains:
                     yield str(replace(option, strike=strike))
 
     def _ids_on(self, on: date) -> dict[str, str]:
-        return {_id(symbol): symbol for root in self.underlyings for symbol in self._listed(root, on)}
+        return {contract_id(symbol): symbol for root in self.underlyings for symbol in self._listed(root, on)}
 
     def _contract(self, symbol: str, on: date, now: int) -> OptionContract:
         option, terms = _known(symbol), self._terms(symbol)
         over = now >= terms.expires_ns
         before = sessions.previous_trading_day(on)
-        stock_id = str(uuid5(NAMESPACE_URL, f"us_equity:{option.root}"))
-        return OptionContract(
-            id=_id(symbol),
-            symbol=symbol,
-            name=listings.name_of(option),
-            status="inactive" if over else "active",
-            tradable=not over,
-            expiration_date=option.expiration.isoformat(),
-            root_symbol=option.root,
-            underlying_symbol=option.root,
-            underlying_asset_id=stock_id,
-            type="call" if terms.call else "put",
-            style="american",
-            strike_price=Amount(option.strike.normalize()),
-            multiplier=_HUNDRED,
-            size=_HUNDRED,
+        return contract_body(
+            symbol,
+            option,
+            over=over,
+            penny=option.root not in OFF_PENNIES,
             open_interest=Amount(self._open_interest(terms, before.date)),
             open_interest_date=before.date.isoformat(),
             close_price=self._close_price(terms, on, before.close),
             close_price_date=before.date.isoformat(),
-            ppind=option.root not in OFF_PENNIES,
-            deliverables=[_shares(option.root, stock_id)],
         )
 
     def _open_interest(self, terms: _Terms, on: date) -> int:
@@ -204,7 +192,7 @@ class Chains:
 
     def quote(self, symbol: str) -> QuoteMessage | None:
         """The quote that goes with the underlying's current one; None where there is none, or no such contract."""
-        option = _option(symbol)
+        option = as_option(symbol)
         under = self._stocks.quote(option.root) if option else None
         if under is None:
             return None
@@ -219,7 +207,7 @@ class Chains:
 
     def trade(self, symbol: str) -> TradeMessage | None:
         """The last print, as far back as history reaches."""
-        option = _option(symbol)
+        option = as_option(symbol)
         under = self._stocks.quote(option.root) if option else None
         return next(self._backwards(symbol, under.t), None) if under else None
 
@@ -269,7 +257,7 @@ class Chains:
     def greeks(self, symbol: str) -> Greeks | None:
         """What the quote implies; None on the last day, for a zero bid or ask, before the stock's first print (FAQ)."""
         quote = self.quote(symbol)
-        option = _option(symbol)
+        option = as_option(symbol)
         under = self._stocks.quote(option.root) if option else None
         if quote is None or option is None or under is None or self._stocks.trade(option.root) is None:
             return None
@@ -359,7 +347,7 @@ class Chains:
         return tuple(each for each in found if each)
 
     def _sessions_of(self, symbol: str, start: int, last: int) -> list[Session]:
-        option = _option(symbol)
+        option = as_option(symbol)
         if option is None:
             return []
         return [
@@ -395,33 +383,11 @@ def _print(step: int, bits: int) -> _Print:
     return _Print(step, bool(bits & 1), 1 + (bits >> 1 & 15) ** 2 // 12)
 
 
-def _option(symbol: str) -> Option | None:
-    found = parse(symbol) if is_symbol(symbol) else None
-    return found if isinstance(found, Option) else None
-
-
 def _known(symbol: str) -> Option:
-    option = _option(symbol)
+    option = as_option(symbol)
     if option is None:
         raise AssertionError(f"{symbol} is no option")
     return option
-
-
-def _id(symbol: str) -> str:
-    return str(uuid5(NAMESPACE_URL, f"us_option:{symbol}"))
-
-
-def _shares(underlying: str, asset_id: str) -> OptionDeliverable:
-    return OptionDeliverable(
-        type="equity",
-        symbol=underlying,
-        asset_id=asset_id,
-        amount=_HUNDRED,
-        allocation_percentage=_HUNDRED,
-        settlement_type="T+1",
-        settlement_method="CCC",
-        delayed_settlement=False,
-    )
 
 
 def _on_tick(price: float, *, up: bool, penny: bool) -> Decimal:

@@ -7,23 +7,24 @@ assumed. A contract counts as listed from the first bar of the whole history to 
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from datetime import date
-from uuid import NAMESPACE_URL, uuid5
 
 from puna.core import sessions
-from puna.core.symbols import Option, is_symbol, parse
-from puna.exchange.prices.listings import name_of
+from puna.core.symbols import Option
+from puna.engine.strategy import Strategy
+from puna.exchange.option_margin import as_option
+from puna.exchange.prices.contract_body import contract_body, contract_id
 from puna.wire.codec import Amount
-from puna.wire.contracts import OptionContract, OptionDeliverable
+from puna.wire.contracts import OptionContract
 
-__all__ = ["Chain", "option_of"]
-
-_HUNDRED = Amount(100)
+__all__ = ["Chain", "looked_ahead"]
 
 
-def option_of(symbol: str) -> Option | None:
-    """The contract that a symbol names, if it names one."""
-    found = parse(symbol) if is_symbol(symbol) else None
-    return found if isinstance(found, Option) else None
+def looked_ahead(strategies: Iterable[Strategy]) -> dict[str, int]:
+    """Underlying -> how many days ahead its contracts may end that any of the strategies looks for."""
+    found: dict[str, int] = {}
+    for root, days in (each for one in strategies for each in one.option_days.items()):
+        found[root] = max(days, found.get(root, days))
+    return found
 
 
 class Chain:
@@ -35,8 +36,8 @@ class Chain:
     """
 
     def __init__(self, symbols: Iterable[str], close_before: Callable[[str, date], tuple[float, date] | None]) -> None:
-        self._options = {symbol: option for symbol in sorted(symbols) if (option := option_of(symbol)) is not None}
-        self._names = {_id(symbol): symbol for symbol in self._options} | {each: each for each in self._options}
+        self._options = {symbol: option for symbol in sorted(symbols) if (option := as_option(symbol)) is not None}
+        self._names = {contract_id(symbol): symbol for symbol in self._options} | {each: each for each in self._options}
         self._roots: dict[str, list[str]] = {}
         for symbol, option in self._options.items():
             self._roots.setdefault(option.root, []).append(symbol)
@@ -59,7 +60,7 @@ class Chain:
 
     def settlement(self, symbol: str, now: int) -> str | None:
         """What a contract ends at, its underlying, once its last session is over; None before, and of anything else."""
-        option = self._option(symbol)
+        option = as_option(symbol)
         if option is None or option.expiration > sessions.date_of(now):
             return None
         last = sessions.day(option.expiration)
@@ -67,12 +68,8 @@ class Chain:
 
     def underlying(self, symbol: str) -> str | None:
         """The stock of a contract, of those too that a split has made; None of anything else."""
-        option = self._option(symbol)
+        option = as_option(symbol)
         return None if option is None else option.root.rstrip("0123456789")  # AAPL1 delivers AAPL and something else
-
-    def _option(self, symbol: str) -> Option | None:
-        known = self._options.get(symbol)
-        return option_of(symbol) if known is None and symbol[-8:].isdigit() else known
 
     def listed(self, underlying: str, now: int) -> tuple[str, ...]:
         """The contracts on a stock that do not end before the day of `now`, by symbol."""
@@ -93,42 +90,6 @@ class Chain:
         return copy(kept[2])  # routes take the deliverables away from what they show
 
     def _contract(self, symbol: str, option: Option, today: date, *, over: bool) -> OptionContract:
-        stock = str(uuid5(NAMESPACE_URL, f"us_equity:{option.root}"))
         close = self._close_before(symbol, today)
-        return OptionContract(
-            id=_id(symbol),
-            symbol=symbol,
-            name=name_of(option),
-            status="inactive" if over else "active",
-            tradable=not over,
-            expiration_date=option.expiration.isoformat(),
-            root_symbol=option.root,
-            underlying_symbol=option.root,
-            underlying_asset_id=stock,
-            type="call" if option.right == "C" else "put",
-            style="american",
-            strike_price=Amount(option.strike.normalize()),
-            multiplier=_HUNDRED,
-            size=_HUNDRED,
-            close_price=None if close is None else Amount(str(close[0])),
-            close_price_date=None if close is None else close[1].isoformat(),
-            ppind=True,
-            deliverables=[_shares(option.root, stock)],
-        )
-
-
-def _id(symbol: str) -> str:
-    return str(uuid5(NAMESPACE_URL, f"us_option:{symbol}"))
-
-
-def _shares(underlying: str, asset_id: str) -> OptionDeliverable:
-    return OptionDeliverable(
-        type="equity",
-        symbol=underlying,
-        asset_id=asset_id,
-        amount=_HUNDRED,
-        allocation_percentage=_HUNDRED,
-        settlement_type="T+1",
-        settlement_method="CCC",
-        delayed_settlement=False,
-    )
+        told = {} if close is None else {"close_price": Amount(str(close[0])), "close_price_date": close[1].isoformat()}
+        return contract_body(symbol, option, over=over, penny=True, **told)

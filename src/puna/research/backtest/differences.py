@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from puna.research.backtest.chain import option_of
+from puna.exchange.option_margin import as_option
 from puna.research.backtest.data import History
 
 __all__ = ["differences_of"]
@@ -34,7 +34,7 @@ def _told(history: History, *, ticking: bool) -> Iterator[str]:
         yield TICKS
     yield from _tapes(history)
     yield "A bar is known the moment it ends, and orders reach the venue then; live both take part of a second."
-    if any(option_of(symbol) is not None for symbol in history.columns):
+    if any(as_option(symbol) is not None for symbol in history.columns):
         yield from OPTIONS
     yield "Our own orders move their own price only, not the bars that follow."
     yield "No connection drops, no answer gets lost, no rate limit holds an order back."

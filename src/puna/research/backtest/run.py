@@ -32,12 +32,13 @@ from puna.errors import ConfigError
 from puna.exchange.account.actions import CorporateEvent
 from puna.exchange.account.terms import AccountTerms
 from puna.exchange.fees import FeeSchedule
+from puna.exchange.option_margin import as_option
 from puna.exchange.options import ExchangeConfig
 from puna.exchange.orders.book import Honest
 from puna.exchange.prices.bars import Timeframe
 from puna.exchange.terms import VenueOptions
 from puna.research.backtest.bars import BarLoop, Progress
-from puna.research.backtest.chain import option_of
+from puna.research.backtest.chain import looked_ahead
 from puna.research.backtest.data import History
 from puna.research.backtest.differences import differences_of
 from puna.research.backtest.equity import equity_of, start_of
@@ -180,7 +181,7 @@ def run_backtest(
     market = BarMarket(history)
     clock = VirtualClock(start_of(history))
     glasses = {symbol: Glass(symbol, model, sized=bool(each.volume.any())) for symbol, each in history.columns.items()}
-    view = HistoryView(market, glasses, clock, _option_days(strategies), _warmup(strategies, history))
+    view = HistoryView(market, glasses, clock, looked_ahead(strategies), _warmup(strategies, history))
     house = BarHouse(
         strategies,
         market,
@@ -325,7 +326,7 @@ def _check_fit(strategies: Sequence[Strategy], history: History) -> None:
             f"The history has no bars of {', '.join(missing[:8])}.",
             f"{history.source} holds {', '.join(history.symbols[:8])}",
         )
-    options = {name: option for name in history.columns if (option := option_of(name)) is not None}
+    options = {name: option for name in history.columns if (option := as_option(name)) is not None}
     if alone := sorted(name for name, option in options.items() if option.root not in history.columns):
         raise _unfit(
             f"The history has no bars of what {', '.join(alone[:4])} stand on.",
@@ -336,23 +337,14 @@ def _check_fit(strategies: Sequence[Strategy], history: History) -> None:
             raise _unfit(f"{each.name or type(each).__name__} names options only.", "strategies hear bars of stocks")
 
 
-def _option_days(strategies: Sequence[Strategy]) -> dict[str, int]:
-    """Underlying -> how many days ahead anybody looks."""
-    found: dict[str, int] = {}
-    for root, days in (each for one in strategies for each in one.option_days.items()):
-        found[root] = max(days, found.get(root, days))
-    return found
-
-
 def _warmup(strategies: Sequence[Strategy], history: History) -> dict[tuple[str, str], int]:
     """Symbol and timeframe -> how many bars, where nobody is told bars of that timeframe as they end."""
     found: dict[tuple[str, str], int] = {}
     told = {history.timeframe, *(each.timeframe for each in strategies)}
-    for symbol, (frame, count) in (
-        (name, want) for each in strategies for name in each.symbols for want in each.warmup.items()
-    ):
-        if frame not in told:
-            found[symbol, frame] = max(count, found.get((symbol, frame), 0))
+    for each in strategies:
+        for frame, count in each.warmup.items():
+            for symbol in () if frame in told else each.symbols:
+                found[symbol, frame] = max(count, found.get((symbol, frame), 0))
     return found
 
 
