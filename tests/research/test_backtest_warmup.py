@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, time
 
 import numpy as np
 
-from puna.core.sessions import date_of
+from puna.core.sessions import at, date_of
 from puna.core.types import Bar
+from puna.engine.past import is_complete, reach
 from puna.engine.strategy import Strategy
 from puna.exchange.data import Split
 from puna.research.backtest.data import bundled_days, bundled_minutes
+from puna.research.backtest.market import BarMarket
 from puna.research.backtest.run import run_backtest
 
 FIRST, DAYS, COUNT = date(2012, 7, 2), 6, 3
@@ -103,3 +105,35 @@ def test_days_from_before_the_minutes_are_told_in_the_shares_of_today_too() -> N
         shares = [2 if day < date(2005, 2, 28) else 1 for day in over]
         ours = [closes[day] / part for day, part in zip(over, shares, strict=True)]
         np.testing.assert_allclose([each.close for each in seen], ours, rtol=1e-4)
+
+
+class Remembering(Strategy):
+    """Asks for longer bars of all kinds, on each third bar."""
+
+    symbols: Sequence[str] = ("AAPL",)
+    warmup = {"1Day": 4, "1Hour": 9, "1Week": 2}  # noqa: RUF012 - never changed
+
+    def on_start(self) -> None:
+        self.heard = 0
+        self.found: dict[tuple[str, date], list[tuple[int, float, float]]] = {}
+
+    def on_bar(self, bar: Bar) -> None:
+        self.heard += 1
+        if self.heard % 3 == 0:
+            for frame in self.warmup:
+                bars = self.history("AAPL", frame)
+                self.found[frame, date_of(bar.ts_event)] = [(each.ts_event, each.close, each.volume) for each in bars]
+
+
+def test_what_is_made_day_by_day_is_what_all_bars_would_give() -> None:
+    """Days, hours and weeks, over a split: the last so many that are over, of everything that was known by then."""
+    split = Split("AAPL", date(2012, 7, 6), old_rate=1, new_rate=2)
+    history = replace(bundled_minutes(["AAPL"], FIRST, DAYS), splits=(split,))
+    strategy = Remembering()
+    run_backtest([strategy], history)
+    for (frame, today), seen in strategy.found.items():
+        midnight, count = at(today, time()), strategy.warmup[frame]
+        known = BarMarket(history).bars("AAPL", frame, midnight - reach(frame, count), None, midnight, "split")
+        over = [(int(each.t), each.c, each.v) for each in known if is_complete(each.t, frame, midnight)]
+        if today > FIRST:  # the first day is warmed up by what the broker tells
+            assert seen == over[-count:]

@@ -20,6 +20,7 @@ from puna.engine.past import is_complete, reach
 from puna.research.backtest.data import Columns
 from puna.research.backtest.market import BarMarket, Glass
 from puna.research.backtest.stage import VirtualClock
+from puna.wire import market as wire
 from puna.wire.stream import StatusMessage
 
 __all__ = ["HistoryView"]
@@ -52,6 +53,7 @@ class HistoryView(MarketView):
         super().__init__()
         self._warmup = warmup
         self._warmed: dict[tuple[str, str], date] = {}
+        self._past: dict[tuple[str, str], list[wire.Bar]] = {}
         self._market = market
         self._glasses = glasses
         self._clock = clock
@@ -137,16 +139,22 @@ class HistoryView(MarketView):
         self._told[symbol] = at
 
     def _warm_up_again(self, symbol: str, timeframe: str) -> None:
-        """What a process that starts on this day would be given: a live run starts anew each day, a backtest once."""
+        """What a process that starts on this day would be given: a live run starts anew each day, a backtest once.
+
+        Only what has come since the last day on which somebody asked is made of the history's bars.
+        """
         key, today = (symbol, timeframe), sessions.date_of(self._clock.time)
         if self._warmed.setdefault(key, sessions.date_of(self._market.history.span[0])) == today:
             return
-        self._warmed[key] = today
-        count, midnight = self._warmup[key], sessions.at(today, time())
-        found = self._market.bars(symbol, timeframe, midnight - reach(timeframe, count), None, midnight, "split")
-        over = [each for each in found if is_complete(each.t, timeframe, midnight)]
+        market, midnight = self._market, sessions.at(today, time())
+        since, known = midnight - reach(timeframe, self._warmup[key]), self._past.get(key, [])
+        if known and any(self._warmed[key] < each.ex_date <= today for each in market.splits(symbol)):
+            known = []  # all prices change
+        found = market.bars(symbol, timeframe, known[-1].t if known else since, None, midnight, "split")
+        over = (each for each in (*known[:-1], *found) if each.t >= since and is_complete(each.t, timeframe, midnight))
+        self._warmed[key], self._past[key] = today, [*over][-self._warmup[key] :]
         self._bars[key].clear()
-        self._bars[key].extend(mapping.bar_of(symbol, each, midnight) for each in over[-count:])
+        self._bars[key].extend(mapping.bar_of(symbol, each, midnight) for each in self._past[key])
 
     def _place(self, symbol: str) -> tuple[Columns, int] | None:
         at = self._market.at.get(symbol)
