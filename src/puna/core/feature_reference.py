@@ -239,9 +239,11 @@ class FeatureComputer:
             BadBarError: the bar is not one, or its time goes back; nothing has changed.
         """
         memory = self._symbols.get(symbol) or _Symbol(self.parameters)
-        memory.ts = admit(symbol, open, high, low, close, volume, ts, memory.ts)
+        at = admit(symbol, open, high, low, close, volume, ts, memory.ts)
+        numbers = float(high), float(low), float(close), float(volume)  # an int may be too large for one
+        memory.ts = at
         self._symbols[symbol] = self._current = memory
-        memory.update(float(high), float(low), float(close), float(volume))
+        memory.update(*numbers)
 
     @property
     def values(self) -> Column:
