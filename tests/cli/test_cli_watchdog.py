@@ -29,7 +29,7 @@ from decimal import Decimal
 from puna import Strategy
 
 class Bidder(Strategy):
-    """Bids far below the market, five times."""
+    """Bids far below the market, until five bids were taken: on a busy machine a quote may be too old for one."""
     symbols = ("AAPL",)
     left = 5
 
@@ -37,6 +37,9 @@ class Bidder(Strategy):
         if self.left:
             self.left -= 1
             self.buy(quote.symbol, 1, limit=Decimal(str(round(quote.bid * 0.9, 2))))
+
+    def on_refused(self, intent, code, reason):
+        self.left += 1
 '''
 CONFIG = """[account]
 mode = "sim"
